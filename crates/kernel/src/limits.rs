@@ -1,0 +1,73 @@
+//! Every number that bounds something, in one place, each with its unit and its reason.
+//!
+//! Constants of the log generation (N, the clocks' bound) are persisted meaning: they never become
+//! dynamic settings, because readers of one partition must judge alike.
+
+/// A bound: what it is, in which unit, and why it is this large.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit<T> {
+    /// The number.
+    pub value: T,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Why this number.
+    pub reason: &'static str,
+}
+
+macro_rules! limits {
+    ($($name:ident: $kind:ty = $value:expr, $unit:literal, $reason:literal;)*) => {
+        $(
+            #[doc = concat!($reason, " (", $unit, ")")]
+            pub const $name: Limit<$kind> = Limit { value: $value, unit: $unit, reason: $reason };
+        )*
+        /// Name, value, unit and reason of every limit, for the generated reference.
+        #[must_use]
+        pub fn all() -> Vec<(&'static str, u64, &'static str, &'static str)> {
+            vec![$((stringify!($name), $name.value as u64, $name.unit, $name.reason)),*]
+        }
+    };
+}
+
+limits! {
+    LATE_AFTER_MS: u64 = 10_000, "milliseconds", "N: a send stamped later than this after its id is dropped by every reader; twice the longest append, so that only a stuck one is late";
+    CLOCK_BOUND_MS: u64 = 250, "milliseconds", "how far the clocks of nodes and log may differ; NTP keeps tens of milliseconds";
+    APPEND_DEADLINE_MS: u64 = 5_000, "milliseconds", "an append that takes longer ends its session; well below N, so that a healthy append is never late";
+    HELLO_WITHIN_MS: u64 = 10_000, "milliseconds", "a socket that does not say hello holds no more than a file handle for this long";
+    SILENCE_MS: u64 = 150_000, "milliseconds", "a client pings each 55 s; two may be lost before its socket counts as dead";
+    PING_EVERY_MS: u64 = 55_000, "milliseconds", "below the 60 s after which common proxies cut idle connections";
+    FRAME_BYTES: usize = 65_536, "bytes", "largest frame from a client: a text of 8 KiB with everything around it fits many times";
+    FRAME_WITHIN_MS: u64 = 10_000, "milliseconds", "a frame that has begun must be complete by then: a sender of one byte a second holds no buffer for long";
+    NESTING: usize = 16, "levels", "deepest nesting of a frame's body: the protocol itself needs 4";
+    TEXT_BYTES: usize = 8_192, "bytes", "largest text of a message, in UTF-8";
+    EMOJI_BYTES: usize = 64, "bytes", "largest reaction: the longest emoji sequences take 35";
+    UNACKNOWLEDGED_SENDS: usize = 64, "sends", "sends of a session that the log has not confirmed; more are read when these are";
+    SENDS_PER_SECOND: u32 = 50, "sends/s", "sustained rate of a session: no person types faster, a bot should be told";
+    SENDS_BURST: u32 = 200, "sends", "what a device may send at once after being offline";
+    WINDOW_BYTES: usize = 65_536, "bytes", "unconfirmed event bytes of a session: what a stalled reader costs";
+    RECEIVED_EVERY_FRAMES: u64 = 16, "frames", "a client confirms at least this often";
+    RECEIVED_EVERY_BYTES: usize = 16_384, "bytes", "a quarter of the window, so that a live reader never fills it";
+    RECEIVED_EVERY_MS: u64 = 1_000, "milliseconds", "what follows from receiving (delivered) is at most this old";
+    MARK_EVERY_MS: u64 = 500, "milliseconds", "one mark a chat and this long: later ones are coalesced";
+    MARKED_CHATS: usize = 1_024, "chats", "chats whose marks a session holds back for coalescing; more are taken from the chat list";
+    TAIL_BYTES: usize = 67_108_864, "bytes", "newest events of all partitions of a node, held in memory so that a short absence reads no disk";
+    READ_BACK_BYTES: usize = 16_777_216, "bytes", "how far one partition's tail is extended backwards by reading the log; longer absences read the index";
+    UNREAD_MOST: usize = 100, "messages", "unread messages counted exactly; people read \"99+\" beyond";
+    RESOLVED_LATE_MOST: usize = 100, "messages", "messages resolved long after their id that a chat remembers for unread counts";
+    PAGE_MOST: usize = 100, "messages", "largest page of history";
+    PAGE_DEFAULT: usize = 50, "messages", "a screen or two";
+    CHATS_MOST: usize = 100, "chats", "largest page of the chat list";
+    RETAIN_LOG_MS: u64 = 604_800_000, "milliseconds", "the log keeps what is younger than 7 days even when it is archived: longer than between backups of the timeline";
+    INDEX_MS: u64 = 2_592_000_000, "milliseconds", "the inbox index answers absences of up to 30 days; longer ones re-read their chats";
+    TOKEN_MS: u64 = 900_000, "milliseconds", "an access token lives 15 minutes: what a stolen one is worth";
+    REFRESH_MS: u64 = 2_592_000_000, "milliseconds", "a device that was away for 30 days logs in again";
+    TOKEN_BYTES: usize = 4_096, "bytes", "largest access token that is looked at";
+    USER_NAME_CHARS: usize = 32, "characters", "longest user name; it is typed and read aloud";
+    DISPLAY_NAME_CHARS: usize = 64, "characters", "longest display name";
+    PASSWORD_CHARS_LEAST: usize = 8, "characters", "shortest password (NIST SP 800-63B)";
+    PASSWORD_BYTES: usize = 1_024, "bytes", "longest password that is hashed";
+    PASSWORD_QUEUE: usize = 64, "log-ins", "password checks that wait for the hashing thread; more get 503";
+    USER_SEARCH_CHARS_LEAST: usize = 3, "characters", "shortest part of a name that is searched for";
+    USER_SEARCH_MOST: usize = 20, "users", "most users found at once";
+    RESERVE_AHEAD_MS: u64 = 600_000, "milliseconds", "a generator's number is reserved this far ahead: SQL may be away for 9 minutes";
+    RESERVE_EVERY_MS: u64 = 60_000, "milliseconds", "the reservation is renewed this often";
+}

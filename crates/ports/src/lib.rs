@@ -1,0 +1,18 @@
+//! The traits through which roles meet engines and each other, each with its contract in prose.
+//!
+//! A port is written to its weakest engine (Kafka for the log, Cassandra for the timeline), so that
+//! nothing above can tell which one is below. `volery-testkit` holds one conformance suite and one
+//! model for each; an engine is done when it passes them. To add an engine: implement the trait in
+//! `crates/engines/`, run the suite against it, add a constructor where roles are assembled.
+//!
+//! | module | who asks | who answers |
+//! |---|---|---|
+//! | [`log`] | sessions, owners, fan-out, archive, outbox | an engine |
+//! | [`timeline`] | archive, history's reads | an engine |
+//! | [`history`] | sessions, gateway | history-node |
+//! | [`accounts`] | sessions, gateway | account-node |
+
+pub mod accounts;
+pub mod history;
+pub mod log;
+pub mod timeline;
