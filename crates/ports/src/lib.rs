@@ -11,8 +11,14 @@
 //! | [`timeline`] | archive, history's reads | an engine |
 //! | [`history`] | sessions, gateway | history-node |
 //! | [`accounts`] | sessions, gateway | account-node |
+//! | [`account_service`] | gateway | account-node |
+//! | [`sql`] | account-node, id generators | an engine |
+//! | [`ids`] | account-node | the node's generator |
 
+pub mod account_service;
 pub mod accounts;
 pub mod history;
+pub mod ids;
 pub mod log;
+pub mod sql;
 pub mod timeline;
