@@ -1,0 +1,155 @@
+//! Devices and their refresh tokens.
+//!
+//! A device that is revoked stays so, and its event goes to the outbox in the same transaction,
+//! whichever of the two ways (log-out, a token used twice) led there.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
+use volery_kernel::id::{DeviceId, UserId};
+use volery_kernel::time::Timestamp;
+use volery_ports::sql::{Device, NewEntry, NewToken, Rotation, TokenHash};
+
+use crate::{SqliteStore, id, int, millis, outbox, time};
+
+pub(crate) async fn log_in(store: &SqliteStore, device: &Device, token: NewToken) -> sqlx::Result<()> {
+    let mut transaction = store.begin().await?;
+    sqlx::query("INSERT INTO devices (id, user_id, name, created, last_seen, revoked) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(int(device.id.get()))
+        .bind(int(device.user.get()))
+        .bind(&device.name)
+        .bind(millis(device.created))
+        .bind(millis(device.last_seen))
+        .bind(device.revoked.map(millis))
+        .execute(&mut *transaction)
+        .await?;
+    give(&mut transaction, device.id, token).await?;
+    transaction.commit().await
+}
+
+pub(crate) async fn one(readers: &SqlitePool, id: DeviceId) -> sqlx::Result<Option<Device>> {
+    let row = sqlx::query("SELECT * FROM devices WHERE id = $1").bind(int(id.get())).fetch_optional(readers).await?;
+    row.as_ref().map(device).transpose()
+}
+
+pub(crate) async fn of(readers: &SqlitePool, user: UserId, limit: usize) -> sqlx::Result<Vec<Device>> {
+    let rows = sqlx::query("SELECT * FROM devices WHERE user_id = $1 AND revoked IS NULL ORDER BY id DESC LIMIT $2")
+        .bind(int(user.get()))
+        .bind(int(limit as u64))
+        .fetch_all(readers)
+        .await?;
+    rows.iter().map(device).collect()
+}
+
+pub(crate) async fn rotate(
+    store: &SqliteStore,
+    token: TokenHash,
+    next: NewToken,
+    now: Timestamp,
+    told: &(dyn Fn(UserId, DeviceId) -> NewEntry + Send + Sync),
+) -> sqlx::Result<Rotation> {
+    let mut transaction = store.begin().await?;
+    let row = sqlx::query(
+        "SELECT devices.*, expires, used FROM refresh_tokens JOIN devices ON devices.id = device_id WHERE hash = $1",
+    )
+    .bind(token.0.as_slice())
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let Some(row) = row else { return Ok(Rotation::Unknown) };
+    let device = device(&row)?;
+    let rotation = if row.try_get::<i64, _>("used")? != 0 {
+        let entry = match device.revoked {
+            Some(_) => None,
+            None => Some(revoke_now(&mut transaction, device.id, now, &told(device.user, device.id)).await?),
+        };
+        Rotation::Reused { user: device.user, device: device.id, entry }
+    } else if device.revoked.is_some() || time(row.try_get("expires")?) <= now {
+        Rotation::Void
+    } else {
+        use_up(&mut transaction, device.id, token, next, now).await?;
+        Rotation::Done(Device { last_seen: now, ..device })
+    };
+    transaction.commit().await?;
+    Ok(rotation)
+}
+
+/// The token gives way to the next one; what expired is forgotten, so that a device's row of used
+/// tokens is bounded by their lifetime.
+async fn use_up(
+    transaction: &mut Transaction<'static, Sqlite>,
+    device: DeviceId,
+    token: TokenHash,
+    next: NewToken,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE refresh_tokens SET used = 1 WHERE hash = $1")
+        .bind(token.0.as_slice())
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query("DELETE FROM refresh_tokens WHERE device_id = $1 AND expires <= $2")
+        .bind(int(device.get()))
+        .bind(millis(now))
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query("UPDATE devices SET last_seen = $1 WHERE id = $2")
+        .bind(millis(now))
+        .bind(int(device.get()))
+        .execute(&mut **transaction)
+        .await?;
+    give(transaction, device, next).await
+}
+
+async fn give(transaction: &mut Transaction<'static, Sqlite>, device: DeviceId, token: NewToken) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO refresh_tokens (hash, device_id, expires) VALUES ($1, $2, $3)")
+        .bind(token.hash.0.as_slice())
+        .bind(int(device.get()))
+        .bind(millis(token.expires))
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn revoke(
+    store: &SqliteStore,
+    user: UserId,
+    device: DeviceId,
+    now: Timestamp,
+    told: &NewEntry,
+) -> sqlx::Result<Option<u64>> {
+    let mut transaction = store.begin().await?;
+    let theirs = sqlx::query("SELECT id FROM devices WHERE id = $1 AND user_id = $2 AND revoked IS NULL")
+        .bind(int(device.get()))
+        .bind(int(user.get()))
+        .fetch_optional(&mut *transaction)
+        .await?;
+    if theirs.is_none() {
+        return Ok(None);
+    }
+    let number = revoke_now(&mut transaction, device, now, told).await?;
+    transaction.commit().await?;
+    Ok(Some(number))
+}
+
+async fn revoke_now(
+    transaction: &mut Transaction<'static, Sqlite>,
+    device: DeviceId,
+    now: Timestamp,
+    told: &NewEntry,
+) -> sqlx::Result<u64> {
+    sqlx::query("UPDATE devices SET revoked = $1 WHERE id = $2")
+        .bind(millis(now))
+        .bind(int(device.get()))
+        .execute(&mut **transaction)
+        .await?;
+    outbox::put(transaction, told).await
+}
+
+fn device(row: &SqliteRow) -> sqlx::Result<Device> {
+    Ok(Device {
+        id: DeviceId(id(row.try_get("id")?)?),
+        user: UserId(id(row.try_get("user_id")?)?),
+        name: row.try_get("name")?,
+        created: time(row.try_get("created")?),
+        last_seen: time(row.try_get("last_seen")?),
+        revoked: row.try_get::<Option<i64>, _>("revoked")?.map(time),
+    })
+}
