@@ -1,0 +1,9 @@
+//! The engines of one machine: everything that `volery up` keeps lies in one folder, in these formats.
+//!
+//! | module | port | on disk |
+//! |---|---|---|
+//! | [`log`] | `volery_ports::log` | segment files of our own, fdatasync grouped |
+//! | [`timeline`] | `volery_ports::timeline` | an LSM tree (fjall) |
+
+pub mod log;
+pub mod timeline;

@@ -1,0 +1,6 @@
+//! What a port promises, as code: one conformance suite and one model for each.
+//!
+//! An engine is done when it passes its suite; simulations run on the models.
+
+pub mod log;
+pub mod sql;
