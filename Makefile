@@ -1,0 +1,41 @@
+# What one types. Everything else is `cargo xtask`.
+
+CARGO ?= cargo
+export CARGO_TERM_PROGRESS_WHEN ?= never
+
+.DEFAULT_GOAL := help
+.PHONY: help up test bench fmt generate tools
+
+help: ## shows this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: tools ## builds Volery and runs a whole cluster in this terminal; ARGS="--data DIR" passes flags on
+	$(CARGO) build --locked --package volery
+	@exec $(CARGO) run --quiet --locked --package volery -- up $(ARGS)
+
+test: tools ## the gate: every check and every test; the last line counts the tests
+	@$(CARGO) xtask ci
+
+bench: tools ## crude figures: memory of idle sessions, CPU per message
+	$(CARGO) run --release --locked --package volery -- bench $(ARGS)
+
+fmt: tools ## formats all code
+	$(CARGO) fmt --all
+
+generate: tools ## writes the references under docs/ that are made from code
+	@$(CARGO) xtask generate
+
+# A compiler and a linker are all that is needed; what can be installed without asking is.
+tools:
+	@command -v $(CARGO) >/dev/null || { \
+	  echo "cargo is missing: install Rust from https://rustup.rs, then try again" >&2; exit 1; }
+	@command -v cc >/dev/null || command -v gcc >/dev/null || $(call install,gcc libc6-dev)
+	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+define install
+{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+    || { echo "missing: $(1); install it, then try again" >&2; exit 1; }; \
+  DEBIAN_FRONTEND=noninteractive apt-get update -q && \
+  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(1); }
+endef

@@ -1,0 +1,100 @@
+//! The table of keys, and the struct that is made of it. What several keys say together is checked here.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::value::{Bounds, Filter, LogFormat, Millis, PublicUrl, Size, Value};
+use super::{Key, Mistake, Origin, Said};
+
+const KIB: u64 = 1 << 10;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+
+macro_rules! table {
+    ($($field:ident: $kind:ty = $name:literal, $default:literal, $bounds:expr, $doc:literal;)*) => {
+        /// Every value, checked. Fields are named as keys are, with `_` for the dots.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Config {
+            $(#[doc = $doc] pub $field: $kind,)*
+        }
+
+        const KEYS: &[Key] = &[
+            $(Key { name: $name, kind: <$kind as Value>::KIND, default: $default, bounds: $bounds, doc: $doc },)*
+        ];
+
+        impl Config {
+            /// Reads every key from what was said of it, or from its default; collects all mistakes.
+            pub(super) fn read(said: &BTreeMap<&'static str, Said>) -> Result<Self, Vec<Mistake>> {
+                let mut mistakes = Vec::new();
+                $(let $field = read_one::<$kind>(said.get($name), $name, $default, &$bounds, &mut mistakes);)*
+                let whole = (|| Some(Self { $($field: $field?,)* }))();
+                whole.ok_or(mistakes)
+            }
+        }
+    };
+}
+
+table! {
+    data_dir: PathBuf = "data.dir", "./volery-data", Bounds::Any, "The folder that holds everything durable. One process at a time: a second one is refused.";
+    gateway_listen: SocketAddr = "gateway.listen", "127.0.0.1:8400", Bounds::Any, "Where the HTTP edge, health and metrics listen; port 0 takes a free one.";
+    gateway_public_url: Option<PublicUrl> = "gateway.public_url", "", Bounds::OneOf(&["http", "https"]), "How clients reach the gateway, if not at the address it listens on.";
+    messaging_listen: SocketAddr = "messaging.listen", "127.0.0.1:8401", Bounds::Any, "Where the WebSocket door listens; port 0 takes a free one.";
+    messaging_public_url: Option<PublicUrl> = "messaging.public_url", "", Bounds::OneOf(&["ws", "wss"]), "How clients reach this node's door, if not at the address it listens on; log-in tells it to them.";
+    messaging_threads: u32 = "messaging.threads", "0", Bounds::Within(0, 1_024), "Threads of sessions and partitions; 0 takes one per core.";
+    messaging_sends_per_second: u32 = "messaging.sends_per_second", "50", Bounds::Within(1, 1_000_000), "Sends per second that one session may sustain.";
+    messaging_sends_burst: u32 = "messaging.sends_burst", "200", Bounds::Within(1, 1_000_000), "Sends that one session may make at once after a pause.";
+    log_partitions: u32 = "log.partitions", "16", Bounds::Within(1, 16_384), "Partitions of the embedded log. Fixed when the data folder is made: a folder with another number is refused.";
+    log_segment_bytes: Size = "log.segment_bytes", "64MiB", Bounds::Within(64 * KIB, 4 * GIB), "Size at which a segment file is closed and the next begun; deletion takes whole segments.";
+    log_max_bytes: Size = "log.max_bytes", "0", Bounds::Within(0, 1_024 * TIB), "Bytes of the embedded log past which sends are refused with `log_full`; 0 takes 90 % of the file system of the data folder.";
+    log_cache_bytes: Size = "log.cache_bytes", "64MiB", Bounds::Within(64 * KIB, TIB), "Memory for the newest records of all partitions, from which readers at the end are served.";
+    timeline_cache_bytes: Size = "timeline.cache_bytes", "128MiB", Bounds::Within(1_024 * KIB, TIB), "Memory for blocks of the embedded timeline and its indexes.";
+    accounts_logins_per_minute: u32 = "accounts.logins_per_minute", "10", Bounds::Within(1, 1_000_000), "Log-ins tried per user name and minute; more get `too_many_requests`.";
+    accounts_logins_per_minute_address: u32 = "accounts.logins_per_minute_address", "60", Bounds::Within(1, 1_000_000), "Log-ins tried per client address and minute; more get `too_many_requests`.";
+    accounts_registrations_per_hour_address: u32 = "accounts.registrations_per_hour_address", "20", Bounds::Within(1, 1_000_000), "Registrations tried per client address and hour; more get `too_many_requests`.";
+    telemetry_filter: Filter = "telemetry.filter", "info", Bounds::Any, "Which lines are logged, to standard error.";
+    telemetry_format: LogFormat = "telemetry.format", "text", Bounds::OneOf(&["text", "json"]), "How a logged line looks: for people, or one JSON object a line.";
+    shutdown_deadline_ms: Millis = "shutdown.deadline_ms", "10000", Bounds::Within(0, 600_000), "How long an orderly shutdown may take before what is left is dropped.";
+}
+
+/// All keys, in the order of the reference.
+#[must_use]
+pub fn keys() -> &'static [Key] {
+    KEYS
+}
+
+fn read_one<T: Value>(
+    said: Option<&Said>,
+    name: &str,
+    default: &str,
+    bounds: &Bounds,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<T> {
+    let (text, origin) = said.map_or((default, &Origin::Default), |said| (&said.text, &said.origin));
+    T::read(text, bounds)
+        .map_err(|error| mistakes.push(Mistake { origin: origin.clone(), text: format!("{name}: {error}") }))
+        .ok()
+}
+
+/// What is wrong between keys that are each right.
+pub(super) fn contradictions(config: &Config, said: &BTreeMap<&'static str, Said>) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    let mut refuse = |key: &str, text: String| {
+        let origin = said.get(key).map_or(Origin::Default, |said| said.origin.clone());
+        mistakes.push(Mistake { origin, text: format!("{key}: {text}") });
+    };
+    if config.gateway_listen == config.messaging_listen && config.gateway_listen.port() != 0 {
+        let text = format!("{} is taken by gateway.listen: give one of them another port", config.messaging_listen);
+        refuse("messaging.listen", text);
+    }
+    if config.messaging_sends_burst < config.messaging_sends_per_second {
+        let rate = config.messaging_sends_per_second;
+        refuse("messaging.sends_burst", format!("is below messaging.sends_per_second, {rate}: give at least as many"));
+    }
+    let least = u64::from(config.log_partitions).saturating_mul(config.log_segment_bytes.0);
+    if config.log_max_bytes.0 != 0 && config.log_max_bytes.0 < least {
+        let text = format!("one segment of each partition takes {least} bytes: give at least that, or 0");
+        refuse("log.max_bytes", text);
+    }
+    mistakes
+}

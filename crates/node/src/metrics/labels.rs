@@ -1,0 +1,90 @@
+//! The labels that metrics have. Their texts are public: dashboards and alerts name them.
+
+use volery_kernel::code::{Close, Code};
+
+use super::family::Label;
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $type:ident as $label:literal { $($name:ident = $text:literal, $meaning:literal;)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $type {
+            $(#[doc = $meaning] $name,)*
+        }
+
+        impl Label for $type {
+            const NAME: &'static str = $label;
+            const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            fn text(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    )*};
+}
+
+labels! {
+    /// Where on its way a message is.
+    Stage as "stage" {
+        Accepted = "accepted", "The session's checks passed and it has an id.";
+        Appended = "appended", "The log has it on disk.";
+        Delivered = "delivered", "Handed to a live session of its recipient.";
+        Echoed = "echoed", "Fan-out has appended what is derived from it.";
+        Archived = "archived", "It is in the timeline.";
+    }
+
+    /// A queue with a capacity in bytes.
+    Queue as "queue" {
+        Window = "window", "Events sent to sessions and not confirmed.";
+        SocketOut = "socket_out", "Bytes that sockets did not take yet.";
+        Append = "append", "Records that wait for the log's disk.";
+        Tail = "tail", "Newest events of all partitions, held for short absences.";
+        Archive = "archive", "Records that archive has read and not written.";
+        Fanout = "fanout", "Derived events that their partition has not taken.";
+    }
+
+    /// A reader of partitions.
+    Reader as "reader" {
+        Owner = "owner", "Hands events to live sessions.";
+        Fanout = "fanout", "Appends derived events.";
+        Archive = "archive", "Writes the timeline.";
+    }
+
+    /// What a session was synced from.
+    SyncBy as "by" {
+        Tail = "tail", "Memory alone.";
+        Log = "log", "One shared read of the log.";
+        Index = "index", "The inbox index.";
+        Reset = "reset", "The device starts anew from pages.";
+    }
+}
+
+impl Label for Code {
+    const NAME: &'static str = "code";
+    const ALL: &'static [Self] = Self::ALL;
+
+    fn text(self) -> &'static str {
+        self.text()
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl Label for Close {
+    const NAME: &'static str = "reason";
+    const ALL: &'static [Self] = Self::ALL;
+
+    fn text(self) -> &'static str {
+        self.text()
+    }
+
+    fn index(self) -> usize {
+        Self::ALL.iter().position(|&close| close == self).unwrap_or_default()
+    }
+}

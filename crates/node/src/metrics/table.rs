@@ -1,0 +1,116 @@
+//! The table of metrics.
+
+use std::fmt::Write;
+
+use prometheus::{Histogram, IntCounter, IntGauge, Registry};
+use volery_kernel::code::{Close, Code};
+
+use super::family::{Family, Metric};
+use super::http::{HttpRequests, HttpSeconds};
+use super::labels::{Queue, Reader, Stage, SyncBy};
+use super::{MetricsError, process, render};
+
+/// A metric as the reference shows it.
+struct Row {
+    name: &'static str,
+    kind: &'static str,
+    labels: Vec<(&'static str, Vec<&'static str>)>,
+    unit: &'static str,
+    help: &'static str,
+}
+
+macro_rules! table {
+    ($($field:ident: $type:ty = $name:literal, $unit:literal, $help:literal;)*) => {
+        /// The metrics of one node. Clones share them.
+        #[derive(Clone)]
+        pub struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub $field: $type,)*
+        }
+
+        impl Metrics {
+            /// A registry with everything in it, at zero.
+            ///
+            /// # Errors
+            /// Two rows of the table have one name.
+            pub fn new() -> Result<Self, MetricsError> {
+                let registry = Registry::new();
+                $(let $field = <$type as Metric>::register(&registry, $name, $help)?;)*
+                Ok(Self { registry, $($field),* })
+            }
+        }
+
+        fn rows() -> Vec<Row> {
+            vec![$(Row {
+                name: $name,
+                kind: <$type as Metric>::TYPE,
+                labels: <$type as Metric>::labels(),
+                unit: $unit,
+                help: $help,
+            },)*]
+        }
+    };
+}
+
+table! {
+    sessions: IntGauge = "volery_sessions", "sessions", "Live sessions that have said hello.";
+    sockets: IntGauge = "volery_sockets", "sockets", "Open sockets of the door, those before their hello included.";
+    handshakes: IntCounter = "volery_handshakes_total", "sockets", "Sockets that became WebSockets.";
+    messages: Family<Stage, IntCounter> = "volery_messages_total", "messages", "Messages that reached a stage.";
+    stage_seconds: Family<Stage, Histogram> = "volery_stage_seconds", "seconds", "From a message's id to its reaching a stage.";
+    syncs: Family<SyncBy, IntCounter> = "volery_syncs_total", "syncs", "Sessions synced, by what they were synced from.";
+    sync_seconds: Histogram = "volery_sync_seconds", "seconds", "From a session's hello to its synced.";
+    gaps: IntCounter = "volery_gaps_total", "gaps", "Sessions whose window was full and that must sync again.";
+    errors: Family<Code, IntCounter> = "volery_errors_total", "answers", "Errors answered on any door, by code.";
+    closes: Family<Close, IntCounter> = "volery_closes_total", "sockets", "Sockets that the node closed, by reason.";
+    queue_bytes: Family<Queue, IntGauge> = "volery_queue_bytes", "bytes", "Bytes in a queue, all its instances together.";
+    log_appends: IntCounter = "volery_log_appends_total", "records", "Records appended to the log.";
+    log_append_bytes: IntCounter = "volery_log_append_bytes_total", "bytes", "Bytes appended to the log, framing included.";
+    log_refused: IntCounter = "volery_log_refused_total", "records", "Appends that the log refused or failed.";
+    log_syncs: IntCounter = "volery_log_syncs_total", "syncs", "Times that the log made a group of records durable.";
+    log_sync_seconds: Histogram = "volery_log_sync_seconds", "seconds", "How long making a group durable took.";
+    log_bytes: IntGauge = "volery_log_bytes", "bytes", "Bytes that the log occupies on its disk.";
+    reader_lag_records: Family<Reader, IntGauge> = "volery_reader_lag_records", "records", "Records between the log's end and what a reader has done, all partitions together.";
+    reader_lag_seconds: Family<Reader, Histogram> = "volery_reader_lag_seconds", "seconds", "From a record's stamp to a reader's being done with it; fan-out above 1 s raises an alarm.";
+    set_aside: Family<Reader, IntCounter> = "volery_set_aside_total", "records", "Records that a reader could not apply and set aside durably; any raises an alarm.";
+    http_requests: HttpRequests = "volery_http_requests_total", "requests", "Answers of the HTTP edge, by route template, method and status.";
+    http_request_seconds: HttpSeconds = "volery_http_request_seconds", "seconds", "From a request's head to its answer.";
+}
+
+impl Metrics {
+    /// Everything in the text form that Prometheus scrapes; [`super::CONTENT_TYPE`] goes with it.
+    ///
+    /// # Errors
+    /// A metric has no name: a fault in the table.
+    pub fn render(&self) -> Result<String, MetricsError> {
+        render(&self.registry)
+    }
+}
+
+/// `docs/reference/metrics.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = "# Metrics\n\n\
+        At `/metrics` of every node, in the text form that Prometheus scrapes. Counters begin at zero and all\n\
+        series of known labels exist from the start, so a rate over them never misses the first event.\n\n\
+        | metric | type | unit | labels | what it says |\n|---|---|---|---|---|\n"
+        .to_owned();
+    for row in rows() {
+        let labels: Vec<_> = row.labels.iter().map(label).collect();
+        let _ =
+            writeln!(page, "| `{}` | {} | {} | {} | {} |", row.name, row.kind, row.unit, labels.join("; "), row.help);
+    }
+    page.push_str("\n## The process\n\n| metric | type | what it says |\n|---|---|---|\n");
+    for (name, kind, help) in process::TABLE {
+        let _ = writeln!(page, "| `{name}` | {kind} | {help} |");
+    }
+    page
+}
+
+fn label((name, values): &(&'static str, Vec<&'static str>)) -> String {
+    match values.as_slice() {
+        [] => format!("`{name}`"),
+        values if values.len() > 8 => format!("`{name}`: see [errors](errors.md)"),
+        values => format!("`{name}`: {}", values.join(", ")),
+    }
+}

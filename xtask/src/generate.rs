@@ -1,0 +1,148 @@
+//! The references under `docs/` that are made from code. Stale ones fail the gate.
+//!
+//! To add one: a function from nothing to text, and a line in [`FILES`].
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use volery_kernel::code::{Close, Code, Reconnect};
+use volery_kernel::limits;
+
+use crate::metadata::verdict;
+use crate::step::Findings;
+
+/// What makes a file's text.
+type Make = fn() -> String;
+
+/// Each file and what makes it.
+const FILES: &[(&str, Make)] = &[
+    ("docs/reference/configuration.md", volery_node::config::reference),
+    ("docs/reference/metrics.md", volery_node::metrics::reference),
+    ("docs/reference/errors.md", errors),
+    ("docs/reference/limits.md", limits),
+];
+
+pub(crate) fn check(root: &Path) -> Result<(), Findings> {
+    let stale =
+        FILES.iter().filter(|(path, make)| fs::read_to_string(root.join(path)).ok() != Some(content(path, *make)));
+    verdict(stale.map(|(path, _)| format!("{path} is stale: run `cargo xtask generate`, and commit it")).collect())
+}
+
+pub(crate) fn write(root: &Path) -> Result<(), Findings> {
+    let failed = FILES.iter().filter_map(|(path, make)| {
+        let target = root.join(path);
+        let folder = target.parent().map_or(Ok(()), fs::create_dir_all);
+        let written = folder.and_then(|()| fs::write(&target, content(path, *make)));
+        written.err().map(|error| format!("{path} could not be written: {error}"))
+    });
+    verdict(failed.collect())
+}
+
+/// Pages say that they are made; other formats cannot.
+fn content(path: &str, make: Make) -> String {
+    let text = make();
+    if path.ends_with(".md") {
+        return format!("<!-- Made by `cargo xtask generate`; do not edit. -->\n\n{text}");
+    }
+    text
+}
+
+fn errors() -> String {
+    let mut page = "# Errors and closes\n\n\
+        ## Errors\n\n\
+        A code stands in an `error` frame as `code`, and in `application/problem+json` as `code`, with this HTTP\n\
+        status. Retryable: the same request may succeed later. Codes are never renamed or reused.\n\n\
+        | code | HTTP | retryable | meaning |\n|---|---|---|---|\n"
+        .to_owned();
+    for code in Code::ALL {
+        let retryable = if code.retryable() { "yes" } else { "no" };
+        let _ = writeln!(page, "| `{code}` | {} | {retryable} | {} |", code.http(), code.meaning());
+    }
+    page.push_str(
+        "\n## Closes\n\n\
+         The number and the reason of a WebSocket close frame. 1000 to 1015 are RFC 6455's, 4000 to 4999 are\n\
+         Volery's. Numbers are never changed or reused.\n\n\
+         | number | reason | reconnect | meaning |\n|---|---|---|---|\n",
+    );
+    for close in Close::ALL {
+        let then = reconnect(close.reconnect());
+        let _ = writeln!(page, "| {} | `{}` | {then} | {} |", close.number(), close.text(), close.meaning());
+    }
+    page
+}
+
+fn reconnect(reconnect: Reconnect) -> &'static str {
+    match reconnect {
+        Reconnect::Now => "at once, with back-off from its first step",
+        Reconnect::Later => "with back-off",
+        Reconnect::WithNewToken => "with a new access token",
+        Reconnect::No => "not by itself",
+    }
+}
+
+fn limits() -> String {
+    let mut page = "# Limits\n\n\
+        Every number that bounds something, as `volery_kernel::limits` holds it. A few have a configuration key\n\
+        of their own; then this is its default.\n\n\
+        | limit | value | unit | why |\n|---|---|---|---|\n"
+        .to_owned();
+    for (name, value, unit, reason) in limits::all() {
+        let _ = writeln!(page, "| `{name}` | {} | {unit} | {reason} |", grouped(value));
+    }
+    page
+}
+
+/// 65536 as `65,536`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_and_every_close_is_in_the_reference() {
+        let page = errors();
+        assert!(Code::ALL.iter().all(|code| page.contains(&format!("| `{code}` | {} |", code.http()))));
+        assert!(Close::ALL.iter().all(|close| page.contains(&format!("| {} | `{}` |", close.number(), close.text()))));
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!([0, 999, 1_000, 604_800_000].map(grouped), ["0", "999", "1,000", "604,800,000"]);
+    }
+
+    #[test]
+    fn tables_are_not_broken_by_their_cells() {
+        for (path, make) in FILES.iter().filter(|(path, _)| path.ends_with(".md")) {
+            let mut columns = 0;
+            for line in make().lines() {
+                let bars = line.matches('|').count();
+                assert!(columns == 0 || bars == 0 || bars == columns, "{path}: {line}");
+                columns = bars;
+            }
+        }
+    }
+
+    #[test]
+    fn stale_and_missing_references_are_found_and_written() {
+        let root = std::env::temp_dir().join(format!("xtask-generate-{}", std::process::id()));
+        assert_eq!(check(&root).map_err(|stale| stale.len()), Err(FILES.len()));
+        assert_eq!(write(&root), Ok(()));
+        assert_eq!(check(&root), Ok(()));
+        let (first, _) = FILES[0];
+        fs::write(root.join(first), "edited by hand").expect("it is ours");
+        assert_eq!(check(&root).map_err(|stale| stale.len()), Err(1));
+        fs::remove_dir_all(&root).expect("it is ours");
+    }
+}

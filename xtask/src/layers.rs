@@ -1,0 +1,164 @@
+//! Which crate may depend on which. Dependencies point down only, and roles know each other by traits
+//! in ports alone; that is what lets them run in one process or in many.
+//!
+//! A new crate gets one line in [`CRATES`].
+
+use std::path::Path;
+
+use crate::metadata::{Metadata, verdict};
+use crate::step::Findings;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layer {
+    /// Values and decisions, no I/O.
+    Kernel,
+    /// Bytes: on the log, on the wire.
+    Format,
+    /// Traits.
+    Port,
+    /// What stands behind a port.
+    Engine,
+    /// Conformance suites and models of ports.
+    Testkit,
+    /// What a process needs.
+    Node,
+    /// What a node does.
+    Role,
+    /// Speaks the public protocol alone.
+    Client,
+    /// Drives clients against a service from outside.
+    Load,
+    /// Drives the real cores in virtual time.
+    Simulation,
+    /// Puts everything together.
+    Binary,
+    /// The gate.
+    Gate,
+}
+
+use Layer::{Binary, Client, Engine, Format, Gate, Kernel, Load, Node, Port, Role, Simulation, Testkit};
+
+const CRATES: &[(&str, Layer)] = &[
+    ("volery-kernel", Kernel),
+    ("volery-proto", Format),
+    ("volery-wire", Format),
+    ("volery-ports", Port),
+    ("volery-embedded", Engine),
+    ("volery-sql", Engine),
+    ("volery-testkit", Testkit),
+    ("volery-node", Node),
+    ("volery-messaging", Role),
+    ("volery-history", Role),
+    ("volery-account", Role),
+    ("volery-gateway", Role),
+    ("idgen", Role),
+    ("volery-client", Client),
+    ("loadtest", Load),
+    ("sim", Simulation),
+    ("volery", Binary),
+    ("xtask", Gate),
+];
+
+/// What a layer may link.
+const fn below(layer: Layer) -> &'static [Layer] {
+    match layer {
+        Kernel => &[],
+        Format => &[Kernel],
+        Port => &[Kernel, Format],
+        Engine | Testkit => &[Kernel, Format, Port],
+        Node => &[Kernel],
+        Role => &[Kernel, Format, Port, Node],
+        Client => &[Kernel, Format],
+        Load => &[Kernel, Format, Client, Node],
+        Simulation => &[Kernel, Format, Port, Engine, Testkit, Node, Role, Client],
+        Binary => &[Kernel, Format, Port, Engine, Node, Role, Client],
+        Gate => &[Kernel, Format, Port, Node, Role],
+    }
+}
+
+/// What a layer's tests may link besides.
+const fn for_tests(layer: Layer) -> &'static [Layer] {
+    match layer {
+        Engine | Role | Simulation => &[Testkit, Engine, Client],
+        Binary => &[Testkit, Engine, Client, Role, Simulation, Load],
+        Testkit => &[Engine],
+        _ => &[],
+    }
+}
+
+/// Single dependencies against the rule, each with its reason.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[(
+    "volery-account",
+    "volery-sql",
+    "accounts are SQL: the two databases differ in the pool alone, not behind a trait",
+)];
+
+pub(crate) fn run(root: &Path) -> Result<(), Findings> {
+    let metadata = Metadata::load(root)?;
+    let mut findings = Vec::new();
+    for package in metadata.members() {
+        let Some(layer) = layer_of(&package.name) else {
+            findings.push(format!("{} is in no layer: give it a line in xtask/src/layers.rs", package.name));
+            continue;
+        };
+        let links =
+            package.dependencies.iter().map(|dependency| (dependency.name.as_str(), dependency.kind.as_deref()));
+        findings.extend(links.filter_map(|(name, kind)| judge(&package.name, layer, name, kind)));
+    }
+    verdict(findings)
+}
+
+fn layer_of(name: &str) -> Option<Layer> {
+    CRATES.iter().find(|(known, _)| *known == name).map(|&(_, layer)| layer)
+}
+
+fn judge(from: &str, layer: Layer, to: &str, kind: Option<&str>) -> Option<String> {
+    let target = layer_of(to)?;
+    let in_tests = kind == Some("dev") && for_tests(layer).contains(&target);
+    let excepted = EXCEPTIONS.iter().any(|&(a, b, _)| (a, b) == (from, to));
+    if below(layer).contains(&target) || in_tests || excepted {
+        return None;
+    }
+    Some(format!(
+        "{from} ({layer:?}) depends on {to} ({target:?}): it may link {:?} only; meet through a trait in volery-ports",
+        below(layer)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_know_each_other_by_ports_alone() {
+        assert_eq!(judge("volery-messaging", Role, "volery-ports", None), None);
+        assert!(judge("volery-messaging", Role, "volery-history", None).is_some());
+        assert!(judge("volery-messaging", Role, "volery-history", Some("dev")).is_some());
+    }
+
+    #[test]
+    fn engines_are_for_tests_and_the_binary() {
+        assert!(judge("volery-history", Role, "volery-embedded", None).is_some());
+        assert_eq!(judge("volery-history", Role, "volery-embedded", Some("dev")), None);
+        assert_eq!(judge("volery", Binary, "volery-embedded", None), None);
+        assert!(judge("volery-embedded", Engine, "volery-history", Some("dev")).is_some());
+    }
+
+    #[test]
+    fn nothing_stands_below_the_kernel() {
+        for &(name, _) in CRATES {
+            assert!(judge("volery-kernel", Kernel, name, None).is_some(), "{name}");
+        }
+        assert_eq!(judge("volery-kernel", Kernel, "bytes", None), None);
+    }
+
+    #[test]
+    fn no_layer_is_below_itself_by_way_of_others() {
+        fn reaches(from: Layer, to: Layer, depth: usize) -> bool {
+            depth < 12 && below(from).iter().any(|&next| next == to || reaches(next, to, depth + 1))
+        }
+        for &(_, layer) in CRATES {
+            assert!(!reaches(layer, layer, 0), "{layer:?}");
+        }
+    }
+}
