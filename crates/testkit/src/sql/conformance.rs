@@ -4,11 +4,9 @@ use std::future::Future;
 
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
-use volery_ports::sql::{
-    AccountStore, Created, Credentials, Reservation, Rotation, SigningKey, Unavailable, User,
-};
+use volery_ports::sql::{AccountStore, Created, Credentials, Reservation, Rotation, SigningKey, Unavailable, User};
 
-use super::{device, id, told, token, user};
+use super::{device, id, token, told, user};
 
 type Outcome = Result<(), Unavailable>;
 
@@ -56,9 +54,7 @@ async fn names_and_ids_are_unique(store: &dyn AccountStore) -> Outcome {
 async fn people_are_found(store: &dyn AccountStore) -> Outcome {
     let Credentials { user: base, password_hash } = user(7);
     let quoted = User { display_name: "Zoë \"Zed\" Ångström".into(), ..base };
-    store
-        .create_users(vec![user(3), user(1), user(2), Credentials { user: quoted.clone(), password_hash }])
-        .await?;
+    store.create_users(vec![user(3), user(1), user(2), Credentials { user: quoted.clone(), password_hash }]).await?;
     let ids = [9, 2, 1, 2].map(|number| UserId(id(number)));
     assert_eq!(store.users(&ids).await?, [user(1).user, user(2).user]);
     assert_eq!(store.users(&[]).await?, []);
@@ -158,9 +154,8 @@ async fn the_outbox_keeps_order(store: &dyn AccountStore) -> Outcome {
 }
 
 async fn numbers_are_reserved(store: &dyn AccountStore) -> Outcome {
-    let reserve = async |holder: &str, until: u64, now: u64| {
-        store.reserve(7, holder, Timestamp(until), Timestamp(now)).await
-    };
+    let reserve =
+        async |holder: &str, until: u64, now: u64| store.reserve(7, holder, Timestamp(until), Timestamp(now)).await;
     let held = |from, until| Reservation::Held { from: Timestamp(from), until: Timestamp(until) };
     assert_eq!(reserve("a", 100, 0).await?, held(0, 100));
     assert_eq!(reserve("b", 200, 99).await?, Reservation::Taken { until: Timestamp(100) });

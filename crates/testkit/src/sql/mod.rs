@@ -2,13 +2,16 @@
 //!
 //! [`conformance`] states the contract of [`volery_ports::sql`] case by case; [`compare`] runs random
 //! operations on an engine and on [`Model`] and wants the same answers. An engine passes both.
-//! The model can be switched off, for tests of what happens while SQL is away.
+//! The model can be switched off, for tests of what happens while SQL is away; [`ManualClock`] and
+//! [`CountedIds`] stand in for the rest of what a node is given.
 
 mod conformance;
+mod doubles;
 mod model;
 mod random;
 
 pub use conformance::conformance;
+pub use doubles::{CountedIds, ManualClock};
 pub use model::Model;
 pub use random::{Op, compare, ops};
 

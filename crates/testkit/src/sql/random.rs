@@ -7,7 +7,7 @@ use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 use volery_ports::sql::{AccountStore, Credentials, Unavailable, User};
 
-use super::{Model, device, id, told, token, user};
+use super::{Model, device, id, token, told, user};
 
 /// One call with its arguments in small numbers.
 #[derive(Clone, Debug)]
@@ -117,12 +117,7 @@ impl Run {
     }
 
     /// The contract wants a user that exists.
-    async fn log_in(
-        &mut self,
-        store: &dyn AccountStore,
-        user: u64,
-        expires: Timestamp,
-    ) -> Result<String, Unavailable> {
+    async fn log_in(&mut self, store: &dyn AccountStore, user: u64, expires: Timestamp) -> Result<String, Unavailable> {
         if store.users(&[UserId(id(user))]).await?.is_empty() {
             return Ok("nobody".into());
         }
