@@ -26,6 +26,8 @@ mod layout;
 mod read;
 mod registers;
 mod store;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::io;
