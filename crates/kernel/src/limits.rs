@@ -37,6 +37,9 @@ limits! {
     PING_EVERY_MS: u64 = 55_000, "milliseconds", "below the 60 s after which common proxies cut idle connections";
     FRAME_BYTES: usize = 65_536, "bytes", "largest frame from a client: a text of 8 KiB with everything around it fits many times";
     FRAME_WITHIN_MS: u64 = 10_000, "milliseconds", "a frame that has begun must be complete by then: a sender of one byte a second holds no buffer for long";
+    HANDSHAKE_BYTES: usize = 8_192, "bytes", "largest HTTP request that opens a socket: browsers send less than 2 KiB";
+    HANDSHAKE_HEADERS: usize = 64, "headers", "most headers of the HTTP request that opens a socket";
+    SOCKET_QUEUE_BYTES: usize = 1_048_576, "bytes", "frames that a slow reader's kernel buffer does not take: the largest page fits; a frame beyond is refused";
     NESTING: usize = 16, "levels", "deepest nesting of a frame's body: the protocol itself needs 4";
     TEXT_BYTES: usize = 8_192, "bytes", "largest text of a message, in UTF-8";
     EMOJI_BYTES: usize = 64, "bytes", "largest reaction: the longest emoji sequences take 35";

@@ -40,8 +40,9 @@ impl Source {
     }
 }
 
-/// Everything up to and including this record is held. Opaque to clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Everything up to and including this record is held. Opaque to clients. The default source and id
+/// mean "nothing yet": the place before a partition's first record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The partition whose stream this is.
     pub partition: Partition,

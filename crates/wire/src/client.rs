@@ -8,6 +8,7 @@ use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::position::Source;
 
 use crate::field::{self, Blob};
+use crate::server::MarkKind;
 
 /// Opens the session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,18 +125,25 @@ pub struct Change<'a> {
     pub emoji: Option<Cow<'a, str>>,
 }
 
-/// The user has read a chat.
+/// The user has read a chat, or (said again by a device that misses its own mark) holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// Which chat.
     #[serde(with = "field::chat")]
     pub chat: ChatId,
+    /// Read unless said.
+    #[serde(default = "read")]
+    pub kind: MarkKind,
     /// Everything accepted up to here.
     #[serde(with = "field::source")]
     pub source: Source,
     /// The largest id that this covers.
     #[serde(with = "field::id")]
     pub id: Id,
+}
+
+const fn read() -> MarkKind {
+    MarkKind::Read
 }
 
 /// Which page of a chat; at most one of the anchors, none for the newest messages.

@@ -1,0 +1,26 @@
+//! What sessions and partitions decide, without I/O, clock or randomness: event in, effects out.
+//!
+//! The actors feed these and carry out their [`session::Effect`]s; so does the simulation, in
+//! virtual time. A session never waits for a queue of deliveries: it holds a cursor into its
+//! partition's [`tail::Tail`] and reads from there as its window has room, so a stalled reader
+//! costs one cursor.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`tail`] | the newest records of a partition, judged, and who they are for |
+//! | [`entry`] | one record as clients see it, encoded once |
+//! | [`stream`] | a session's cursor: sync, live, gap, reset |
+//! | [`window`] | what was sent and not confirmed |
+//! | [`sends`] | from accepted to acknowledged, in order |
+//! | [`marks`] | coalescing delivered and read |
+//! | [`pace`] | how fast a session may send |
+//! | [`session`] | all of it together: requests in, effects out |
+
+pub mod entry;
+pub mod marks;
+pub mod pace;
+pub mod sends;
+pub mod session;
+pub mod stream;
+pub mod tail;
+pub mod window;

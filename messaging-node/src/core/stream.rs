@@ -1,0 +1,297 @@
+//! A session's place in its user's stream: sync, live delivery, `gap`, `reset`.
+//!
+//! The cursor only moves forward over what was sent or does not concern the user, so everything
+//! sent *in order* carries a position that may be stored. *Loose* delivery (after `reset`, or while
+//! history cannot be read) keeps people talking but carries none. `synced` is said when the cursor
+//! reaches the log's end as it was given after the `hello`. Trap avoided: a cursor below the tail's
+//! start is never served from the tail; it is fetched from the log or the index first.
+
+use std::rc::Rc;
+
+use volery_kernel::chat::Recipient;
+use volery_kernel::event::{Event, Seen};
+use volery_kernel::id::{DeviceId, SessionNumber, UserId};
+use volery_kernel::position::{Offset, Position};
+
+use super::entry::Entry;
+use super::tail::Tail;
+use super::window::{Incoming, Window};
+
+/// Whose stream is followed, and by which session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follower {
+    /// The user.
+    pub user: UserId,
+    /// The device.
+    pub device: DeviceId,
+    /// The session.
+    pub session: SessionNumber,
+}
+
+/// What the stream wants done.
+pub enum Step {
+    /// Send this event; with its position if `positioned`.
+    Event {
+        /// The event.
+        entry: Rc<Entry>,
+        /// Whether the device may store its position.
+        positioned: bool,
+    },
+    /// Everything up to here was sent.
+    Synced(Option<Position>),
+    /// The window was full and has drained.
+    Gap,
+    /// Ask the log for its end, and tell [`Stream::end_is`].
+    AskEnd,
+    /// The cursor lies before the tail: fetch from this offset on, out of the log or the index.
+    Fetch(Offset),
+    /// The position is of no use: ask how far archive is, and tell the device.
+    Reset,
+    /// The device was logged out.
+    Revoked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cursor {
+    /// Nothing is sent yet: the log's end is awaited.
+    Waiting {
+        resume: Option<Position>,
+    },
+    InOrder {
+        next: Offset,
+    },
+    Loose {
+        live: Offset,
+        missing: Option<Offset>,
+    },
+}
+
+/// See the module.
+pub struct Stream {
+    who: Follower,
+    cursor: Cursor,
+    target: Option<Offset>,
+    unverified: Option<Position>,
+    fetching: bool,
+    full: bool,
+    synced: bool,
+}
+
+impl Stream {
+    /// A stream that is told the log's end first; its owner asks for it at once.
+    #[must_use]
+    pub fn new(who: Follower, resume: Option<Position>) -> Self {
+        Self {
+            who,
+            cursor: Cursor::Waiting { resume },
+            target: None,
+            unverified: None,
+            fetching: false,
+            full: false,
+            synced: false,
+        }
+    }
+
+    /// Whether `synced` was said and still holds.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// The device holds everything below this offset; `None` while delivery is loose.
+    #[must_use]
+    pub fn held_below(&self) -> Option<Offset> {
+        match self.cursor {
+            Cursor::InOrder { next } => Some(next),
+            Cursor::Waiting { .. } | Cursor::Loose { .. } => None,
+        }
+    }
+
+    /// The device has read its pages after a `reset`: go on from here.
+    pub fn resume(&mut self, position: Position) -> Step {
+        self.cursor = Cursor::Waiting { resume: Some(position) };
+        (self.synced, self.target, self.fetching) = (false, None, false);
+        Step::AskEnd
+    }
+
+    /// The log's end, asked for after `hello`, `resume` or a gap.
+    pub fn end_is(&mut self, end: Offset, tail: &Tail, steps: &mut Vec<Step>) {
+        if let Cursor::Waiting { resume } = self.cursor {
+            match resume.filter(|position| self.is_plausible(*position, end, tail)) {
+                Some(position) => self.follow(position),
+                None => {
+                    self.loosen(tail, None);
+                    steps.push(Step::Reset);
+                    return;
+                }
+            }
+        }
+        self.target = Some(end);
+    }
+
+    fn is_plausible(&self, position: Position, end: Offset, tail: &Tail) -> bool {
+        let begins = position == Position { partition: tail.partition(), ..Position::default() };
+        let in_log = position.source.generation() == tail.generation() && position.source.offset() < end;
+        position.partition == tail.partition() && (begins || in_log)
+    }
+
+    fn follow(&mut self, position: Position) {
+        let begins = position.source == Position::default().source;
+        self.unverified = (!begins).then_some(position);
+        let next = if begins { 0 } else { position.source.offset() + 1 };
+        self.cursor = Cursor::InOrder { next };
+    }
+
+    fn loosen(&mut self, tail: &Tail, missing: Option<Offset>) {
+        self.cursor = Cursor::Loose { live: tail.head(), missing };
+        (self.unverified, self.target, self.synced) = (None, None, false);
+    }
+
+    /// What was fetched lies now in the tail, or was sent up to `next` from the index.
+    pub fn fetched(&mut self, next: Offset) {
+        self.fetching = false;
+        if let Cursor::InOrder { next: held } = &mut self.cursor {
+            *held = (*held).max(next);
+        }
+    }
+
+    /// History cannot be read now: deliver what is live, loosely, until [`Stream::fetch_again`].
+    pub fn fetch_failed(&mut self, tail: &Tail) {
+        self.fetching = false;
+        if let Cursor::InOrder { next } = self.cursor {
+            self.loosen(tail, Some(next));
+        }
+    }
+
+    /// Tries again what failed; the end is asked anew.
+    pub fn fetch_again(&mut self) -> Option<Step> {
+        let Cursor::Loose { missing: Some(next), .. } = self.cursor else { return None };
+        self.cursor = Cursor::InOrder { next };
+        Some(Step::AskEnd)
+    }
+
+    /// The position cannot be served: neither log nor index reach back that far, or its id is another.
+    pub fn fetch_refused(&mut self, tail: &Tail) -> Step {
+        self.fetching = false;
+        self.loosen(tail, None);
+        Step::Reset
+    }
+
+    /// The position from which a fetch goes on, if its id was not compared with the log's yet.
+    #[must_use]
+    pub fn unverified(&self) -> Option<Position> {
+        self.unverified
+    }
+
+    /// Sends what there is, as far as the window has room.
+    pub fn pump(&mut self, tail: &Tail, window: &mut Window, mut send: impl FnMut(&mut Window, Step)) {
+        if self.full {
+            if !window.has_drained() {
+                return;
+            }
+            self.full = false;
+            self.synced = false;
+            self.target = None;
+            send(window, Step::Gap);
+            send(window, Step::AskEnd);
+        }
+        if !self.verify(tail) {
+            let step = self.fetch_refused(tail);
+            return send(window, step);
+        }
+        match self.cursor {
+            Cursor::Waiting { .. } => {}
+            Cursor::InOrder { next } => self.pump_in_order(next, tail, window, send),
+            Cursor::Loose { live, missing } => {
+                let live = self.deliver(live.max(tail.start()), false, tail, window, &mut send);
+                self.cursor = Cursor::Loose { live, missing };
+            }
+        }
+    }
+
+    fn pump_in_order(
+        &mut self,
+        next: Offset,
+        tail: &Tail,
+        window: &mut Window,
+        mut send: impl FnMut(&mut Window, Step),
+    ) {
+        if next < tail.start() {
+            if !self.fetching && window.has_room() {
+                self.fetching = true;
+                send(window, Step::Fetch(next));
+            }
+            return;
+        }
+        let next = if next < tail.head() { self.deliver(next, true, tail, window, &mut send) } else { next };
+        self.cursor = Cursor::InOrder { next };
+        if next <= tail.head() && self.target.is_some_and(|end| next >= end) {
+            self.target = None;
+            self.synced = true;
+            send(window, Step::Synced(tail.position_before(next)));
+        }
+    }
+
+    /// Sends the user's events from `next` on; answers where it stopped.
+    fn deliver(
+        &mut self,
+        mut next: Offset,
+        positioned: bool,
+        tail: &Tail,
+        window: &mut Window,
+        send: &mut impl FnMut(&mut Window, Step),
+    ) -> Offset {
+        while let Some(entry) = tail.next_of(Recipient::User(self.who.user), next) {
+            if self.concerns(entry.event()) {
+                if !window.has_room() {
+                    self.full = true;
+                    return next;
+                }
+                send(window, Step::Event { entry: Rc::clone(entry), positioned });
+            } else if self.revokes(entry.event()) {
+                send(window, Step::Revoked);
+            }
+            next = entry.offset() + 1;
+        }
+        tail.head().max(next)
+    }
+
+    /// One's own sends are not repeated to the session that was told of them by `ack` or `answer`.
+    fn concerns(&self, event: &Event) -> bool {
+        match event {
+            Event::Send(send) | Event::Resolved { send, .. } | Event::Echo { send, .. } => {
+                send.session != self.who.session
+            }
+            Event::Answer(answer) => answer.key.device == self.who.device,
+            Event::Mark(_) | Event::PeerMark { .. } => true,
+            Event::DeviceRevoked { .. } | Event::Unknown { .. } => false,
+        }
+    }
+
+    fn revokes(&self, event: &Event) -> bool {
+        matches!(event, Event::DeviceRevoked { device, .. } if *device == self.who.device)
+    }
+
+    /// Compares the device's position with the log once the tail knows that record; false if they differ.
+    fn verify(&mut self, tail: &Tail) -> bool {
+        let Some(position) = self.unverified else { return true };
+        let Some(id) = tail.id_at(position.source.offset()) else { return true };
+        self.unverified = None;
+        id == position.id
+    }
+
+    /// How far the stream is, where a device may store it.
+    #[must_use]
+    pub fn position(&self, tail: &Tail) -> Option<Position> {
+        self.held_below().filter(|_| self.unverified.is_none()).and_then(|next| tail.position_before(next))
+    }
+}
+
+/// What *delivered* will follow from, if `who` holds this event.
+#[must_use]
+pub fn incoming(who: Follower, entry: &Entry, generation: u16) -> Option<Incoming> {
+    let (Event::Send(send) | Event::Resolved { send, .. }) = entry.event() else { return None };
+    let counts = send.sender != who.user && send.content.target().is_none();
+    let source = volery_kernel::position::Source::new(generation, entry.offset());
+    counts.then(|| (send.chat(), Seen { source, id: send.id }))
+}

@@ -1,0 +1,189 @@
+//! The newest records of one partition, judged by the rules, in memory.
+//!
+//! Dense: every offset from `start` to `head` has a slot with its id, so positions can be checked
+//! and given out; only what counts has an [`Entry`]. For each stream the offsets of its entries
+//! are kept, so that who missed nothing reads nothing. Trap avoided: offsets before `start` may
+//! hold events for a session, so a cursor below `start` must never be moved forward from here.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use volery_kernel::chat::Recipient;
+use volery_kernel::event::Record;
+use volery_kernel::id::Id;
+use volery_kernel::position::{Offset, Position, Source};
+use volery_kernel::rules::{Rules, Verdict};
+use volery_kernel::slot::Partition;
+
+use super::entry::Entry;
+
+struct Slot {
+    id: Id,
+    entry: Option<Rc<Entry>>,
+}
+
+/// See the module.
+pub struct Tail {
+    partition: Partition,
+    generation: u16,
+    rules: Rules,
+    start: Offset,
+    before: Option<Id>,
+    slots: VecDeque<Slot>,
+    streams: HashMap<Recipient, VecDeque<Offset>>,
+    bytes: usize,
+    budget: usize,
+}
+
+impl Tail {
+    /// An empty tail; records are first given to [`Tail::warm`], then to [`Tail::push`].
+    /// `budget` bounds the bytes of the events held.
+    #[must_use]
+    pub fn new(partition: Partition, generation: u16, start: Offset, budget: usize) -> Self {
+        Self {
+            partition,
+            generation,
+            rules: Rules::default(),
+            start,
+            before: None,
+            slots: VecDeque::new(),
+            streams: HashMap::new(),
+            bytes: 0,
+            budget,
+        }
+    }
+
+    /// Which partition this is.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// The log generation it reads.
+    #[must_use]
+    pub fn generation(&self) -> u16 {
+        self.generation
+    }
+
+    /// First offset whose events are held.
+    #[must_use]
+    pub fn start(&self) -> Offset {
+        self.start
+    }
+
+    /// The offset that the next record will have.
+    #[must_use]
+    pub fn head(&self) -> Offset {
+        self.start + self.slots.len() as u64
+    }
+
+    /// Bytes of the events held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes that an extension backwards may still take.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.budget.saturating_sub(self.bytes)
+    }
+
+    /// A record before the tail's start, read so that the rules know what came before.
+    pub fn warm(&mut self, record: &Record) {
+        self.rules.judge(record);
+        self.before = Some(record.event.id());
+        self.start = record.offset + 1;
+    }
+
+    /// The next record of the log. Answers whose stream has news.
+    pub fn push(&mut self, record: Record) -> Option<Recipient> {
+        debug_assert_eq!(record.offset, self.head(), "offsets are contiguous");
+        let verdict = self.rules.judge(&record);
+        let id = record.event.id();
+        let entry = (verdict == Verdict::Accept).then(|| Rc::new(Entry::new(self.generation, self.partition, record)));
+        let stream = entry.as_ref().map(|entry| entry.event().stream());
+        if let (Some(entry), Some(stream)) = (&entry, stream) {
+            self.bytes += entry.weight();
+            self.streams.entry(stream).or_default().push_back(entry.offset());
+        }
+        self.slots.push_back(Slot { id, entry });
+        while self.bytes > self.budget && self.slots.len() > 1 {
+            self.drop_oldest();
+        }
+        stream
+    }
+
+    /// Puts older records in front. `older` must end right before [`Tail::start`]; its first
+    /// `warm_up` records only teach the rules and stay out. Answers whether it fitted.
+    pub fn extend(&mut self, older: Vec<Record>, warm_up: usize) -> bool {
+        if older.last().is_none_or(|last| last.offset + 1 != self.start) {
+            return false;
+        }
+        let mut rules = Rules::default();
+        let mut slots = Vec::with_capacity(older.len());
+        for (n, record) in older.into_iter().enumerate() {
+            let verdict = rules.judge(&record);
+            if n < warm_up {
+                self.before = Some(record.event.id());
+                continue;
+            }
+            let id = record.event.id();
+            let shown = verdict == Verdict::Accept;
+            slots.push(Slot { id, entry: shown.then(|| Rc::new(Entry::new(self.generation, self.partition, record))) });
+        }
+        for slot in slots.into_iter().rev() {
+            self.start -= 1;
+            if let Some(entry) = &slot.entry {
+                self.bytes += entry.weight();
+                self.streams.entry(entry.event().stream()).or_default().push_front(self.start);
+            }
+            self.slots.push_front(slot);
+        }
+        true
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(slot) = self.slots.pop_front() else { return };
+        self.before = Some(slot.id);
+        self.start += 1;
+        let Some(entry) = slot.entry else { return };
+        self.bytes -= entry.weight();
+        let stream = entry.event().stream();
+        if let Some(offsets) = self.streams.get_mut(&stream) {
+            offsets.pop_front();
+            if offsets.is_empty() {
+                self.streams.remove(&stream);
+            }
+        }
+    }
+
+    /// The first entry of a stream at `from` or after it. `from` must not lie below [`Tail::start`].
+    #[must_use]
+    pub fn next_of(&self, stream: Recipient, from: Offset) -> Option<&Rc<Entry>> {
+        debug_assert!(from >= self.start, "a cursor below the start would skip events");
+        let offsets = self.streams.get(&stream)?;
+        let offset = *offsets.get(offsets.partition_point(|&offset| offset < from))?;
+        self.slots.get(usize::try_from(offset - self.start).ok()?)?.entry.as_ref()
+    }
+
+    /// The id of the record at an offset; `None` outside `start - 1 .. head`.
+    #[must_use]
+    pub fn id_at(&self, offset: Offset) -> Option<Id> {
+        if offset + 1 == self.start {
+            return self.before;
+        }
+        let slot = offset.checked_sub(self.start)?;
+        self.slots.get(usize::try_from(slot).ok()?).map(|slot| slot.id)
+    }
+
+    /// The position of somebody who holds everything below `next`; `None` if its id is not known here.
+    #[must_use]
+    pub fn position_before(&self, next: Offset) -> Option<Position> {
+        let Some(offset) = next.checked_sub(1) else {
+            return Some(Position { partition: self.partition, source: Source::ZERO, id: Id::ZERO });
+        };
+        let id = self.id_at(offset)?;
+        Some(Position { partition: self.partition, source: Source::new(self.generation, offset), id })
+    }
+}
