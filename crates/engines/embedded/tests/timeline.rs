@@ -53,7 +53,7 @@ async fn it_keeps_the_contract() {
 const P: Partition = Partition(1);
 
 fn aside(offset: u64) -> Write {
-    Write::SetAside { offset, reason: format!("reason {offset}"), bytes: Bytes::from(vec![offset as u8; 500]) }
+    Write::SetAside { offset, reason: format!("reason {offset}"), bytes: Bytes::from(vec![offset as u8; 2_000]) }
 }
 
 fn commit(offset: u64) -> Commit {
@@ -65,7 +65,8 @@ async fn records_set_aside_are_kept_with_reason_and_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let timeline = EmbeddedTimeline::open(folder.path(), small()).unwrap();
     timeline.apply(P, vec![aside(9), aside(4)], Some(commit(9))).await.unwrap();
-    let of = |offset: u64| Aside { offset, reason: format!("reason {offset}"), bytes: vec![offset as u8; 500].into() };
+    let of =
+        |offset: u64| Aside { offset, reason: format!("reason {offset}"), bytes: vec![offset as u8; 2_000].into() };
     assert_eq!(timeline.set_aside(P, 10), Ok(vec![of(4), of(9)]));
     assert_eq!(timeline.set_aside(P, 1), Ok(vec![of(4)]));
     assert_eq!(timeline.set_aside(Partition(2), 10), Ok(Vec::new()));
@@ -93,30 +94,32 @@ async fn written(folder: &Path) {
     timeline.close().unwrap();
 }
 
-fn journal(folder: &Path) -> PathBuf {
-    let mut files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    files.find(|path| path.extension().is_some_and(|extension| extension == "jnl")).unwrap()
+fn files(folder: &Path, kind: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == kind)).collect()
 }
 
 #[tokio::test]
 async fn a_torn_journal_costs_applies_from_its_end_and_never_half_of_one() {
-    let mut shorter = 0;
+    let (mut shorter, mut set_aside) = (0, 0);
     for tenth in 0..10 {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path()).await;
-        let file = fs::File::options().write(true).open(journal(folder.path())).unwrap();
-        // About 55 KiB were written; a zeroed sector anywhere in it.
-        file.write_all_at(&[0; 512], tenth * 5_500 + 700).unwrap();
+        let file = fs::File::options().write(true).open(&files(folder.path(), "jnl")[0]).unwrap();
+        // About 200 KB were written: a sector that did not reach the disk, anywhere in it.
+        file.write_all_at(&[0; 512], tenth * 20_000 + 2_560).unwrap();
         let timeline = EmbeddedTimeline::open(folder.path(), Options::default()).unwrap();
         let committed = timeline.committed(P).await.unwrap();
         let kept = committed.map_or(0, |commit| commit.source.offset() + 1);
         let rows = timeline.set_aside(P, 1_000).unwrap();
         assert_eq!(rows.into_iter().map(|row| row.offset).collect::<Vec<_>>(), (0..kept).collect::<Vec<_>>());
         shorter += u32::from(kept < 100);
+        set_aside += files(folder.path(), "jnl-damaged").len();
         timeline.apply(P, (kept..100).map(aside).collect(), Some(commit(99))).await.unwrap();
         drop(timeline);
         let timeline = EmbeddedTimeline::open(folder.path(), Options::default()).unwrap();
         assert_eq!(timeline.set_aside(P, 1_000).map(|rows| rows.len()), Ok(100), "what was replayed stays");
     }
     assert_eq!(shorter, 10, "each sector mattered");
+    assert!((1..10).contains(&set_aside), "tears at a seam and tears inside of a row were met: {set_aside} of these");
 }

@@ -19,8 +19,10 @@ use volery_ports::timeline::{Commit, Entry, Message, Sent, Timeline, Write};
 
 const FOLDER: &str = "VOLERY_TEST_TIMELINE_FOLDER";
 const PARTITIONS: u16 = 4;
-const AN_APPLY: u64 = 25;
-const KILLS: usize = 12;
+const AN_APPLY: u64 = 200;
+const KILLS: usize = 20;
+/// Applies before a kill, at least: of two threads, two partitions each.
+const APPLIES: usize = 5;
 
 fn options() -> Options {
     Options { memtable_bytes: 512 << 10, ..Options::default() }
@@ -66,10 +68,11 @@ fn commit(partition: Partition, offset: u64) -> Commit {
     Commit { source: Source::new(1, offset), id: message_id(partition, offset), stamp: Timestamp(offset) }
 }
 
-/// Applies what follows the commit, as archive does.
+/// Applies what follows the commit, as archive does; says so first, so that a kill meets it at work.
 async fn apply_next(timeline: &EmbeddedTimeline, partition: Partition) {
     let from = next(timeline, partition).await;
     let writes = (from..from + AN_APPLY).flat_map(|offset| rows(partition, offset)).collect();
+    println!("applying");
     timeline.apply(partition, writes, Some(commit(partition, from + AN_APPLY - 1))).await.unwrap();
 }
 
@@ -106,7 +109,6 @@ fn child_that_applies_until_it_is_killed() {
             for turn in 0u16.. {
                 let partition = Partition(half * 2 + turn % 2);
                 runtime.block_on(apply_next(&timeline, partition));
-                println!("applied");
             }
         }
     };
@@ -129,11 +131,10 @@ async fn whatever_is_killed_no_commit_is_there_without_its_rows() {
         let mut running = child("child_that_applies_until_it_is_killed", folder.path()).spawn().unwrap();
         // The pipe stays open until the child is dead, so that nothing but the kill stops it.
         let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
-        let said = lines.by_ref().map(Result::unwrap).filter(|line| line.contains("applied"));
-        let applied = said.take(20 + kill * 7).count();
+        let said = lines.by_ref().map(Result::unwrap).filter(|line| line.contains("applying"));
+        assert_eq!(said.take(APPLIES + kill % 4).count(), APPLIES + kill % 4, "the child came far enough");
         running.kill().unwrap();
         running.wait().unwrap();
-        assert_eq!(applied, 20 + kill * 7, "the child came far enough");
         let timeline = EmbeddedTimeline::open(folder.path(), options()).unwrap();
         let mut all = 0;
         for partition in (0..PARTITIONS).map(Partition) {
