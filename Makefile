@@ -1,7 +1,8 @@
 # What one types. Everything else is `cargo xtask`.
 
 CARGO ?= cargo
-export CARGO_TERM_PROGRESS_WHEN ?= never
+# Where rustup puts cargo, for shells that were open before.
+export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up test bench fmt generate tools

@@ -24,7 +24,7 @@ use step::{Outcome, Step};
 
 const USAGE: &str = "\
 cargo xtask ci                 the gate: everything below, then a line `N passed, N failed, N skipped`
-cargo xtask test               all tests of the workspace; the last line counts them
+cargo xtask test [-p CRATE]…   all tests, or those of some crates; the last line counts them
 cargo xtask generate           writes the generated references; with --check only says which are stale
 cargo xtask STEP…              single checks of the gate: ";
 
@@ -47,11 +47,11 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["ci"] => {
             let outcomes = step::run_all(&root, STEPS);
-            let count = suites::run(&root);
+            let count = suites::run(&root, &[]);
             step::summary(&outcomes);
             finish(&outcomes, count)
         }
-        ["test"] => finish(&[], suites::run(&root)),
+        ["test", packages @ ..] => finish(&[], suites::run(&root, packages)),
         ["generate"] => finish_steps(&[Step { name: "generate", run: generate::write }]),
         ["generate", "--check"] => finish_steps(&[Step { name: "generated", run: generate::check }]),
         names if !names.is_empty() => match chosen(names) {

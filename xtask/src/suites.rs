@@ -7,12 +7,17 @@ use std::process::{Child, Stdio};
 use crate::command::cargo;
 use crate::count::{Count, Reader};
 
-/// All of them, failures or not, so that one run shows everything.
-const ARGUMENTS: [&str; 6] = ["test", "--workspace", "--locked", "--no-fail-fast", "--", "--show-output"];
-
-pub(crate) fn run(root: &Path) -> Count {
+/// Runs the packages that `packages` names in cargo's words (`-p volery-kernel`), all if there are none.
+/// Failures do not end the run, so that one run shows everything.
+pub(crate) fn run(root: &Path, packages: &[&str]) -> Count {
     println!("== tests");
-    let spawned = cargo(root).args(ARGUMENTS).stdout(Stdio::piped()).spawn();
+    let packages = if packages.is_empty() { &["--workspace"] } else { packages };
+    let spawned = cargo(root)
+        .args(["test", "--locked", "--no-fail-fast"])
+        .args(packages)
+        .args(["--", "--show-output"])
+        .stdout(Stdio::piped())
+        .spawn();
     let (mut count, well) = match spawned {
         Ok(child) => follow(child),
         Err(error) => {

@@ -1,10 +1,11 @@
 //! Configuration: one table of keys makes defaults, checks, flags, environment names and the reference.
 //!
 //! Layers: defaults ← file ← environment ← flags. [`load`] is a pure function of what they say: it
-//! reads no file and no environment itself, and lists all mistakes at once, each with where it was
-//! made. To add a key: one line in `config/table.rs`, then `cargo xtask generate`.
+//! reads no file and no environment itself (that is [`load_process`], its shell), and lists all
+//! mistakes at once, each with where it was made. To add a key: one line in `config/table.rs`, then `cargo xtask generate`.
 
 mod layers;
+mod process;
 mod reference;
 mod table;
 mod value;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use layers::{FILE_VARIABLE, Sources};
+pub use process::load_process;
 pub use reference::reference;
 pub use table::{Config, keys};
 pub use value::{Bounds, Filter, LogFormat, Millis, PublicUrl, Size, Value};

@@ -3,4 +3,6 @@
 //! An engine is done when it passes its suite; simulations run on the models.
 
 pub mod log;
+pub mod skip;
 pub mod sql;
+pub mod timeline;
