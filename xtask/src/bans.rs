@@ -37,7 +37,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Findings> {
 }
 
 fn linked_by(root: &Path, package: &str) -> Result<Option<String>, Findings> {
-    let arguments = ["tree", "--locked", "--workspace", "--target", "all", "--depth", "3", "--invert", package];
+    let arguments = ["tree", "--locked", "--workspace", "--target", "all", "--depth", "6", "--invert", package];
     let output =
         cargo(root).args(arguments).output().map_err(|error| vec![format!("cargo could not be started: {error}")])?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();

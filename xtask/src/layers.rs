@@ -16,6 +16,8 @@ enum Layer {
     Format,
     /// Traits.
     Port,
+    /// Sockets that carry the wire.
+    Door,
     /// What stands behind a port.
     Engine,
     /// Conformance suites and models of ports.
@@ -36,13 +38,14 @@ enum Layer {
     Gate,
 }
 
-use Layer::{Binary, Client, Engine, Format, Gate, Kernel, Load, Node, Port, Role, Simulation, Testkit};
+use Layer::{Binary, Client, Door, Engine, Format, Gate, Kernel, Load, Node, Port, Role, Simulation, Testkit};
 
 const CRATES: &[(&str, Layer)] = &[
     ("volery-kernel", Kernel),
     ("volery-proto", Format),
     ("volery-wire", Format),
     ("volery-ports", Port),
+    ("volery-door", Door),
     ("volery-embedded", Engine),
     ("volery-sql", Engine),
     ("volery-testkit", Testkit),
@@ -64,14 +67,14 @@ const fn below(layer: Layer) -> &'static [Layer] {
     match layer {
         Kernel => &[],
         Format => &[Kernel],
-        Port => &[Kernel, Format],
+        Port | Door => &[Kernel, Format],
         Engine | Testkit => &[Kernel, Format, Port],
         Node => &[Kernel],
-        Role => &[Kernel, Format, Port, Node],
-        Client => &[Kernel, Format],
-        Load => &[Kernel, Format, Client, Node],
-        Simulation => &[Kernel, Format, Port, Engine, Testkit, Node, Role, Client],
-        Binary => &[Kernel, Format, Port, Engine, Node, Role, Client],
+        Role => &[Kernel, Format, Port, Door, Node],
+        Client => &[Kernel, Format, Door],
+        Load => &[Kernel, Format, Door, Client, Node],
+        Simulation => &[Kernel, Format, Port, Door, Engine, Testkit, Node, Role, Client],
+        Binary => &[Kernel, Format, Port, Door, Engine, Node, Role, Client],
         Gate => &[Kernel, Format, Port, Node, Role],
     }
 }
@@ -93,6 +96,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[(
     "accounts are SQL: the two databases differ in the pool alone, not behind a trait",
 )];
 
+/// What would give these layers a clock, a runtime, randomness or I/O.
+const PURE: &[Layer] = &[Kernel, Format, Port];
+const IMPURE: &[&str] =
+    &["actix", "actix-rt", "actix-web", "fjall", "futures", "rand", "reqwest", "socket2", "sqlx", "tokio"];
+
 pub(crate) fn run(root: &Path) -> Result<(), Findings> {
     let metadata = Metadata::load(root)?;
     let mut findings = Vec::new();
@@ -113,6 +121,11 @@ fn layer_of(name: &str) -> Option<Layer> {
 }
 
 fn judge(from: &str, layer: Layer, to: &str, kind: Option<&str>) -> Option<String> {
+    if kind.is_none() && PURE.contains(&layer) && IMPURE.contains(&to) {
+        return Some(format!(
+            "{from} ({layer:?}) depends on {to}: it decides on values alone; move the I/O to a shell above"
+        ));
+    }
     let target = layer_of(to)?;
     let in_tests = kind == Some("dev") && for_tests(layer).contains(&target);
     let excepted = EXCEPTIONS.iter().any(|&(a, b, _)| (a, b) == (from, to));
@@ -150,6 +163,13 @@ mod tests {
             assert!(judge("volery-kernel", Kernel, name, None).is_some(), "{name}");
         }
         assert_eq!(judge("volery-kernel", Kernel, "bytes", None), None);
+    }
+
+    #[test]
+    fn what_decides_has_no_runtime_but_in_its_tests() {
+        assert!(judge("volery-ports", Port, "tokio", None).is_some());
+        assert_eq!(judge("volery-ports", Port, "tokio", Some("dev")), None);
+        assert_eq!(judge("volery-messaging", Role, "tokio", None), None);
     }
 
     #[test]
