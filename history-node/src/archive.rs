@@ -1,0 +1,299 @@
+//! Archive: which rows a record causes, and how retries end. It alone writes the timeline.
+//!
+//! A state machine that is asked for its next [`Step`], one at a time, and told how it went. A retry
+//! is looked up only after everything before it is applied; what is new is first noted under its
+//! send key, then appended as a resolved record, then answered, so that a crash in between repeats
+//! steps and never decides twice. Trap avoided: a derived event may be read before its origin was
+//! archived; then the origin's row is written from it, else "archived" would promise too much.
+
+use std::collections::VecDeque;
+
+use volery_kernel::chat::Recipient;
+use volery_kernel::event::{Answer, Content, Event, Mark, MarkKind, Outcome, Record, Seen, Send};
+use volery_kernel::id::Id;
+use volery_kernel::position::{Offset, Source};
+use volery_kernel::rules::{Rules, Verdict, is_late};
+use volery_kernel::slot::{Partition, Partitions};
+use volery_kernel::time::Timestamp;
+use volery_ports::timeline::{Change, ChangeKind, Commit, Entry, Message, Sent, Write};
+
+/// Writes collected before they are applied.
+const WRITES_MOST: usize = 512;
+
+/// What archive wants done next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Write these rows and then how far that was; then call [`Archive::applied`].
+    Apply(Vec<Write>, Option<Commit>),
+    /// Read the row of a send key; then call [`Archive::looked_up`].
+    LookUp(volery_kernel::event::SendKey),
+    /// Append, as often as it takes; then call [`Archive::appended`] with the offset.
+    Append(Partition, Event),
+    /// Everything given was done: [`Archive::read`] more.
+    Read,
+}
+
+/// A flagged record on its way.
+#[derive(Debug)]
+enum Retry {
+    LookUp,
+    Note,
+    Resolve,
+    NoteSource(Source),
+    Answer(Outcome),
+}
+
+/// How far archive has come elsewhere; `None` if that is not known here.
+pub type Archived<'a> = &'a dyn Fn(Partition) -> Option<Source>;
+
+/// One partition's archive.
+pub struct Archive {
+    generation: u16,
+    partitions: Partitions,
+    rules: Rules,
+    queue: VecDeque<Record>,
+    writes: Vec<Write>,
+    done: Option<Commit>,
+    committed: Option<Commit>,
+    retry: Option<(Send, Retry)>,
+    newest_stamp: Timestamp,
+}
+
+impl Archive {
+    /// Begins after `committed`; the records within the read-back before it go to [`Archive::warm`].
+    #[must_use]
+    pub fn new(generation: u16, partitions: Partitions, committed: Option<Commit>) -> Self {
+        Self {
+            generation,
+            partitions,
+            rules: Rules::default(),
+            queue: VecDeque::new(),
+            writes: Vec::new(),
+            done: committed,
+            committed,
+            retry: None,
+            newest_stamp: committed.map(|commit| commit.stamp).unwrap_or_default(),
+        }
+    }
+
+    /// A record before the start, for the rules only.
+    pub fn warm(&mut self, record: &Record) {
+        self.rules.judge(record);
+    }
+
+    /// The offset of the record to read next.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        let queued = self.queue.back().map(|record| record.offset + 1);
+        queued.or(self.done.map(|commit| commit.source.offset() + 1)).unwrap_or(0)
+    }
+
+    /// Records of the log, in order.
+    pub fn read(&mut self, records: impl IntoIterator<Item = Record>) {
+        self.queue.extend(records);
+    }
+
+    /// What to do next. Asked again without an answer, it says the same.
+    pub fn next(&mut self, archived: Archived<'_>) -> Step {
+        if let Some(step) = self.retry_step() {
+            return step;
+        }
+        while self.retry.is_none() && self.writes.len() < WRITES_MOST {
+            let Some(record) = self.queue.pop_front() else { break };
+            self.take(record, archived);
+        }
+        if !self.writes.is_empty() || self.done != self.committed {
+            return Step::Apply(self.writes.clone(), self.commit());
+        }
+        self.retry_step().unwrap_or(Step::Read)
+    }
+
+    /// While a retry is under way its own record is not committed: a crash takes it up again.
+    fn commit(&self) -> Option<Commit> {
+        if self.done == self.committed { None } else { self.done }
+    }
+
+    /// The rows of the last [`Step::Apply`] are there.
+    pub fn applied(&mut self) {
+        self.writes.clear();
+        self.committed = self.done;
+        if let Some((send, retry @ (Retry::Note | Retry::NoteSource(_)))) = &mut self.retry {
+            *retry = match *retry {
+                Retry::NoteSource(source) => Retry::Answer(Outcome::Accepted { id: send.id, source }),
+                _ => Retry::Resolve,
+            };
+        }
+    }
+
+    fn retry_step(&self) -> Option<Step> {
+        let (send, retry) = self.retry.as_ref()?;
+        match retry {
+            // What came before must be there when the key is looked up.
+            Retry::LookUp if self.writes.is_empty() && self.done == self.committed => Some(Step::LookUp(send.key)),
+            Retry::LookUp => Some(Step::Apply(self.writes.clone(), self.commit())),
+            Retry::Note => Some(Step::Apply(vec![sent(send, None)], None)),
+            Retry::NoteSource(source) => Some(Step::Apply(vec![sent(send, Some(*source))], None)),
+            Retry::Resolve => {
+                let resolved = Send { flagged: false, ..send.clone() };
+                let flagged = Source::new(self.generation, self.retry_offset());
+                Some(Step::Append(self.partitions.of(send.recipient), Event::Resolved { send: resolved, flagged }))
+            }
+            Retry::Answer(outcome) => {
+                let answer = Answer { id: send.id, sender: send.sender, key: send.key, outcome: *outcome };
+                Some(Step::Append(self.partitions.of(Recipient::User(send.sender)), Event::Answer(answer)))
+            }
+        }
+    }
+
+    /// The flagged record follows the last one that is done.
+    fn retry_offset(&self) -> Offset {
+        self.done.map_or(0, |done| done.source.offset() + 1)
+    }
+
+    /// The row of the send key, as it was after everything before.
+    pub fn looked_up(&mut self, found: Option<Sent>) {
+        let Some((send, retry)) = &mut self.retry else { return };
+        *retry = match found {
+            Some(sent) if sent.fingerprint != send.fingerprint() => Retry::Answer(Outcome::KeyReused),
+            // Our own note of an attempt that a crash ended, or its resolved record is on its way.
+            Some(Sent { id, source: None, .. }) if id == send.id => Retry::Resolve,
+            Some(Sent { id, source, .. }) => {
+                Retry::Answer(Outcome::Accepted { id, source: source.unwrap_or_default() })
+            }
+            None if send.resolve_only => Retry::Answer(Outcome::Refused),
+            None => Retry::Note,
+        };
+    }
+
+    /// The event of the last [`Step::Append`] is durable at this offset.
+    pub fn appended(&mut self, offset: Offset) {
+        let Some((_, retry)) = &mut self.retry else { return };
+        match retry {
+            Retry::Resolve => *retry = Retry::NoteSource(Source::new(self.generation, offset)),
+            Retry::Answer(_) => {
+                if let Some((send, _)) = self.retry.take() {
+                    let source = Source::new(self.generation, self.retry_offset());
+                    self.done = Some(Commit { source, id: send.id, stamp: self.newest_stamp });
+                }
+            }
+            Retry::LookUp | Retry::Note | Retry::NoteSource(_) => {}
+        }
+    }
+
+    fn take(&mut self, record: Record, archived: Archived<'_>) {
+        self.newest_stamp = self.newest_stamp.max(record.stamp);
+        let verdict = self.rules.judge(&record);
+        match (verdict, record.event) {
+            (Verdict::Flagged, Event::Send(send)) => {
+                self.retry = Some((send, Retry::LookUp));
+                return;
+            }
+            (Verdict::Accept, event) => {
+                let (offset, stamp) = (record.offset, record.stamp);
+                self.done(offset, event.id());
+                return self.apply(offset, stamp, event, archived);
+            }
+            (_, event) => self.done(record.offset, event.id()),
+        }
+    }
+
+    fn done(&mut self, offset: Offset, id: Id) {
+        self.done = Some(Commit { source: Source::new(self.generation, offset), id, stamp: self.newest_stamp });
+    }
+
+    fn apply(&mut self, offset: Offset, stamp: Timestamp, event: Event, archived: Archived<'_>) {
+        let here = Source::new(self.generation, offset);
+        let stream = event.stream();
+        match event {
+            Event::Send(send) => self.accepted(send, here, stamp, false),
+            Event::Resolved { send, .. } => self.accepted(send, here, stamp, true),
+            Event::Echo { origin, send } => {
+                let target = self.partitions.of(send.recipient);
+                if archived(target).is_none_or(|through| through < origin) {
+                    self.writes.extend(rows(&send, origin, true));
+                }
+                self.seen_by(send.sender, &send, offset, None);
+            }
+            Event::Answer(answer) => self.index(stream, offset, Entry::Answer(answer)),
+            Event::Mark(Mark { reader, chat, kind, seen, .. }) => {
+                self.writes.push(Write::Mark { user: reader, chat, kind, seen });
+                self.index(stream, offset, Entry::Mark { reader, chat, kind, seen });
+            }
+            Event::PeerMark { to, mark: Mark { reader, chat, kind, seen, .. }, .. } => {
+                self.writes.push(Write::PeerMark { user: to, chat, kind, seen });
+                self.index(stream, offset, Entry::Mark { reader, chat, kind, seen });
+            }
+            Event::DeviceRevoked { .. } => {}
+            Event::Unknown { bytes, .. } => {
+                self.writes.push(Write::SetAside { offset, reason: "unknown kind".to_owned(), bytes });
+            }
+        }
+    }
+
+    /// An accepted send in its recipient's stream.
+    fn accepted(&mut self, send: Send, here: Source, stamp: Timestamp, resolved: bool) {
+        self.writes.extend(rows(&send, here, resolved));
+        let Recipient::User(user) = send.recipient else { return };
+        let incoming = (user != send.sender).then_some(here);
+        self.seen_by(user, &send, here.offset(), incoming);
+        let counts = incoming.is_some() && send.content.target().is_none();
+        if resolved && counts && is_late(send.id, stamp) {
+            let seen = Seen { source: here, id: send.id };
+            self.writes.push(Write::ResolvedLate { user, chat: send.chat(), seen });
+        }
+    }
+
+    /// What a send changes in the view of one user, in whose stream it stands at `offset`.
+    fn seen_by(&mut self, user: volery_kernel::id::UserId, send: &Send, offset: Offset, incoming: Option<Source>) {
+        let chat = send.chat();
+        let entry = match send.content.target() {
+            None => Entry::Message { chat, id: send.id },
+            Some(target) => Entry::Change { chat, target, change: send.id },
+        };
+        self.index(Recipient::User(user), offset, entry);
+        if send.content.target().is_none() {
+            self.writes.push(Write::Newest { user, chat, id: send.id, incoming });
+        }
+        if let Some(seen) = send.shown {
+            let kind = MarkKind::Read;
+            self.writes.push(match incoming {
+                Some(_) => Write::PeerMark { user, chat, kind, seen },
+                None => Write::Mark { user, chat, kind, seen },
+            });
+        }
+    }
+
+    fn index(&mut self, recipient: Recipient, offset: Offset, entry: Entry) {
+        self.writes.push(Write::Index { recipient, offset, entry });
+    }
+}
+
+/// The rows of an accepted send that do not depend on who looks.
+fn rows(send: &Send, source: Source, resolved: bool) -> [Write; 2] {
+    let chat = send.chat();
+    let change = |target: Id, what| {
+        let change = Change { id: send.id, actor: send.sender, what };
+        Write::Change { chat, target, change }
+    };
+    let row = match &send.content {
+        Content::Message { body, reply_to } => {
+            let message = Message {
+                id: send.id,
+                sender: send.sender,
+                key: send.key,
+                source,
+                body: body.clone(),
+                reply_to: *reply_to,
+            };
+            Write::Message { chat, message, resolved }
+        }
+        Content::Edit { target, body } => change(*target, ChangeKind::Edit(body.clone())),
+        Content::Delete { target } => change(*target, ChangeKind::Delete),
+        Content::React { target, emoji } => change(*target, ChangeKind::React(emoji.clone())),
+    };
+    [row, sent(send, Some(source))]
+}
+
+fn sent(send: &Send, source: Option<Source>) -> Write {
+    Write::Sent { key: send.key, sent: Sent { id: send.id, source, fingerprint: send.fingerprint() } }
+}

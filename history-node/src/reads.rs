@@ -1,0 +1,219 @@
+//! Answers about the past, over any timeline: pages, the chat list, stretches of a stream.
+//!
+//! Every answer is for one user and checks that the chat is theirs (G8). All reads are bounded.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use volery_kernel::chat::{ChatId, Recipient};
+use volery_kernel::event::Seen;
+use volery_kernel::id::{Id, UserId};
+use volery_kernel::limits;
+use volery_kernel::position::{Offset, Position, Source};
+use volery_kernel::rules::READ_BACK_MS;
+use volery_kernel::slot::{Partition, Partitions};
+use volery_ports::history::{Anchor, ChatView, ChatsPage, Happened, History, HistoryError, MessageView, Page, Stretch};
+use volery_ports::timeline::{ChatRow, Entry, Span, Timeline, Unavailable};
+
+use crate::cursor;
+use crate::view::view;
+
+/// History over a timeline.
+pub struct Reads {
+    timeline: Arc<dyn Timeline>,
+    partitions: Partitions,
+}
+
+impl Reads {
+    /// Reads what archive wrote for this many partitions.
+    #[must_use]
+    pub fn new(timeline: Arc<dyn Timeline>, partitions: Partitions) -> Self {
+        Self { timeline, partitions }
+    }
+
+    async fn archived_source(&self, user: UserId) -> Result<Source, HistoryError> {
+        let partition = self.partitions.of(Recipient::User(user));
+        let commit = self.timeline.committed(partition).await.map_err(away)?;
+        Ok(commit.map(|commit| commit.source).unwrap_or_default())
+    }
+
+    /// At most `limit` messages ascending by id, and whether there are more on that side.
+    async fn side(&self, chat: ChatId, span: Span, limit: usize) -> Result<(Vec<MessageView>, bool), HistoryError> {
+        let mut rows = self.timeline.messages(chat, span, limit + 1).await.map_err(away)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        if matches!(span, Span::Before(_)) {
+            rows.reverse();
+        }
+        Ok((rows.into_iter().map(view).collect(), more))
+    }
+
+    async fn before(&self, chat: ChatId, id: Id, limit: usize) -> Result<Page, HistoryError> {
+        let (messages, more) = self.side(chat, Span::Before(id), limit).await?;
+        let newest = messages.last().map_or(id, |last| last.id);
+        let newer = !self.timeline.messages(chat, Span::After(newest), 1).await.map_err(away)?.is_empty();
+        Ok(page(chat, messages, more, newer))
+    }
+
+    async fn after(&self, chat: ChatId, id: Id, limit: usize) -> Result<Page, HistoryError> {
+        let (messages, more) = self.side(chat, Span::After(id), limit).await?;
+        let oldest = messages.first().map_or(id, |first| first.id);
+        let older = !self.timeline.messages(chat, Span::Before(oldest), 1).await.map_err(away)?.is_empty();
+        Ok(page(chat, messages, older, more))
+    }
+
+    /// Half before, half from `id` on; what one side lacks the other fills.
+    async fn around(&self, chat: ChatId, id: Id, limit: usize) -> Result<Page, HistoryError> {
+        let (mut older, mut older_more) = self.side(chat, Span::Before(id), limit).await?;
+        let from = Id::new(id.get().saturating_sub(1)).unwrap_or(Id::ZERO);
+        let (mut newer, mut newer_more) = self.side(chat, Span::After(from), limit).await?;
+        let half = limit / 2;
+        let keep_older = older.len().min(half.max(limit.saturating_sub(newer.len())));
+        let keep_newer = newer.len().min(limit - keep_older);
+        older_more |= keep_older < older.len();
+        newer_more |= keep_newer < newer.len();
+        let mut messages = older.split_off(older.len() - keep_older);
+        newer.truncate(keep_newer);
+        messages.extend(newer);
+        Ok(page(chat, messages, older_more, newer_more))
+    }
+
+    async fn chat_view(&self, user: UserId, chat: ChatId, row: ChatRow) -> Result<ChatView, HistoryError> {
+        let newest = self.timeline.message(chat, row.newest).await.map_err(away)?.map(view);
+        let unread = self.unread(user, chat, &row).await?;
+        let ChatRow { read, delivered, peer_delivered, peer_read, newest_incoming, .. } = row;
+        Ok(ChatView { chat, newest, unread, read, delivered, peer_delivered, peer_read, newest_incoming })
+    }
+
+    /// Messages of others above the mark, newest first, down to the oldest id that may lie above it
+    /// by source; then those that were resolved long after their id. At most 100.
+    async fn unread(&self, user: UserId, chat: ChatId, row: &ChatRow) -> Result<usize, HistoryError> {
+        if row.newest_incoming <= row.read.source {
+            return Ok(0);
+        }
+        let most = limits::UNREAD_MOST.value;
+        let floor = Id::first_at(row.read.id.time().minus(READ_BACK_MS));
+        let mut counted = Vec::new();
+        let mut before = Id::MAX;
+        while counted.len() < most {
+            let rows = self.timeline.messages(chat, Span::Before(before), most).await.map_err(away)?;
+            let Some(last) = rows.last() else { break };
+            before = last.message.id;
+            let ended = rows.len() < most || before <= floor;
+            let unread = rows.into_iter().map(|row| row.message);
+            let unread = unread
+                .filter(|message| message.sender != user && message.source > row.read.source && message.id > floor);
+            counted.extend(unread.map(|message| message.id));
+            if ended {
+                break;
+            }
+        }
+        let late = row.resolved_late.iter().filter(|seen| seen.source > row.read.source && !counted.contains(&seen.id));
+        Ok((counted.len() + late.count()).min(most))
+    }
+
+    async fn happened(&self, entry: Entry) -> Result<Option<Happened>, HistoryError> {
+        Ok(match entry {
+            Entry::Message { chat, id } => self.message(chat, id).await?.map(|view| Happened::Message(chat, view)),
+            Entry::Change { chat, target, .. } => {
+                self.message(chat, target).await?.map(|view| Happened::Changed(chat, view))
+            }
+            Entry::Answer(answer) => Some(Happened::Answer(answer)),
+            Entry::Mark { reader, chat, kind, seen } => Some(Happened::Mark { reader, chat, kind, seen }),
+        })
+    }
+
+    async fn message(&self, chat: ChatId, id: Id) -> Result<Option<MessageView>, HistoryError> {
+        Ok(self.timeline.message(chat, id).await.map_err(away)?.map(view))
+    }
+}
+
+#[async_trait]
+impl History for Reads {
+    async fn page(&self, user: UserId, chat: ChatId, anchor: Anchor, limit: usize) -> Result<Page, HistoryError> {
+        chat.peer_of(user).ok_or(HistoryError::UnknownChat)?;
+        // Before the rows are read: what is archived meanwhile is on the page and not promised.
+        let covers = self.archived_source(user).await?;
+        let page = match anchor {
+            Anchor::Newest => self.before(chat, Id::MAX, limit).await,
+            Anchor::Before(id) => self.before(chat, id, limit).await,
+            Anchor::After(id) => self.after(chat, id, limit).await,
+            Anchor::Around(id) => self.around(chat, id, limit).await,
+            Anchor::AroundTime(at) => self.around(chat, Id::first_at(at), limit).await,
+            Anchor::Cursor(cursor) => match cursor::to_span(chat, &cursor)? {
+                Span::Before(id) => self.before(chat, id, limit).await,
+                Span::After(id) => self.after(chat, id, limit).await,
+            },
+        }?;
+        Ok(Page { covers, ..page })
+    }
+
+    async fn chats(&self, user: UserId, cursor: Option<Vec<u8>>, limit: usize) -> Result<ChatsPage, HistoryError> {
+        let after = cursor.map(|cursor| cursor::to_chats(&cursor)).transpose()?;
+        let mut rows = self.timeline.chats(user).await.map_err(away)?;
+        rows.retain(|(_, row)| row.newest > Id::ZERO);
+        rows.sort_unstable_by_key(|(chat, row)| std::cmp::Reverse((row.newest, *chat)));
+        rows.retain(|(chat, row)| after.is_none_or(|after| (row.newest, *chat) < after));
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|(chat, row)| cursor::of_chats(row.newest, *chat));
+        let mut chats = Vec::with_capacity(rows.len());
+        for (chat, row) in rows {
+            chats.push(self.chat_view(user, chat, row).await?);
+        }
+        Ok(ChatsPage { chats, next })
+    }
+
+    async fn archived(&self, partition: Partition) -> Result<Option<Position>, HistoryError> {
+        let commit = self.timeline.committed(partition).await.map_err(away)?;
+        Ok(commit.map(|commit| Position { partition, source: commit.source, id: commit.id }))
+    }
+
+    async fn stretch(
+        &self,
+        user: UserId,
+        partition: Partition,
+        from: Offset,
+        limit: usize,
+    ) -> Result<Stretch, HistoryError> {
+        let Some(commit) = self.timeline.committed(partition).await.map_err(away)? else {
+            return Ok(Stretch { events: Vec::new(), complete_below: from });
+        };
+        let start = self.timeline.index_start(partition).await.map_err(away)?;
+        if start.is_none_or(|start| from < start) {
+            return Err(HistoryError::TooOld);
+        }
+        let to = commit.source.offset() + 1;
+        let recipient = Recipient::User(user);
+        let rows = self.timeline.index(recipient, partition, from, to, limit).await.map_err(away)?;
+        let cut = rows.len() == limit;
+        let complete_below = rows.last().filter(|_| cut).map_or(to, |(offset, _)| offset + 1).max(from);
+        let mut events = Vec::with_capacity(rows.len());
+        for (offset, entry) in rows {
+            events.extend(self.happened(entry).await?.map(|happened| (offset, happened)));
+        }
+        Ok(Stretch { events, complete_below })
+    }
+
+    async fn undelivered(&self, user: UserId, limit: usize) -> Result<Vec<(ChatId, Seen)>, HistoryError> {
+        let rows = self.timeline.chats(user).await.map_err(away)?;
+        let undelivered = rows.into_iter().filter(|(_, row)| row.newest_incoming > row.delivered.source);
+        Ok(undelivered
+            .take(limit)
+            .map(|(chat, row)| (chat, Seen { source: row.newest_incoming, id: row.newest }))
+            .collect())
+    }
+}
+
+fn page(chat: ChatId, messages: Vec<MessageView>, older: bool, newer: bool) -> Page {
+    let edge = |message: Option<&MessageView>, span: fn(Id) -> Span| {
+        message.map(|message| cursor::of_page(chat, span(message.id)))
+    };
+    let older = older.then(|| edge(messages.first(), Span::Before)).flatten();
+    let newer = newer.then(|| edge(messages.last(), Span::After)).flatten();
+    Page { messages, older, newer, covers: Source::ZERO }
+}
+
+fn away(error: Unavailable) -> HistoryError {
+    HistoryError::Unavailable(error.0)
+}
