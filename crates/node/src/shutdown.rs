@@ -217,4 +217,23 @@ mod tests {
         assert_eq!(shutdown.stage(), Stage::Dropping);
         shutdown.draining().await;
     }
+
+    fn terminate_myself() {
+        let pid = std::process::id().to_string();
+        let status = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(status.is_ok_and(|status| status.success()));
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_drains_and_the_second_drops() {
+        let shutdown = Shutdown::new();
+        let _stuck = shutdown.guard("stuck");
+        let signals = Signals::catch().expect("handlers may be installed");
+        tokio::spawn(signals.drive(shutdown.clone()));
+        terminate_myself();
+        shutdown.draining().await;
+        assert_eq!(shutdown.stage(), Stage::Draining);
+        terminate_myself();
+        assert_eq!(shutdown.finish(LONG).await, Outcome::Dropped(vec!["stuck"]));
+    }
 }
