@@ -1,6 +1,8 @@
 //! The embedded timeline against the conformance suite, and what only a store in a folder can meet:
 //! being opened twice, being closed, and journals that a power cut has torn.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

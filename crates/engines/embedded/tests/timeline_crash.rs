@@ -3,6 +3,8 @@
 //! The test starts its own binary again, as the process that is killed: `child_*` do nothing unless
 //! their folder is named in the environment.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -44,8 +44,8 @@ pub(super) fn message(raw: u64, offset: Offset) -> Message {
         sender: user(raw % 3),
         key: key(u32::try_from(raw % 1_000).unwrap_or_default()),
         source: source(offset),
-        body: Body { kind: u32::from(raw % 2 == 0), bytes: Bytes::from(vec![b'a'; (raw % 300) as usize]) },
-        reply_to: (raw % 4 == 0).then(|| id(raw / 2)),
+        body: Body { kind: u32::from(raw.is_multiple_of(2)), bytes: Bytes::from(vec![b'a'; (raw % 300) as usize]) },
+        reply_to: raw.is_multiple_of(4).then(|| id(raw / 2)),
     }
 }
 
@@ -54,13 +54,13 @@ pub(super) fn change(raw: u64, actor: u64) -> Change {
     let what = match raw % 3 {
         0 => ChangeKind::Edit(Body::text(format!("edit {raw}"))),
         1 => ChangeKind::Delete,
-        _ => ChangeKind::React(if raw % 2 == 0 { String::new() } else { format!("{raw}") }),
+        _ => ChangeKind::React(if raw.is_multiple_of(2) { String::new() } else { format!("{raw}") }),
     };
     Change { id: id(raw), actor: user(actor), what }
 }
 
 pub(super) fn kind(raw: u64) -> MarkKind {
-    if raw % 2 == 0 { MarkKind::Delivered } else { MarkKind::Read }
+    if raw.is_multiple_of(2) { MarkKind::Delivered } else { MarkKind::Read }
 }
 
 pub(super) fn stored(chat: ChatId, message: Message) -> Write {

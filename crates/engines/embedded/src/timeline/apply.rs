@@ -123,7 +123,7 @@ impl Applier {
         let days = read::days(rows, partition)?;
         let end = read::commit(rows, partition)?.map(|commit| commit.source.offset() + 1);
         let Some(cut) = cut_before(&days, before, end).filter(|cut| *cut > bounds.cut) else { return Ok(()) };
-        let mut batch = store.batch();
+        let mut batch = store.batch()?;
         batch.insert(rows, layout::bounds(partition), value::encode_bounds(Bounds { cut, ..bounds }));
         for (day, _) in days.into_iter().filter(|(day, _)| *day < day_of(before)) {
             batch.remove(rows, layout::day(partition, day));
@@ -266,7 +266,7 @@ impl<'a> Staged<'a> {
         // In the order of keys, each once: kinder to the memtable, and demanded by a batch.
         puts.sort_by(|a, b| a.0.cmp(&b.0));
         puts.dedup_by(|later, earlier| later.0 == earlier.0);
-        let mut batch = store.batch();
+        let mut batch = store.batch()?;
         for (key, value) in puts {
             batch.insert(store.rows(), key, value);
         }

@@ -56,7 +56,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Bytes of chat rows held in memory for writes.
     pub hot_bytes: usize,
-    /// Bytes of a memtable; up to four of them wait to be flushed before writers wait.
+    /// Bytes of a memtable, as of the day when the folder was made; up to three wait to be flushed
+    /// before writers wait.
     pub memtable_bytes: u64,
     /// Bytes of journals on disk, at least 64 MiB.
     pub journal_bytes: u64,

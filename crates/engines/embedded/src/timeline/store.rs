@@ -12,6 +12,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
@@ -23,6 +24,11 @@ const KEYSPACE: &str = "timeline";
 const MIB: u64 = 1 << 20;
 /// Smallest bound of the journals that the database accepts.
 const JOURNAL_LEAST: u64 = 64 * MIB;
+/// Memtables that wait to be flushed; at 4 the database itself waits.
+const UNFLUSHED_MOST: usize = 3;
+/// Tables that wait to be compacted; at 30 the database itself waits.
+const UNCOMPACTED_MOST: usize = 24;
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Table files that are held open.
 const OPEN_FILES: usize = 256;
 
@@ -72,8 +78,16 @@ impl Store {
         &self.rows
     }
 
-    pub(super) fn batch(&self) -> fjall::OwnedWriteBatch {
-        self.db.batch()
+    /// A batch to commit, once there is room for it.
+    ///
+    /// The database would wait inside of a commit, and for ever if its workers have died of a full disk
+    /// meanwhile. Here it is asked between two looks whether they have.
+    pub(super) fn batch(&self) -> Result<fjall::OwnedWriteBatch, Fault> {
+        while self.rows.sealed_memtable_count() >= UNFLUSHED_MOST || self.rows.l0_table_count() >= UNCOMPACTED_MOST {
+            self.db.persist(PersistMode::Buffer)?;
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(self.db.batch())
     }
 
     /// Makes everything that was committed durable.
