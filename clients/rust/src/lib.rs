@@ -1,0 +1,17 @@
+//! A client of Volery, as the terminal client, the load generator and the tests use it.
+//!
+//! What a device *decides* is [`core::Core`]: no I/O, no clock, no randomness of its own. What its
+//! user *sees* is [`view::View`], made of the same frames. They are kept apart, because a load
+//! generator holds ten thousand devices and not one message.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`intent`] | what a user wants done, before it is done |
+//! | [`state`] | what must survive a restart of the client |
+//! | [`outbox`] | intents until they are confirmed or failed |
+//! | [`core`] | the connection: hello, resume, retries, confirmations, back-off |
+
+pub mod core;
+pub mod intent;
+pub mod outbox;
+pub mod state;
