@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! segment  header, groups…
-//! header   magic 8, version 2, generation 2, partitions 2, zero 2, sequence 8, former 8, salt 4,
+//! header   magic 8, version 2, check of both 2, generation 2, partitions 2, sequence 8, former 8, salt 4,
 //!          first offset of each partition 8…, crc 4
 //! group    mark 4, bytes of records 4, records 4, its place in the file 8, stamp 8, crc 4; records…
 //! record   crc 4, bytes after this 4, partition 2, bytes of headers 4, offset 8, key 9, headers…, value
@@ -89,14 +89,22 @@ pub(crate) fn head_bytes(partitions: usize) -> u64 {
     40 + 8 * partitions as u64
 }
 
+/// So that a damaged version is not taken for another one.
+fn version_check(version: u16) -> u16 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&MAGIC);
+    hasher.update(&version.to_le_bytes());
+    hasher.finalize() as u16
+}
+
 impl Head {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(head_bytes(self.firsts.len()) as usize);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&version_check(VERSION).to_le_bytes());
         out.extend_from_slice(&self.generation.to_le_bytes());
         out.extend_from_slice(&(self.firsts.len() as u16).to_le_bytes());
-        out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(&self.sequence.to_le_bytes());
         out.extend_from_slice(&self.former.to_le_bytes());
         out.extend_from_slice(&self.salt.to_le_bytes());
@@ -111,7 +119,8 @@ impl Head {
         let mut fields = Fields(bytes);
         let magic = fields.array::<8>().ok_or(NoHead::Broken)?;
         let version = fields.u16().ok_or(NoHead::Broken)?;
-        if magic != MAGIC {
+        let check = fields.u16().ok_or(NoHead::Broken)?;
+        if magic != MAGIC || check != version_check(version) {
             return Err(NoHead::Broken);
         }
         if version != VERSION {
@@ -279,10 +288,9 @@ impl<'a> Fields<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// What follows magic and version; `whole` is all of it, for the checksum.
+    /// What follows magic, version and their check; `whole` is all of it, for the checksum.
     fn head(&mut self, whole: &[u8]) -> Option<Head> {
         let (generation, partitions) = (self.u16()?, Partitions::new(self.u16()?)?);
-        self.take(2)?;
         let (sequence, former, salt) = (self.u64()?, self.u64()?, self.u32()?);
         let firsts = partitions.iter().map(|_| self.u64()).collect::<Option<Vec<_>>>()?;
         let summed = whole.len() - self.0.len();

@@ -18,7 +18,7 @@
 //! | `tail`, `store` | what readers share with the writer |
 //! | `committed` | readers' offsets |
 //! | `queue`, `engine` | the shell: thread, clock, runtime |
-//! | `simdisk` | a disk that crashes, for tests |
+//! | [`simdisk`] | a disk that crashes, for tests |
 //!
 //! # What a crash and a bad disk may do
 //! - The last group may be torn: nobody was told about it, and it is cut. A whole one is kept.
@@ -29,6 +29,8 @@
 //! - A failed sync: see `writer`.
 
 mod committed;
+#[cfg(test)]
+mod crash;
 pub mod disk;
 mod engine;
 mod format;
@@ -38,6 +40,7 @@ mod queue;
 mod recover;
 mod scan;
 mod segment;
+pub mod simdisk;
 mod stats;
 mod store;
 mod tail;

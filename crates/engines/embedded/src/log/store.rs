@@ -120,16 +120,16 @@ impl Store {
         free.then(|| first.clone())
     }
 
-    /// One at a time, each made durable: were a later one gone and an earlier one still there after a
-    /// crash, that would look like damage.
+    /// One at a time, each only after the one before is surely gone: a later one gone and an earlier
+    /// one still there after a crash would look like damage.
     fn delete(&self, segment: &Arc<Segment>) -> io::Result<()> {
-        self.segments.write().retain(|other| !Arc::ptr_eq(other, segment));
         let size = segment.file.len()?;
+        self.disk.sync_dir()?;
         self.disk.delete(&file_name(segment.head.sequence))?;
+        self.segments.write().retain(|other| !Arc::ptr_eq(other, segment));
+        self.stats.freed(size);
         // The side file may be missing; without its segment it means nothing.
         let _ = self.disk.delete(&index_name(segment.head.sequence));
-        self.disk.sync_dir()?;
-        self.stats.freed(size);
         Ok(())
     }
 }

@@ -87,6 +87,12 @@ impl Writer {
         Ok(self.publish(&segment, &group, batches))
     }
 
+    /// The active segment and how far it goes.
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> Option<(u64, u64)> {
+        self.active.as_ref().map(|segment| (segment.head.sequence, segment.len()))
+    }
+
     /// A segment with room for so many bytes.
     fn segment_for(&mut self, bytes: u64) -> Result<Arc<Segment>, AppendError> {
         let taken = self.store.stats.disk_bytes();
