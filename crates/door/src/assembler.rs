@@ -13,9 +13,12 @@ use std::mem;
 use volery_kernel::code::Close;
 
 use crate::close;
-use crate::frame::{HEADER_MOST, Header, Kind, Opcode, Role};
+use crate::frame::{Header, Kind, Opcode, Role};
 use crate::mask;
-use crate::utf8::Validator;
+
+mod partial;
+
+use partial::{Frame, Partial};
 
 /// A whole message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,32 +52,6 @@ pub struct Assembler {
     most: u32,
     begun: u32,
     partial: Option<Box<Partial>>,
-}
-
-/// What has begun and is not finished.
-#[derive(Debug, Default)]
-struct Partial {
-    head: [u8; HEADER_MOST],
-    head_size: usize,
-    frame: Option<Frame>,
-    control: Vec<u8>,
-    message: Option<Gathered>,
-}
-
-/// A frame whose header is read, and how much of its payload is.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    header: Header,
-    length: usize,
-    at: usize,
-}
-
-/// A message of several pieces.
-#[derive(Debug)]
-struct Gathered {
-    kind: Kind,
-    data: Vec<u8>,
-    text: Validator,
 }
 
 impl Assembler {
@@ -185,64 +162,6 @@ impl Assembler {
             self.begun = self.begun.wrapping_add(1);
             Box::default()
         })
-    }
-}
-
-impl Partial {
-    fn is_empty(&self) -> bool {
-        self.head_size == 0 && self.frame.is_none() && self.message.is_none()
-    }
-
-    fn capacity(&self) -> usize {
-        self.control.capacity() + self.message.as_ref().map_or(0, |message| message.data.capacity())
-    }
-
-    /// Takes bytes until the header is complete.
-    fn complete_header(&mut self, input: &mut &mut [u8], role: Role) -> Result<Option<Header>, Close> {
-        while let [byte] = *take(input, 1) {
-            self.head[self.head_size] = byte;
-            self.head_size += 1;
-            if let Some(header) = Header::parse(&self.head[..self.head_size], role)? {
-                self.head_size = 0;
-                return Ok(Some(header));
-            }
-        }
-        Ok(None)
-    }
-
-    fn gather(&mut self, opcode: Opcode, piece: &[u8]) -> Result<(), Close> {
-        if opcode.is_control() {
-            self.control.extend_from_slice(piece);
-            return Ok(());
-        }
-        if let Opcode::Data(kind) = opcode {
-            self.message.get_or_insert_with(|| Gathered { kind, data: Vec::new(), text: Validator::default() });
-        }
-        self.message.as_mut().map_or(Err(Close::ProtocolError), |message| message.push(piece))
-    }
-
-    /// Ends a frame: a control frame, or the message if this was its last.
-    fn end<'a>(&mut self, header: &Header) -> Result<Option<Event<'a>>, Close> {
-        if header.opcode.is_control() {
-            return event(header.opcode, Cow::Owned(mem::take(&mut self.control))).map(Some);
-        }
-        let message = if header.fin { self.message.take() } else { None };
-        message.map(Gathered::finish).transpose()
-    }
-}
-
-impl Gathered {
-    fn push(&mut self, piece: &[u8]) -> Result<(), Close> {
-        if self.kind == Kind::Text {
-            self.text.feed(piece).map_err(|_| Close::InvalidUtf8)?;
-        }
-        self.data.extend_from_slice(piece);
-        Ok(())
-    }
-
-    fn finish<'a>(self) -> Result<Event<'a>, Close> {
-        self.text.finish().map_err(|_| Close::InvalidUtf8)?;
-        Ok(Event::Message(Message { kind: self.kind, data: Cow::Owned(self.data) }))
     }
 }
 

@@ -154,9 +154,10 @@ impl Outbound {
         }
     }
 
-    /// What stays waits in a buffer of its own size; the thread gets its buffer back.
+    /// What stays waits in a buffer of about its own size; the thread gets its buffer back. Each
+    /// copy is of half of what the last one was, so a long queue is not copied again and again.
     fn settle(&mut self) {
-        if self.sent > 0 || self.queue.capacity() > 2 * self.queue.len() {
+        if self.queue.capacity() > 2 * self.pending() {
             let waiting = self.queue[mem::take(&mut self.sent)..].to_vec();
             scratch::give_writing(mem::replace(&mut self.queue, waiting));
         }
