@@ -6,10 +6,15 @@
 //! | [`archive`] | which rows a record causes, and how retries end (pure) |
 //! | [`view`] | a stored row as people may see it (pure) |
 //! | [`cursor`] | page cursors (pure) |
+//! | `fanning`, `archiving` | the shells around both: one task a partition |
+//! | [`node`] | threads and tasks put together |
 //! | [`reads`] | pages, chat lists and stretches of a stream, over the timeline |
 
 pub mod archive;
+mod archiving;
 pub mod cursor;
+mod fanning;
 pub mod fanout;
+pub mod node;
 pub mod reads;
 pub mod view;

@@ -42,6 +42,17 @@ impl Recipient {
         key
     }
 
+    /// The recipient of [`Recipient::to_key`]; `None` for any other bytes.
+    #[must_use]
+    pub fn from_key([kind, id @ ..]: [u8; 9]) -> Option<Self> {
+        let id = Id::new(u64::from_be_bytes(id)).ok()?;
+        match kind {
+            1 => Some(Self::User(UserId(id))),
+            2 => Some(Self::Group(GroupId(id))),
+            _ => None,
+        }
+    }
+
     /// The chat in which `sender` and this recipient meet.
     #[must_use]
     pub fn chat_with(self, sender: UserId) -> ChatId {

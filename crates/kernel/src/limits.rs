@@ -33,6 +33,7 @@ limits! {
     CLOCK_BOUND_MS: u64 = 250, "milliseconds", "how far the clocks of nodes and log may differ; NTP keeps tens of milliseconds";
     APPEND_DEADLINE_MS: u64 = 5_000, "milliseconds", "an append that takes longer ends its session; well below N, so that a healthy append is never late";
     HELLO_WITHIN_MS: u64 = 10_000, "milliseconds", "a socket that does not say hello holds no more than a file handle for this long";
+    GREETING_MOST: usize = 4_096, "sockets", "sockets of one thread that have not said hello; more wait in the kernel's queue";
     SILENCE_MS: u64 = 150_000, "milliseconds", "a client pings each 55 s; two may be lost before its socket counts as dead";
     PING_EVERY_MS: u64 = 55_000, "milliseconds", "below the 60 s after which common proxies cut idle connections";
     FRAME_BYTES: usize = 65_536, "bytes", "largest frame from a client: a text of 8 KiB with everything around it fits many times";

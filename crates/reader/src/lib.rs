@@ -1,0 +1,80 @@
+//! Reading a partition as its three readers do: decoded, in order, with the read-back that the rules
+//! need before they may judge. Also how events become records to append.
+//!
+//! Trap avoided: bytes that cannot be decoded are no reason to stop. They come as an unknown event
+//! in the stream that their key names, which owner and fan-out pass over and archive sets aside.
+
+use volery_kernel::chat::Recipient;
+use volery_kernel::event::{Event, Record};
+use volery_kernel::id::{Id, UserId};
+use volery_kernel::position::Offset;
+use volery_kernel::rules::read_back_from;
+use volery_kernel::slot::Partition;
+use volery_ports::log::{Log, NewRecord, ReadError, StoredRecord};
+
+/// Bytes that one read asks for.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// The events as a batch to append.
+#[must_use]
+pub fn to_batch(events: &[Event]) -> Vec<NewRecord> {
+    let record = |event| {
+        let (key, value) = volery_proto::encode_record(event);
+        NewRecord { key, headers: Vec::new(), value }
+    };
+    events.iter().map(record).collect()
+}
+
+/// The records from `from` on, as many as one read brings; none at the end.
+///
+/// # Errors
+/// The log's.
+pub async fn read(log: &dyn Log, partition: Partition, from: Offset) -> Result<Vec<Record>, ReadError> {
+    Ok(log.read(partition, from, CHUNK_BYTES).await?.records.into_iter().map(to_record).collect())
+}
+
+/// What must be told to the rules before the record at `from` may be judged: everything before it
+/// that was stamped within N and the clocks' bound of the newest stamp.
+///
+/// # Errors
+/// The log's.
+pub async fn read_back(log: &dyn Log, partition: Partition, from: Offset) -> Result<Vec<Record>, ReadError> {
+    let start = log.extent(partition).await?.start;
+    let Some(newest) = from.checked_sub(1).filter(|last| *last >= start) else { return Ok(Vec::new()) };
+    let last = log.read(partition, newest, 1).await?;
+    let Some(last) = last.records.first() else { return Ok(Vec::new()) };
+    let begin = log.seek(partition, read_back_from(last.stamp), from).await?;
+    between(log, partition, begin, from).await
+}
+
+/// The records of `from..to`.
+///
+/// # Errors
+/// The log's.
+pub async fn between(log: &dyn Log, partition: Partition, from: Offset, to: Offset) -> Result<Vec<Record>, ReadError> {
+    let mut records: Vec<Record> = Vec::new();
+    let mut next = from;
+    while next < to {
+        let chunk = read(log, partition, next).await?;
+        let Some(last) = chunk.last() else { break };
+        next = last.offset + 1;
+        records.extend(chunk.into_iter().filter(|record| record.offset < to));
+    }
+    Ok(records)
+}
+
+/// The id that names a record.
+#[must_use]
+pub fn id_of(stored: StoredRecord) -> Id {
+    to_record(stored).event.id()
+}
+
+fn to_record(stored: StoredRecord) -> Record {
+    let StoredRecord { offset, stamp, record } = stored;
+    let event = volery_proto::decode(record.value.clone()).unwrap_or_else(|_| Event::Unknown {
+        id: Id::ZERO,
+        stream: Recipient::from_key(record.key).unwrap_or(Recipient::User(UserId(Id::ZERO))),
+        bytes: record.value,
+    });
+    Record { offset, stamp, event }
+}

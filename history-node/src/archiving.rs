@@ -1,0 +1,180 @@
+//! The shell of [`crate::archive::Archive`]: reads, looks up, applies, appends; again and again,
+//! whatever fails. One step of a partition at a time, so its order is the log's.
+//!
+//! Trap avoided: a log that was restored or recreated disagrees about the id of the last archived
+//! record. Then this partition's archive stops, loudly, instead of mixing two histories.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use volery_kernel::event::Event;
+use volery_kernel::limits;
+use volery_kernel::position::{Offset, Source};
+use volery_kernel::slot::Partition;
+use volery_node::metrics::{Reader, Stage};
+use volery_ports::log::{ReadError, Reader as LogReader};
+use volery_ports::timeline::{Commit, Unavailable, Write};
+
+use crate::archive::{Archive, Step};
+use crate::node::Shared;
+
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How often the log is told what it may delete.
+const RELEASE_EVERY_MS: u64 = 10_000;
+
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Log(#[from] ReadError),
+    #[error(transparent)]
+    Timeline(#[from] Unavailable),
+    #[error(
+        "the log is not the one that was archived: offset {offset} holds another record. Restore the log, or begin a new log generation"
+    )]
+    OtherLog { offset: Offset },
+}
+
+/// Runs one partition's archive until the task is dropped.
+pub(crate) async fn run(partition: Partition, shared: Arc<Shared>) {
+    loop {
+        match follow(partition, &shared).await {
+            Ok(()) => {}
+            Err(error @ Failed::OtherLog { .. }) => {
+                tracing::error!(%partition, %error, "archive has stopped");
+                shared.archive.failed(error.to_string());
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%partition, %error, "archive waits");
+                shared.archive.down(error.to_string());
+            }
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+async fn follow(partition: Partition, shared: &Shared) -> Result<(), Failed> {
+    let log = shared.log.as_ref();
+    let committed = shared.timeline.committed(partition).await?;
+    check_same_log(partition, committed, shared).await?;
+    publish(partition, committed, shared);
+    let mut archive = Archive::new(log.generation(), shared.partitions, committed);
+    let from = archive.next_offset();
+    for record in volery_reader::read_back(log, partition, from).await? {
+        archive.warm(&record);
+    }
+    shared.archive.ready();
+    let mut released = shared.clock.now();
+    loop {
+        let step = archive.next(&|partition| shared.archived_through(partition));
+        match step {
+            Step::Apply(writes, commit) => {
+                apply(partition, writes, commit, shared).await?;
+                archive.applied();
+                publish(partition, commit, shared);
+            }
+            Step::LookUp(key) => archive.looked_up(shared.timeline.sent(key).await?),
+            Step::Append(target, event) => archive.appended(append(target, event, shared).await),
+            Step::Read => {
+                let from = archive.next_offset();
+                release(partition, from, &mut released, shared).await;
+                log.beyond(partition, from).await?;
+                archive.read(volery_reader::read(log, partition, from).await?);
+            }
+        }
+    }
+}
+
+async fn check_same_log(partition: Partition, committed: Option<Commit>, shared: &Shared) -> Result<(), Failed> {
+    let Some(commit) = committed else { return Ok(()) };
+    let offset = commit.source.offset();
+    let extent = shared.log.extent(partition).await?;
+    if commit.source.generation() != shared.log.generation() || offset >= extent.end {
+        return Err(Failed::OtherLog { offset });
+    }
+    if offset < extent.start {
+        return Ok(());
+    }
+    let chunk = shared.log.read(partition, offset, 1).await?;
+    let same = chunk.records.into_iter().next().is_some_and(|stored| volery_reader::id_of(stored) == commit.id);
+    if same { Ok(()) } else { Err(Failed::OtherLog { offset }) }
+}
+
+async fn apply(
+    partition: Partition,
+    writes: Vec<Write>,
+    commit: Option<Commit>,
+    shared: &Shared,
+) -> Result<(), Unavailable> {
+    let messages = writes.iter().filter_map(|write| match write {
+        Write::Message { message, .. } => Some(message.id),
+        _ => None,
+    });
+    let messages: Vec<_> = messages.collect();
+    let aside = writes.iter().filter(|write| matches!(write, Write::SetAside { .. })).count() as u64;
+    shared.timeline.apply(partition, writes, commit).await?;
+    let now = shared.clock.now();
+    let metrics = &shared.metrics;
+    metrics.messages.of(Stage::Archived).inc_by(messages.len() as u64);
+    let seconds = metrics.stage_seconds.of(Stage::Archived);
+    messages.iter().for_each(|id| seconds.observe(now.since(id.time()) as f64 / 1_000.0));
+    if aside > 0 {
+        metrics.set_aside.of(Reader::Archive).inc_by(aside);
+        tracing::error!(%partition, aside, "records could not be applied and were set aside");
+    }
+    Ok(())
+}
+
+/// Tells the other archives and the log's housekeeping how far this partition is.
+fn publish(partition: Partition, commit: Option<Commit>, shared: &Shared) {
+    if let (Some(commit), Some(archived)) = (commit, shared.archived.get(usize::from(partition.0))) {
+        archived.fetch_max(commit.source.0, Ordering::AcqRel);
+    }
+}
+
+/// Appends until it is durable; more than once is harmless.
+async fn append(target: Partition, event: Event, shared: &Shared) -> Offset {
+    let batch = volery_reader::to_batch(std::slice::from_ref(&event));
+    loop {
+        match shared.log.append(target, batch.clone()).await.as_deref() {
+            Ok([appended]) => return appended.offset,
+            Ok(_) => tracing::error!(%target, "the log answered an append of one record with none"),
+            Err(error) => tracing::warn!(%target, %error, "an event of archive was not appended; it will be again"),
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+/// What fan-out and archive are done with and what is old enough may go, and so may old index rows.
+async fn release(partition: Partition, below: Offset, released: &mut volery_kernel::time::Timestamp, shared: &Shared) {
+    let now = shared.clock.now();
+    if now.since(*released) < RELEASE_EVERY_MS {
+        return;
+    }
+    *released = now;
+    let log = shared.log.as_ref();
+    let result = async {
+        log.commit(LogReader::Archive, partition, below).await.map_err(|error| error.to_string())?;
+        let fanout = log.committed(LogReader::Fanout, partition).await.map_err(|error| error.to_string())?;
+        log.release(partition, below.min(fanout), now.minus(limits::RETAIN_LOG_MS.value))
+            .await
+            .map_err(|error| error.to_string())?;
+        shared
+            .timeline
+            .expire_index(partition, now.minus(limits::INDEX_MS.value))
+            .await
+            .map_err(|error| error.to_string())
+    };
+    if let Err(error) = result.await {
+        tracing::warn!(%partition, %error, "old records were not released");
+    }
+}
+
+impl Shared {
+    /// How far a partition is archived, as far as this node knows.
+    pub(crate) fn archived_through(&self, partition: Partition) -> Option<Source> {
+        let raw = self.archived.get(usize::from(partition.0))?.load(Ordering::Acquire);
+        (raw > 0).then_some(Source(raw))
+    }
+}

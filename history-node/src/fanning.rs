@@ -1,0 +1,92 @@
+//! The shell of [`crate::fanout::Fanout`]: reads, appends, commits; again and again, whatever fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use volery_kernel::event::Event;
+use volery_kernel::position::Offset;
+use volery_kernel::slot::Partition;
+use volery_node::metrics::{Reader, Stage};
+use volery_ports::log::{AppendError, Log, ReadError, Reader as LogReader};
+
+use crate::fanout::Fanout;
+use crate::node::Shared;
+
+/// How long a failed append or read waits for its next try.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// How often the committed offset is stored: an older one only repeats work.
+const COMMIT_EVERY: Duration = Duration::from_millis(500);
+
+/// Runs one partition's fan-out until the task is dropped.
+pub(crate) async fn run(partition: Partition, shared: Arc<Shared>) {
+    loop {
+        if let Err(error) = follow(partition, &shared).await {
+            tracing::error!(%partition, %error, "fan-out cannot read its partition");
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+async fn follow(partition: Partition, shared: &Shared) -> Result<(), ReadError> {
+    let log = shared.log.as_ref();
+    let start = log.extent(partition).await?.start;
+    let from = log.committed(LogReader::Fanout, partition).await?.max(start);
+    let mut fanout = Fanout::new(log.generation(), shared.partitions, from);
+    for record in volery_reader::read_back(log, partition, from).await? {
+        fanout.warm(&record);
+    }
+    let mut appends = FuturesUnordered::new();
+    let mut committed = from;
+    let mut commit = tokio::time::interval(COMMIT_EVERY);
+    loop {
+        while let Some((target, events)) = fanout.depart() {
+            appends.push(append(log, target, events));
+        }
+        tokio::select! {
+            biased;
+            Some((target, result)) = appends.next(), if !appends.is_empty() => {
+                note(shared, &result);
+                fanout.appended(target, result.is_ok());
+            }
+            records = next(log, partition, fanout.read_below()), if fanout.wants_more() => {
+                for record in records? {
+                    shared.metrics.reader_lag_seconds.of(Reader::Fanout).observe(shared.clock.now().since(record.stamp) as f64 / 1_000.0);
+                    fanout.read(record);
+                }
+            }
+            _ = commit.tick() => {
+                if fanout.done_below() > committed && log.commit(LogReader::Fanout, partition, fanout.done_below()).await.is_ok() {
+                    committed = fanout.done_below();
+                }
+            }
+        }
+    }
+}
+
+fn note(shared: &Shared, result: &Result<u64, AppendError>) {
+    match result {
+        Ok(count) => shared.metrics.messages.of(Stage::Echoed).inc_by(*count),
+        Err(error) => tracing::warn!(%error, "derived events were not appended; they will be again"),
+    }
+}
+
+/// A refused target is tried again a little later.
+async fn append(log: &dyn Log, target: Partition, events: Vec<Event>) -> (Partition, Result<u64, AppendError>) {
+    let result = log.append(target, volery_reader::to_batch(&events)).await;
+    if result.is_err() {
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+    (target, result.map(|appended| appended.len() as u64))
+}
+
+/// The records from an offset on, once there are some. Cancel-safe.
+async fn next(
+    log: &dyn Log,
+    partition: Partition,
+    from: Offset,
+) -> Result<Vec<volery_kernel::event::Record>, ReadError> {
+    log.beyond(partition, from).await?;
+    volery_reader::read(log, partition, from).await
+}

@@ -1,0 +1,105 @@
+//! The node put together: a thread for fan-out, a thread for archive, the reads. Options → start → handle.
+//!
+//! Fan-out has a thread of its own, because archive's store may block its thread and echoes must not
+//! wait for that.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::oneshot;
+use volery_kernel::slot::{Partition, Partitions};
+use volery_kernel::time::Clock;
+use volery_node::health::{Health, Part};
+use volery_node::metrics::Metrics;
+use volery_ports::log::Log;
+use volery_ports::timeline::Timeline;
+
+use crate::reads::Reads;
+use crate::{archiving, fanning};
+
+/// What the node works with.
+pub struct Parts {
+    /// What it reads and appends to.
+    pub log: Arc<dyn Log>,
+    /// What it writes.
+    pub timeline: Arc<dyn Timeline>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// What the node counts.
+    pub metrics: Metrics,
+    /// What the node says of itself.
+    pub health: Health,
+}
+
+pub(crate) struct Shared {
+    pub(crate) partitions: Partitions,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) timeline: Arc<dyn Timeline>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) archived: Vec<AtomicU64>,
+    pub(crate) archive: Part,
+}
+
+/// A running node.
+pub struct HistoryNode {
+    reads: Arc<Reads>,
+    threads: Vec<(oneshot::Sender<()>, std::thread::JoinHandle<()>)>,
+}
+
+impl HistoryNode {
+    /// Starts both readers of every partition.
+    ///
+    /// # Errors
+    /// The operating system's, when it has no thread to give.
+    pub fn start(parts: Parts) -> std::io::Result<Self> {
+        let Parts { log, timeline, clock, metrics, health } = parts;
+        let partitions = log.partitions();
+        let archived = partitions.iter().map(|_| AtomicU64::new(0)).collect();
+        let reads = Arc::new(Reads::new(Arc::clone(&timeline), partitions));
+        let archive = health.part("archive");
+        let shared = Arc::new(Shared { partitions, log, timeline, clock, metrics, archived, archive });
+        let fanout = thread("fanout", &shared, fanning::run)?;
+        let archive = thread("archive", &shared, archiving::run)?;
+        Ok(Self { reads, threads: vec![fanout, archive] })
+    }
+
+    /// Pages, chat lists, stretches.
+    #[must_use]
+    pub fn reads(&self) -> Arc<Reads> {
+        Arc::clone(&self.reads)
+    }
+
+    /// Stops both readers between two steps; what was not committed is done again at the next start.
+    pub fn stop(self) {
+        for (stop, thread) in self.threads {
+            drop(stop);
+            // A thread that panicked has nothing left to end.
+            let _ = thread.join();
+        }
+    }
+}
+
+type Running = (oneshot::Sender<()>, std::thread::JoinHandle<()>);
+
+/// One task a partition, on a thread of its own, until the sender is dropped.
+fn thread<F, R>(name: &str, shared: &Arc<Shared>, run: F) -> std::io::Result<Running>
+where
+    F: Fn(Partition, Arc<Shared>) -> R + Send + 'static,
+    R: Future<Output = ()> + 'static,
+{
+    let (stop, stopped) = oneshot::channel();
+    let shared = Arc::clone(shared);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let local = tokio::task::LocalSet::new();
+        for partition in shared.partitions.iter() {
+            local.spawn_local(run(partition, Arc::clone(&shared)));
+        }
+        local.block_on(&runtime, async {
+            // Dropped, never sent.
+            let _ = stopped.await;
+        });
+    })?;
+    Ok((stop, thread))
+}

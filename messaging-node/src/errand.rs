@@ -1,0 +1,209 @@
+//! What a session asks of log, accounts and history, and how the answers come back to it.
+//!
+//! Each errand is a future in the session's actor: it ends with the actor, and its answer is fed to
+//! the core. None waits without an end: appends are given up by the core's own deadline.
+
+use actix::fut::WrapFuture;
+use actix::{ActorFutureExt, AsyncContext, Context};
+use volery_kernel::code::Code;
+use volery_kernel::event::Event;
+use volery_kernel::id::UserId;
+use volery_kernel::position::{Offset, Position};
+use volery_kernel::slot::Partition;
+use volery_node::metrics::{Stage, SyncBy};
+use volery_ports::history::{HistoryError, Stretch};
+use volery_ports::log::{AppendError, ReadError};
+
+use crate::core::session::Effect;
+use crate::session::SessionActor;
+
+/// Events of one stretch out of the index.
+const STRETCH_MOST: usize = 16;
+/// Chats asked for at once when their delivered marks are swept.
+const SWEEP_MOST: usize = 256;
+
+/// Carries out an effect that needs the outside; what concerns the socket is not for here.
+pub(crate) fn run(effect: Effect, act: &SessionActor, ctx: &mut Context<SessionActor>) {
+    match effect {
+        Effect::Append(partition, events) => append(partition, events, act, ctx),
+        Effect::AppendMarks(events) => append_marks(events, act, ctx),
+        Effect::CheckUser(user) => check_user(user, act, ctx),
+        Effect::Authenticate(request, token) => {
+            let shared = act.thread.shared.clone();
+            let asked = async move { shared.accounts.authenticate(&token, shared.clock.now()).await };
+            answer(ctx, act, asked, move |claims, act, ctx| {
+                act.feed(ctx, |core, _, effects| core.refreshed(request, claims, effects))
+            });
+        }
+        Effect::AskEnd => ask_end(act, ctx),
+        Effect::AskArchived => ask_archived(act, ctx),
+        Effect::Fetch(from, position) => fetch(from, position, act, ctx),
+        Effect::Page(request, chat, anchor, limit) => {
+            let (shared, user) = (act.thread.shared.clone(), act.user());
+            let asked = async move { shared.history.page(user, chat, anchor, limit).await };
+            answer(ctx, act, asked, move |page, act, ctx| {
+                act.feed(ctx, |core, _, effects| core.page(request, chat, page, effects))
+            });
+        }
+        Effect::Chats(request, cursor, limit) => {
+            let (shared, user) = (act.thread.shared.clone(), act.user());
+            let asked = async move { shared.history.chats(user, cursor, limit).await };
+            answer(ctx, act, asked, move |page, act, ctx| {
+                act.feed(ctx, |core, _, effects| core.chats(request, page, effects))
+            });
+        }
+        Effect::AskUndelivered => {
+            let (shared, user) = (act.thread.shared.clone(), act.user());
+            let asked = async move { shared.history.undelivered(user, SWEEP_MOST).await };
+            answer(ctx, act, asked, |chats, act, ctx| match chats {
+                Ok(chats) => act.feed(ctx, |core, lent, effects| core.undelivered(chats, lent, effects)),
+                // The device's next confirmation, or its user's reading, says it again.
+                Err(error) => tracing::debug!(%error, "undelivered chats could not be read"),
+            });
+        }
+        Effect::Reply(..) | Effect::Event { .. } | Effect::Close(_) => {}
+    }
+}
+
+fn answer<T: 'static>(
+    ctx: &mut Context<SessionActor>,
+    act: &SessionActor,
+    asked: impl Future<Output = T> + 'static,
+    then: impl FnOnce(T, &mut SessionActor, &mut Context<SessionActor>) + 'static,
+) {
+    ctx.spawn(asked.into_actor(act).map(then));
+}
+
+fn append(partition: Partition, events: Vec<Event>, act: &SessionActor, ctx: &mut Context<SessionActor>) {
+    let shared = act.thread.shared.clone();
+    let count = events.len() as u64;
+    let batch = volery_reader::to_batch(&events);
+    shared.metrics.messages.of(Stage::Accepted).inc_by(count);
+    let asked = async move {
+        let result = shared.log.append(partition, batch).await;
+        if let Ok(appended) = &result {
+            shared.metrics.messages.of(Stage::Appended).inc_by(appended.len() as u64);
+            let now = shared.clock.now();
+            let seconds = shared.metrics.stage_seconds.of(Stage::Appended);
+            events.iter().for_each(|event| seconds.observe(now.since(event.id().time()) as f64 / 1_000.0));
+        }
+        result
+    };
+    answer(ctx, act, asked, move |result, act, ctx| {
+        act.feed(ctx, |core, lent, effects| core.appended(partition, result, lent, effects));
+    });
+}
+
+fn append_marks(events: Vec<Event>, act: &SessionActor, ctx: &mut Context<SessionActor>) {
+    let shared = act.thread.shared.clone();
+    let partition = act.owned.tail.borrow().partition();
+    let batch = volery_reader::to_batch(&events);
+    let asked = async move { shared.log.append(partition, batch).await };
+    answer(ctx, act, asked, move |result: Result<_, AppendError>, act, ctx| {
+        if result.is_err() {
+            act.feed(ctx, |core, _, _| core.marks_failed(events));
+        }
+    });
+}
+
+fn check_user(user: UserId, act: &SessionActor, ctx: &mut Context<SessionActor>) {
+    let shared = act.thread.shared.clone();
+    let asked = async move { shared.accounts.user_exists(user).await };
+    answer(ctx, act, asked, move |exists, act, ctx| {
+        if exists == Ok(true) {
+            act.thread.remember(user);
+        }
+        let exists = exists.map_err(|_| Code::AccountsUnavailable);
+        act.feed(ctx, |core, lent, effects| core.checked(user, exists, lent, effects));
+    });
+}
+
+/// Asked until the log answers: without an end there is no `synced`.
+fn ask_end(act: &SessionActor, ctx: &mut Context<SessionActor>) {
+    let shared = act.thread.shared.clone();
+    let partition = act.owned.tail.borrow().partition();
+    let asked = async move {
+        loop {
+            match shared.log.extent(partition).await {
+                Ok(extent) => return extent.end,
+                Err(error) => {
+                    tracing::debug!(%partition, %error, "the log's end is not known");
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+            }
+        }
+    };
+    answer(ctx, act, asked, |end, act, ctx| act.feed(ctx, |core, lent, effects| core.end_is(end, lent, effects)));
+}
+
+/// Asked until history answers: without it a device cannot start anew.
+fn ask_archived(act: &SessionActor, ctx: &mut Context<SessionActor>) {
+    let shared = act.thread.shared.clone();
+    let partition = act.owned.tail.borrow().partition();
+    let asked = async move {
+        loop {
+            match shared.history.archived(partition).await {
+                Ok(position) => return position.unwrap_or(Position { partition, ..Position::default() }),
+                Err(error) => {
+                    tracing::debug!(%partition, %error, "it is not known how far archive is");
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+            }
+        }
+    };
+    answer(ctx, act, asked, |position, act, ctx| {
+        act.thread.shared.metrics.syncs.of(SyncBy::Reset).inc();
+        act.feed(ctx, |core, _, effects| core.archived(position, effects));
+    });
+}
+
+enum Fetched {
+    IntoTail,
+    Stretch(Stretch),
+    Failed,
+    Refused,
+}
+
+/// The stream from an offset on: out of the log if that is near, else out of the index.
+fn fetch(from: Offset, position: Option<Position>, act: &SessionActor, ctx: &mut Context<SessionActor>) {
+    let (shared, owned, user) = (act.thread.shared.clone(), act.owned.clone(), act.user());
+    let partition = owned.tail.borrow().partition();
+    let asked = async move {
+        if let Some(position) = position {
+            match shared.log.read(partition, position.source.offset(), 1).await {
+                Ok(chunk) if !is_at(&chunk.records, position) => return Fetched::Refused,
+                // What the log no longer has cannot be compared: the index dates further back.
+                Ok(_) | Err(ReadError::OutOfRange { .. }) => {}
+                Err(_) => return Fetched::Failed,
+            }
+        }
+        if let Ok(true) = owned.extend_to(from, &shared).await {
+            return Fetched::IntoTail;
+        }
+        match shared.history.stretch(user, partition, from, STRETCH_MOST).await {
+            Ok(stretch) if stretch.complete_below > from => Fetched::Stretch(stretch),
+            Err(HistoryError::TooOld) => Fetched::Refused,
+            Ok(_) | Err(_) => Fetched::Failed,
+        }
+    };
+    answer(ctx, act, asked, |fetched, act, ctx| {
+        let syncs = &act.thread.shared.metrics.syncs;
+        match fetched {
+            Fetched::IntoTail => {
+                syncs.of(SyncBy::Log).inc();
+                act.feed(ctx, |core, lent, effects| core.fetched(lent, effects));
+            }
+            Fetched::Stretch(stretch) => {
+                syncs.of(SyncBy::Index).inc();
+                act.feed(ctx, |core, lent, effects| core.stretch(stretch, lent, effects));
+            }
+            Fetched::Failed => act.feed(ctx, |core, lent, effects| core.fetch_failed(lent, effects)),
+            Fetched::Refused => act.feed(ctx, |core, lent, effects| core.fetch_refused(lent, effects)),
+        }
+    });
+}
+
+fn is_at(records: &[volery_ports::log::StoredRecord], position: Position) -> bool {
+    let decoded = records.first().map(|stored| volery_reader::id_of(stored.clone()));
+    decoded == Some(position.id)
+}

@@ -1,0 +1,309 @@
+//! The actor that owns a socket: a thin shell around [`crate::core::session::Session`].
+//!
+//! Everything happens in one poll: calls from the thread, what the socket brings, what is due, what
+//! can be written. Effects of one poll leave in one syscall. Trap avoided: nothing is kept while
+//! idle; buffers belong to the thread, the timer exists only while something is due soon.
+
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as Task, Poll};
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context};
+use tokio::time::Sleep;
+use volery_door::outbound::Written;
+use volery_door::socket::{Gone, Heard, Socket};
+use volery_kernel::code::{Close, Code};
+use volery_kernel::id::UserId;
+use volery_kernel::limits;
+use volery_kernel::time::Timestamp;
+use volery_node::metrics::Stage;
+use volery_wire::codec::{Encoding, Envelope, decode_request, encode_reply};
+use volery_wire::server::Reply;
+
+use crate::core::entry::Entry;
+use crate::core::session::{Context as Lent, Effect, Session};
+use crate::errand;
+use crate::greeter::{LINGER, kind_of};
+use crate::partition::{Owned, Signal};
+use crate::worker::Thread;
+
+/// What waits for a slow peer before no more requests are read from it.
+const ANSWERS_WAITING_MOST: usize = 64 * 1024;
+/// Ticks further away than this are left to the thread's housekeeping.
+const SOON_MS: u64 = 10_000;
+
+/// See the module.
+pub(crate) struct SessionActor {
+    socket: Option<Socket>,
+    encoding: Encoding,
+    core: Session,
+    signal: Rc<Signal>,
+    pub(crate) owned: Rc<Owned>,
+    pub(crate) thread: Rc<Thread>,
+    waiting: Vec<Effect>,
+    timer: Option<(Timestamp, Pin<Box<Sleep>>)>,
+    unfinished: Option<(u32, Timestamp)>,
+}
+
+impl SessionActor {
+    pub(crate) fn new(
+        socket: Socket,
+        encoding: Encoding,
+        core: Session,
+        signal: Rc<Signal>,
+        owned: Rc<Owned>,
+        thread: Rc<Thread>,
+        opening: Vec<Effect>,
+    ) -> Self {
+        Self {
+            socket: Some(socket),
+            encoding,
+            core,
+            signal,
+            owned,
+            thread,
+            waiting: opening,
+            timer: None,
+            unfinished: None,
+        }
+    }
+}
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let metrics = &self.thread.shared.metrics;
+        metrics.sessions.inc();
+        metrics.sockets.inc();
+        ctx.spawn(Pump);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let metrics = &self.thread.shared.metrics;
+        metrics.sessions.dec();
+        metrics.sockets.dec();
+        self.owned.detach(&self.signal);
+        if let Some(socket) = self.socket.take() {
+            actix_rt::spawn(socket.finish(LINGER));
+        }
+    }
+}
+
+struct Pump;
+
+impl ActorFuture<SessionActor> for Pump {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        act: &mut SessionActor,
+        ctx: &mut Context<SessionActor>,
+        task: &mut Task<'_>,
+    ) -> Poll<()> {
+        act.signal.listen(task.waker());
+        act.hear_calls(ctx);
+        let gone = act.read(ctx, task);
+        let gone = gone.or_else(|| act.flush(task));
+        match gone {
+            Some(gone) => act.end(gone, ctx),
+            None => act.arm(task),
+        }
+        Poll::Pending
+    }
+}
+
+impl SessionActor {
+    pub(crate) fn user(&self) -> UserId {
+        self.core.who().user
+    }
+
+    fn now(&self) -> Timestamp {
+        self.thread.shared.clock.now()
+    }
+
+    /// Lends the core what it needs for one input and carries out what follows.
+    pub(crate) fn feed(
+        &mut self,
+        ctx: &mut Context<Self>,
+        input: impl FnOnce(&mut Session, &mut Lent<'_>, &mut Vec<Effect>),
+    ) {
+        let mut effects = std::mem::take(&mut self.waiting);
+        self.lend(|core, lent| input(core, lent, &mut effects));
+        self.carry_out(effects, ctx);
+    }
+
+    fn lend<R>(&mut self, input: impl FnOnce(&mut Session, &mut Lent<'_>) -> R) -> R {
+        let shared = &self.thread.shared;
+        let mut ids = self.thread.generator.lock();
+        let known = |user| self.thread.known.borrow().contains(&user).then_some(true);
+        let tail = self.owned.tail.borrow();
+        let mut lent =
+            Lent { now: shared.clock.now(), ids: &mut ids, tail: &tail, partitions: shared.partitions, known: &known };
+        input(&mut self.core, &mut lent)
+    }
+
+    /// Calls from the partition, a successor, the housekeeping.
+    fn hear_calls(&mut self, ctx: &mut Context<Self>) {
+        let silent = self.now().since(self.signal.heard.get()) > limits::SILENCE_MS.value;
+        let slow = self.unfinished.is_some_and(|(_, since)| self.now().since(since) > limits::FRAME_WITHIN_MS.value);
+        let close = [
+            (slow, Close::SlowFrame),
+            (self.signal.is_replaced(), Close::Replaced),
+            (self.signal.is_stopping(), Close::GoingAway),
+            (silent, Close::Silent),
+        ];
+        if let Some((_, close)) = close.into_iter().find(|(said, _)| *said) {
+            return self.carry_out(vec![Effect::Close(close)], ctx);
+        }
+        if self.signal.take_check() || self.timer_fired() {
+            self.feed(ctx, |core, lent, effects| core.tick(lent, effects));
+        }
+        if self.signal.take_news() || !self.waiting.is_empty() {
+            self.feed(ctx, |core, lent, effects| core.advance(lent, effects));
+        }
+    }
+
+    fn timer_fired(&mut self) -> bool {
+        let now = self.now();
+        self.timer.take_if(|(at, _)| *at <= now).is_some()
+    }
+
+    /// Requests, as long as the session wants them. `Some` when the socket has ended.
+    fn read(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) -> Option<Gone> {
+        loop {
+            let now = self.now();
+            let mut socket = self.socket.take()?;
+            if !self.core.wants_input(now) || socket.queued() > ANSWERS_WAITING_MOST {
+                self.socket = Some(socket);
+                return None;
+            }
+            let mut effects = Vec::new();
+            let polled = socket.poll_read(task, &mut |heard, _| {
+                if let Heard::Message(message) = heard {
+                    self.request(message.kind == kind_of(self.encoding), &message.data, &mut effects);
+                }
+                if self.core.wants_input(now) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            self.note_unfinished(&socket, now);
+            self.socket = Some(socket);
+            self.signal.heard.set(now);
+            self.carry_out(effects, ctx);
+            match polled {
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(gone)) => return Some(gone),
+                Poll::Pending => return None,
+            }
+        }
+    }
+
+    fn request(&mut self, right_kind: bool, frame: &[u8], effects: &mut Vec<Effect>) {
+        if !right_kind {
+            return effects.push(Effect::Close(Close::BadData));
+        }
+        match decode_request(self.encoding, frame) {
+            Ok((id, request)) => self.lend(|core, lent| core.request(id, request, lent, effects)),
+            Err(malformed) => self.core.malformed(&malformed, effects),
+        }
+    }
+
+    /// A frame that was begun must end in time.
+    fn note_unfinished(&mut self, socket: &Socket, now: Timestamp) {
+        self.unfinished = match (socket.unfinished(), self.unfinished) {
+            (Some(frame), Some((same, since))) if frame == same => Some((same, since)),
+            (Some(frame), _) => Some((frame, now)),
+            (None, _) => None,
+        };
+    }
+
+    fn flush(&mut self, task: &mut Task<'_>) -> Option<Gone> {
+        match self.socket.as_mut()?.poll_flush(task) {
+            Poll::Ready(Err(gone)) => Some(gone),
+            Poll::Ready(Ok(())) | Poll::Pending => None,
+        }
+    }
+
+    /// Sees to it that the next tick comes: by a timer if it is soon, else by the housekeeping.
+    fn arm(&mut self, task: &mut Task<'_>) {
+        let now = self.now();
+        let slow = self.unfinished.map(|(_, since)| since.plus(limits::FRAME_WITHIN_MS.value));
+        let Some(due) = [self.core.wake_at(now), slow].into_iter().flatten().min() else { return };
+        self.signal.due.set(due);
+        if self.timer.as_ref().is_some_and(|(at, _)| *at <= due) || due.since(now) > SOON_MS {
+            return;
+        }
+        // A millisecond more, so that what is due at its millisecond is due when the timer fires.
+        let mut sleep = Box::pin(tokio::time::sleep(Duration::from_millis(due.since(now) + 1)));
+        if sleep.as_mut().poll(task).is_pending() {
+            self.timer = Some((due, sleep));
+        }
+    }
+
+    fn end(&mut self, gone: Gone, ctx: &mut Context<Self>) {
+        if let Gone::ByUs(close) = gone {
+            self.thread.shared.metrics.closes.of(close).inc();
+        }
+        ctx.stop();
+    }
+
+    // ----- effects -----
+
+    fn carry_out(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        let Some(mut socket) = self.socket.take() else { return };
+        socket.cork();
+        for effect in effects {
+            match effect {
+                Effect::Reply(number, reply) => self.reply(&mut socket, number, &reply),
+                Effect::Event { n, entry, positioned } => self.event(&mut socket, n, &entry, positioned),
+                Effect::Close(close) => socket.close(close),
+                errand => {
+                    errand::run(errand, self, ctx);
+                }
+            }
+        }
+        // A broken connection is noticed by the next read.
+        let _ = socket.uncork();
+        self.socket = Some(socket);
+    }
+
+    fn reply(&self, socket: &mut Socket, number: u64, reply: &Reply<'_>) {
+        let metrics = &self.thread.shared.metrics;
+        match reply {
+            Reply::Error(error) => {
+                if let Some(code) = Code::ALL.iter().find(|code| code.text() == error.code) {
+                    metrics.errors.of(*code).inc();
+                }
+            }
+            Reply::Gap => metrics.gaps.inc(),
+            _ => {}
+        }
+        let (op, body) = encode_reply(self.encoding, reply);
+        self.write(socket, Envelope::of_reply(self.encoding, op, number), &body);
+    }
+
+    fn event(&self, socket: &mut Socket, n: u64, entry: &Entry, positioned: bool) {
+        let metrics = &self.thread.shared.metrics;
+        metrics.messages.of(Stage::Delivered).inc();
+        metrics
+            .stage_seconds
+            .of(Stage::Delivered)
+            .observe(self.now().since(entry.event().id().time()) as f64 / 1_000.0);
+        if positioned {
+            if let Some((op, body)) = entry.encoded(self.encoding) {
+                self.write(socket, Envelope::of_reply(self.encoding, *op, n), body);
+            }
+        } else if let Some((op, body)) = entry.encoded_loose(self.encoding) {
+            self.write(socket, Envelope::of_reply(self.encoding, op, n), &body);
+        }
+    }
+
+    /// A peer for which even this is too much has not read its answers for a mebibyte: it is cut off.
+    fn write(&self, socket: &mut Socket, envelope: Envelope, body: &[u8]) {
+        let parts = [envelope.head(), body, envelope.tail()];
+        if socket.write(kind_of(self.encoding), &parts) == Ok(Written::Full) {
+            socket.close(Close::Silent);
+        }
+    }
+}
