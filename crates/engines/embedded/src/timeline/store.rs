@@ -56,7 +56,7 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn open(dir: &Path, options: &Options, cuts: &Arc<Cuts>, opening: u64) -> Result<Self, OpenError> {
         let db = open_repaired(dir, options, cuts)?;
-        let rows = db.keyspace(KEYSPACE, || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes));
+        let rows = db.keyspace(KEYSPACE, || keyspace_options(options));
         let store = Self { rows: rows.map_err(engine)?, db, opening };
         store.tell_cuts(cuts).map_err(|fault| OpenError::Unreadable(fault.to_string()))?;
         Ok(store)
@@ -99,6 +99,11 @@ impl Store {
     pub(super) fn disk_bytes(&self) -> Result<u64, Fault> {
         Ok(self.db.disk_space()?)
     }
+}
+
+/// Point reads are of rows that are there (chat rows, retried sends): no filters in the last level.
+fn keyspace_options(options: &Options) -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes).expect_point_read_hits(true)
 }
 
 fn open_repaired(dir: &Path, options: &Options, cuts: &Arc<Cuts>) -> Result<Database, OpenError> {
