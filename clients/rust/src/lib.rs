@@ -10,8 +10,10 @@
 //! | [`state`] | what must survive a restart of the client |
 //! | [`outbox`] | intents until they are confirmed or failed |
 //! | [`core`] | the connection: hello, resume, retries, confirmations, back-off |
+//! | [`view`] | what a user sees: chats, lines, marks, unread counts |
 
 pub mod core;
 pub mod intent;
 pub mod outbox;
 pub mod state;
+pub mod view;

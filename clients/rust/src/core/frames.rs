@@ -21,7 +21,7 @@ impl Core {
         match (self.phase, reply) {
             (Phase::Greeting { .. }, Reply::Welcome(welcome)) => {
                 self.welcome(welcome, turn);
-                false
+                true
             }
             (Phase::Greeting { request, .. }, Reply::Error(error)) if n == request => {
                 self.hello_refused(error, turn);
@@ -73,7 +73,7 @@ impl Core {
             }
             _ => {}
         }
-        matches!(reply, Reply::Page(_) | Reply::ChatList(_) | Reply::Error(_))
+        matches!(reply, Reply::Page(_) | Reply::ChatList(_) | Reply::Gap | Reply::Error(_))
     }
 
     fn event(&mut self, n: u64, bytes: usize, reply: &Reply<'_>, turn: &mut Turn) -> bool {

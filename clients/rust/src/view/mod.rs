@@ -1,0 +1,169 @@
+//! What a user sees: chats, their messages, marks and unread counts, made of the frames of the
+//! stream, of pages and of the ends of one's own intents. Held in memory, bounded by what is shown.
+
+mod chat;
+mod line;
+mod timeline;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use volery_kernel::chat::ChatId;
+use volery_kernel::id::{DeviceId, Id, UserId};
+use volery_kernel::position::Source;
+use volery_wire::server::{Changed, ChatList, Key, Message, Page, Reply};
+
+use crate::intent::Act;
+use crate::outbox::{Ended, Taken};
+pub use chat::{Chat, Status};
+pub use line::{Era, Line, Origin};
+pub use timeline::Timeline;
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    me: UserId,
+    device: DeviceId,
+    era: Era,
+    chats: HashMap<ChatId, Chat>,
+}
+
+impl View {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(me: UserId, device: DeviceId) -> Self {
+        Self { me, device, era: 0, chats: HashMap::new() }
+    }
+
+    /// Whose view it is.
+    #[must_use]
+    pub fn me(&self) -> UserId {
+        self.me
+    }
+
+    /// A chat, if anything of it is known.
+    #[must_use]
+    pub fn chat(&self, id: ChatId) -> Option<&Chat> {
+        self.chats.get(&id)
+    }
+
+    /// The chats, newest first.
+    #[must_use]
+    pub fn chats(&self) -> Vec<&Chat> {
+        let mut chats: Vec<_> = self.chats.values().collect();
+        chats.sort_by_key(|chat| (std::cmp::Reverse(chat.newest()), chat.id()));
+        chats
+    }
+
+    /// The chat, made if need be: a conversation that begins.
+    pub fn chat_mut(&mut self, id: ChatId) -> &mut Chat {
+        self.chats.entry(id).or_insert_with(|| Chat::new(id, self.me))
+    }
+
+    /// Everything is void.
+    pub fn reset(&mut self) {
+        self.chats.clear();
+        self.new_era();
+    }
+
+    /// A connection or a catch-up begins: changes may come folded into their messages.
+    pub fn new_era(&mut self) {
+        self.era += 1;
+    }
+
+    /// An event of the stream; anything else changes nothing.
+    pub fn event(&mut self, reply: &Reply<'_>) {
+        match reply {
+            Reply::Message(message) => self.message(message),
+            Reply::Changed(changed) => self.changed(own(changed)),
+            Reply::Marked(marked) => self.chat_mut(marked.chat).marked(marked),
+            Reply::Gap | Reply::Welcome(_) => self.new_era(),
+            _ => {}
+        }
+    }
+
+    fn message(&mut self, message: &Message<'_>) {
+        let era = self.era;
+        self.chat_mut(message.chat).message(message, Origin::Stream(era), era);
+    }
+
+    fn changed(&mut self, changed: Changed<'static>) {
+        let era = self.era;
+        self.chat_mut(changed.chat).timeline.changed(changed, era);
+    }
+
+    /// A page that was asked for before `before`, or the newest one.
+    pub fn page(&mut self, page: &Page<'_>, before: Option<Id>) {
+        let era = self.era;
+        let chat = self.chat_mut(page.chat);
+        for message in &page.messages {
+            chat.message(message, Origin::Page, era);
+        }
+        chat.timeline.paged(page, before);
+    }
+
+    /// A page of the chat list.
+    pub fn list(&mut self, list: &ChatList<'_>) {
+        let era = self.era;
+        for chat in &list.chats {
+            self.chat_mut(chat.chat).listed(chat, era);
+        }
+    }
+
+    /// An intent came to its end: what was wanted is there now.
+    pub fn ended(&mut self, ended: &Ended) {
+        let Ok(taken) = ended.outcome else { return };
+        let chat = ChatId::direct(self.me, ended.intent.to);
+        match &ended.intent.act {
+            Act::Say { text, reply_to } => self.said(chat, text, *reply_to, ended, taken),
+            Act::Edit { id, text } => {
+                self.changed(Changed { text: Some(Cow::Owned(text.clone())), ..self.change(chat, *id, taken) })
+            }
+            Act::Delete { id } => self.changed(Changed { deleted: true, ..self.change(chat, *id, taken) }),
+            Act::React { id, emoji } => {
+                self.changed(Changed { emoji: Some(Cow::Owned(emoji.clone())), ..self.change(chat, *id, taken) })
+            }
+            Act::Unreact { id } => {
+                self.changed(Changed { emoji: Some(Cow::Borrowed("")), ..self.change(chat, *id, taken) })
+            }
+        }
+    }
+
+    fn said(&mut self, chat: ChatId, text: &str, reply_to: Option<Id>, ended: &Ended, taken: Taken) {
+        let key = ended.key.map(|(session, number)| Key { device: self.device, session, number });
+        let message = Message {
+            chat,
+            id: taken.id,
+            from: self.me,
+            source: taken.source.unwrap_or(Source::ZERO),
+            text: Cow::Borrowed(text),
+            reply_to,
+            key,
+            shown: None,
+            edited: None,
+            deleted: None,
+            reactions: Vec::new(),
+            position: None,
+        };
+        let era = self.era;
+        // As a page: what is held of it already (a reaction came first) is not older than this.
+        self.chat_mut(chat).message(&message, Origin::Page, era);
+    }
+
+    fn change(&self, chat: ChatId, id: Id, taken: Taken) -> Changed<'static> {
+        let (change, by) = (taken.id, self.me);
+        Changed { chat, id, change, by, text: None, deleted: false, emoji: None, key: None, position: None }
+    }
+
+    /// Lets go of what nobody looks at.
+    pub fn trim(&mut self, open: Option<ChatId>) {
+        for (id, chat) in &mut self.chats {
+            chat.timeline.trim(Some(*id) != open);
+        }
+    }
+}
+
+fn own(changed: &Changed<'_>) -> Changed<'static> {
+    let own = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| Cow::Owned(text.clone().into_owned()));
+    Changed { text: own(&changed.text), emoji: own(&changed.emoji), position: None, ..*changed }
+}
