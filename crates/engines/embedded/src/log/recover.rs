@@ -96,6 +96,9 @@ impl Recovered {
         next: Option<&Candidate>,
     ) -> io::Result<()> {
         let successor = next.and_then(|next| next.head.as_ref()).filter(|head| head.sequence == candidate.sequence + 1);
+        if let Some(head) = &candidate.head {
+            self.narrow_holes(&head.firsts);
+        }
         let segment = match (&candidate.head, successor) {
             (None, _) => self.take_unreadable(candidate, settings),
             (Some(head), Some(successor)) => self.take_sealed(disk, settings, candidate, head, successor)?,
@@ -114,6 +117,15 @@ impl Recovered {
         let head = Head { generation: settings.generation, sequence: candidate.sequence, former: 0, salt: 0, firsts };
         let index = Index::new(settings.partitions());
         Segment::new(head, candidate.file.clone(), settings.check(0), index, 0)
+    }
+
+    /// Unreadable segments just before a readable one began no later than it does.
+    fn narrow_holes(&mut self, firsts: &[Offset]) {
+        for segment in self.segments.iter_mut().rev().take_while(|segment| segment.len() == 0) {
+            if let Some(segment) = Arc::get_mut(segment) {
+                segment.head.firsts.iter_mut().zip(firsts).for_each(|(guess, first)| *guess = (*guess).min(*first));
+            }
+        }
     }
 
     /// Its successor says how far it counts and with which offsets it ends.
