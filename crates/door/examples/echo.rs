@@ -35,16 +35,21 @@ async fn main() -> std::io::Result<()> {
     let bounds = Limits { message: args.most, queue: args.most.saturating_mul(2).max(1 << 20) };
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(serve(stream, bounds));
+        tokio::spawn(greet(stream, bounds));
     }
 }
 
-async fn serve(stream: TcpStream, bounds: Limits) {
+/// Two tasks, one after the other: what a handshake needs is not held while a session is idle.
+async fn greet(stream: TcpStream, bounds: Limits) {
     let deadline = Instant::now() + Duration::from_millis(limits::HELLO_WITHIN_MS.value);
-    if let Ok((mut socket, _)) = accept(stream, bounds, deadline).await {
-        echo(&mut socket).await;
-        socket.finish(Duration::from_secs(2)).await;
+    if let Ok((socket, _)) = accept(stream, bounds, deadline).await {
+        tokio::spawn(session(socket));
     }
+}
+
+async fn session(mut socket: Socket) {
+    echo(&mut socket).await;
+    tokio::spawn(socket.finish(Duration::from_secs(2)));
 }
 
 async fn echo(socket: &mut Socket) -> Gone {

@@ -140,6 +140,11 @@ impl Assembler {
     }
 
     fn payload<'a>(&mut self, mut frame: Frame, piece: &'a mut [u8]) -> Result<Option<Event<'a>>, Close> {
+        if piece.is_empty() && frame.length > 0 {
+            // Nothing of it has come: it may still come whole.
+            self.begin().frame = Some(frame);
+            return Ok(None);
+        }
         if let Some(key) = frame.header.key {
             mask::apply(piece, key, frame.at);
         }

@@ -5,7 +5,7 @@
 mod support;
 
 use proptest::collection::vec;
-use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use support::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, frame};
 use volery_door::assembler::{Assembler, Event, Message};
 use volery_door::frame::{Kind, Role};
@@ -100,6 +100,8 @@ fn read(assembler: &mut Assembler, piece: &[u8]) -> Vec<Event<'static>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_048) })]
+
     #[test]
     fn any_cut_of_a_conversation_means_the_same(
         said in vec(said(), 0..6),
@@ -130,6 +132,28 @@ proptest! {
         let mut twice = read(&mut assembler, &noise[..cut]);
         twice.extend(read(&mut assembler, &noise[cut..]));
         prop_assert_eq!(whole, twice);
+    }
+}
+
+#[test]
+fn two_cuts_at_every_byte_mean_the_same() {
+    let fragments = vec![b"a".to_vec(), vec![], b"bc".to_vec()];
+    let said = [
+        Said::Message { kind: Kind::Binary, fragments: vec![b"x".to_vec()], between: vec![] },
+        Said::Message { kind: Kind::Text, fragments, between: vec![b"p".to_vec(), vec![]] },
+        Said::Pong(b"q".to_vec()),
+        Said::Message { kind: Kind::Text, fragments: vec![vec![]], between: vec![] },
+        Said::Message { kind: Kind::Binary, fragments: vec![vec![9; 130]], between: vec![] },
+    ];
+    let bytes = write(&said, Some([6, 7, 8, 9]));
+    for first in 0..=bytes.len() {
+        for second in first..=bytes.len() {
+            let mut assembler = Assembler::new(Role::Server, 200);
+            let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+            let events: Vec<_> = pieces.into_iter().flat_map(|piece| read(&mut assembler, piece)).collect();
+            assert_eq!(events, meant(&said), "{first} {second}");
+            assert_eq!((assembler.unfinished(), assembler.held()), (None, 0), "{first} {second}");
+        }
     }
 }
 
