@@ -8,6 +8,7 @@ use std::path::Path;
 
 use volery_kernel::code::{Close, Code, Reconnect};
 use volery_kernel::limits;
+use volery_wire::op::{ClientOp, ServerOp};
 
 use crate::metadata::verdict;
 use crate::step::Findings;
@@ -19,7 +20,9 @@ type Make = fn() -> String;
 const FILES: &[(&str, Make)] = &[
     ("docs/reference/configuration.md", volery_node::config::reference),
     ("docs/reference/metrics.md", volery_node::metrics::reference),
+    ("docs/reference/openapi.json", volery_gateway::openapi),
     ("docs/reference/errors.md", errors),
+    ("docs/reference/operations.md", operations),
     ("docs/reference/limits.md", limits),
 ];
 
@@ -68,6 +71,24 @@ fn errors() -> String {
     for close in Close::ALL {
         let then = reconnect(close.reconnect());
         let _ = writeln!(page, "| {} | `{}` | {then} | {} |", close.number(), close.text(), close.meaning());
+    }
+    page
+}
+
+fn operations() -> String {
+    const HEAD: &str = "| MessagePack | JSON | meaning |\n|---|---|---|\n";
+    let mut page = format!(
+        "# Operations\n\n\
+        What stands first in a frame of the live protocol: the number in MessagePack, the name in JSON. Neither\n\
+        is ever changed or reused. The fields of their bodies are described in [the protocol](../protocol.md).\n\n\
+        ## From client to node\n\n{HEAD}"
+    );
+    for op in ClientOp::ALL {
+        let _ = writeln!(page, "| {} | `{}` | {} |", op.number(), op.name(), op.meaning());
+    }
+    let _ = write!(page, "\n## From node to client\n\n{HEAD}");
+    for op in ServerOp::ALL {
+        let _ = writeln!(page, "| {} | `{}` | {} |", op.number(), op.name(), op.meaning());
     }
     page
 }

@@ -1,0 +1,87 @@
+//! How often somebody may try to log in or register, by address and by user name.
+//!
+//! Keys are hashed into 65,536 buckets with a hash that differs from process to process, so that memory
+//! is bounded by construction: names that a client makes up cost nothing, and nobody can aim at the
+//! bucket of somebody else. Two keys in one bucket share its rate; that is rare, and costs a wait.
+
+use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+use volery_kernel::code::Code;
+
+use crate::problem::Problem;
+
+/// How often; each may also come at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// Log-ins per user name and minute; registrations of a name as well.
+    pub logins_per_minute: NonZeroU32,
+    /// Log-ins per address and minute.
+    pub logins_per_minute_address: NonZeroU32,
+    /// Registrations per address and hour.
+    pub registrations_per_hour_address: NonZeroU32,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self {
+            logins_per_minute: number(10),
+            logins_per_minute_address: number(60),
+            registrations_per_hour_address: number(20),
+        }
+    }
+}
+
+struct Limiter {
+    buckets: RateLimiter<u16, HashMapStateStore<u16>, DefaultClock>,
+    hash: RandomState,
+    clock: DefaultClock,
+}
+
+impl Limiter {
+    fn new(quota: Quota) -> Self {
+        Self { buckets: RateLimiter::hashmap(quota), hash: RandomState::new(), clock: DefaultClock::default() }
+    }
+
+    fn check(&self, key: impl Hash) -> Result<(), Problem> {
+        let bucket = (self.hash.hash_one(key) & 0xffff) as u16;
+        self.buckets.check_key(&bucket).map_err(|until| {
+            let wait = until.wait_time_from(self.clock.now());
+            Problem::new(Code::TooManyRequests).after_seconds(wait.as_millis().div_ceil(1_000).max(1) as u64)
+        })
+    }
+}
+
+/// The limits of one gateway.
+pub(crate) struct Limits {
+    log_in_name: Limiter,
+    log_in_address: Limiter,
+    register_name: Limiter,
+    register_address: Limiter,
+}
+
+impl Limits {
+    pub(crate) fn new(rates: Rates) -> Self {
+        Self {
+            log_in_name: Limiter::new(Quota::per_minute(rates.logins_per_minute)),
+            log_in_address: Limiter::new(Quota::per_minute(rates.logins_per_minute_address)),
+            register_name: Limiter::new(Quota::per_minute(rates.logins_per_minute)),
+            register_address: Limiter::new(Quota::per_hour(rates.registrations_per_hour_address)),
+        }
+    }
+
+    pub(crate) fn log_in(&self, from: IpAddr, user_name: &str) -> Result<(), Problem> {
+        self.log_in_address.check(from)?;
+        self.log_in_name.check(user_name)
+    }
+
+    pub(crate) fn register(&self, from: IpAddr, user_name: &str) -> Result<(), Problem> {
+        self.register_address.check(from)?;
+        self.register_name.check(user_name)
+    }
+}

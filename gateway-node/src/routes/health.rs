@@ -1,0 +1,63 @@
+//! How the node is: for people, for Kubernetes, for Prometheus.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, Responder, get};
+use volery_kernel::code::Code;
+use volery_node::metrics::CONTENT_TYPE;
+
+use crate::problem::Problem;
+use crate::server::Shared;
+
+/// How every part is, for people.
+#[utoipa::path(tag = "health", responses(
+    (status = 200, description = "Every part serves.", content_type = "application/json", body = Object),
+    (status = 503, description = "Some part does not.", content_type = "application/json", body = Object)))]
+#[get("/healthz")]
+pub(super) async fn healthz(shared: Data<Shared>) -> impl Responder {
+    report(&shared, shared.health.report().ready)
+}
+
+/// Whether a restart would not help.
+#[utoipa::path(tag = "health", responses(
+    (status = 200, description = "It lives.", content_type = "application/json", body = Object),
+    (status = 503, description = "Restart it.", content_type = "application/json", body = Object)))]
+#[get("/livez")]
+pub(super) async fn livez(shared: Data<Shared>) -> impl Responder {
+    report(&shared, shared.health.report().live)
+}
+
+/// Whether it may be sent requests.
+#[utoipa::path(tag = "health", responses(
+    (status = 200, description = "It serves.", content_type = "application/json", body = Object),
+    (status = 503, description = "Look elsewhere.", content_type = "application/json", body = Object)))]
+#[get("/readyz")]
+pub(super) async fn readyz(shared: Data<Shared>) -> impl Responder {
+    report(&shared, shared.health.report().ready)
+}
+
+/// Whether every part has served once.
+#[utoipa::path(tag = "health", responses(
+    (status = 200, description = "It has started.", content_type = "application/json", body = Object),
+    (status = 503, description = "Wait.", content_type = "application/json", body = Object)))]
+#[get("/startupz")]
+pub(super) async fn startupz(shared: Data<Shared>) -> impl Responder {
+    report(&shared, shared.health.report().started)
+}
+
+fn report(shared: &Shared, good: bool) -> HttpResponse {
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    HttpResponse::build(status).json(shared.health.report())
+}
+
+/// Metrics in the text form of Prometheus.
+#[utoipa::path(tag = "health", responses(
+    (status = 200, description = "All of them.", content_type = "text/plain", body = String)))]
+#[get("/metrics")]
+pub(super) async fn metrics(shared: Data<Shared>) -> Result<impl Responder, Problem> {
+    let text = shared.metrics.render().map_err(|error| {
+        tracing::error!(%error, "metrics cannot be rendered");
+        Problem::new(Code::Internal)
+    })?;
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
+}
