@@ -8,12 +8,18 @@
 //! |---|---|
 //! | [`intent`] | what a user wants done, before it is done |
 //! | [`state`] | what must survive a restart of the client |
+//! | [`store`] | where that is kept |
 //! | [`outbox`] | intents until they are confirmed or failed |
 //! | [`core`] | the connection: hello, resume, retries, confirmations, back-off |
 //! | [`view`] | what a user sees: chats, lines, marks, unread counts |
+//! | [`pages`] | which pages are wanted and asked for |
+//! | [`device`] | connection, view and pages as one state machine: what a chat program drives |
 
 pub mod core;
+pub mod device;
 pub mod intent;
 pub mod outbox;
+pub mod pages;
 pub mod state;
+pub mod store;
 pub mod view;
