@@ -1,0 +1,56 @@
+//! What operators do, on the data folder itself.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use idgen::{ClockedIds, Reserved};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::io::{AsyncBufRead, BufReader};
+use volery_account::{Imported, Progress, import_users as import};
+use volery_kernel::time::Clock;
+use volery_node::clock::SystemClock;
+use volery_node::config::Config;
+use volery_ports::sql::AccountStore;
+use volery_sql::SqliteStore;
+
+use crate::Failure;
+use crate::up::holder;
+
+/// Imports a file of users, with progress; bad lines are named and left out. May run beside `volery up`.
+pub(crate) fn import_users(config: &Config, file: &Path) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let imported = runtime.block_on(run(config, file))?;
+    let Imported { lines, written, failed } = imported;
+    println!("{written} users imported from {lines} lines; {failed} lines were left out");
+    if failed > 0 { Err(Failure(format!("{failed} lines were left out"))) } else { Ok(()) }
+}
+
+async fn run(config: &Config, file: &Path) -> Result<Imported, Failure> {
+    std::fs::create_dir_all(&config.data_dir)?;
+    let store: Arc<dyn AccountStore> = Arc::new(SqliteStore::open(&config.data_dir.join("accounts.db")).await?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let reserved = Reserved::take(Arc::clone(&store), Arc::clone(&clock), holder()?, 1).await?;
+    let generator = reserved.generators().first().cloned().ok_or(Failure("no generator".to_owned()))?;
+    let ids = ClockedIds::new(generator, Arc::clone(&clock));
+    let renewing = tokio::spawn(reserved.renew());
+    let bar = ProgressBar::new_spinner()
+        .with_style(ProgressStyle::with_template("{spinner} {pos} users, {per_sec}, {elapsed}")?);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let mut report = |progress: Progress<'_>| match progress {
+        Progress::Written(so_far) => bar.set_position(so_far.written),
+        Progress::Failed { line, reason } => bar.suspend(|| eprintln!("line {line}: {reason}")),
+    };
+    let imported = import(store.as_ref(), &ids, clock.now(), open(file).await?, &mut report).await?;
+    bar.finish_and_clear();
+    renewing.abort();
+    Ok(imported)
+}
+
+async fn open(file: &Path) -> Result<Box<dyn AsyncBufRead + Unpin + Send>, Failure> {
+    let file = if file == Path::new("-") { Path::new("/dev/stdin") } else { file };
+    let opened = tokio::fs::File::open(file)
+        .await
+        .map_err(|error| Failure(format!("{} cannot be read: {error}", file.display())))?;
+    Ok(Box::new(BufReader::new(opened)))
+}

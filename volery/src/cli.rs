@@ -1,0 +1,118 @@
+//! Commands and flags. Every configuration key is a flag of the commands that read the configuration.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use volery_node::config::{self, Loaded};
+use volery_node::telemetry;
+
+use crate::{Failure, admin, up};
+
+/// Runs what the command line says.
+pub(crate) fn run() -> Result<(), Failure> {
+    let matches = command().get_matches();
+    match matches.subcommand() {
+        Some(("up", matches)) => {
+            let Loaded { config, .. } = load(matches)?;
+            telemetry::init(&config.telemetry_filter, config.telemetry_format)?;
+            up::run(&config)
+        }
+        Some(("config", matches)) => match matches.subcommand() {
+            Some(("check", matches)) => load(matches).map(|_| println!("The configuration is good.")),
+            Some((_, matches)) => {
+                for (key, value, origin) in load(matches)?.effective() {
+                    println!("{} = {value}    # {origin}", key.name);
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        },
+        Some(("admin", matches)) => match matches.subcommand().and_then(|(_, users)| users.subcommand()) {
+            Some((_, import)) => {
+                let Loaded { config, .. } = load(import)?;
+                let file = import.get_one::<PathBuf>("file").ok_or(Failure("name a file".to_owned()))?;
+                admin::import_users(&config, file)
+            }
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn command() -> Command {
+    let check = with_config(Command::new("check").about("Checks the configuration and lists all mistakes at once"));
+    let show = with_config(Command::new("show").about("Shows every value in force and where it was set"));
+    let import = Command::new("import")
+        .about("Imports users from JSON lines: {\"user_name\", \"password_hash\" (PHC), \"display_name\"?, \"id\"?}")
+        .arg(
+            Arg::new("file").required(true).value_parser(value_parser!(PathBuf)).help("The file; - for standard input"),
+        );
+    Command::new("volery")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A chat engine: durable, ordered, in one process or in many")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(with_config(Command::new("up").about("Runs every role in this process, on the embedded engines")))
+        .subcommand(
+            Command::new("config")
+                .about("Looks at the configuration")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(check)
+                .subcommand(show),
+        )
+        .subcommand(
+            Command::new("admin")
+                .about("What operators do")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(
+                    Command::new("users")
+                        .about("Users")
+                        .subcommand_required(true)
+                        .arg_required_else_help(true)
+                        .subcommand(with_config(import)),
+                ),
+        )
+}
+
+/// `--config`, `--set`, `--data` and a flag for every key.
+fn with_config(command: Command) -> Command {
+    let file = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("The configuration file [default: volery.toml, if it is there]");
+    let set = Arg::new("set")
+        .long("set")
+        .value_name("KEY=VALUE")
+        .action(ArgAction::Append)
+        .help("Sets any key of the reference");
+    let data = Arg::new("data").long("data").value_name("DIR").help("Short for --data-dir");
+    let keys = config::keys().iter().map(|key| {
+        let default = if key.default.is_empty() { String::new() } else { format!(" [default: {}]", key.default) };
+        Arg::new(key.name)
+            .long(key.flag())
+            .value_name(key.kind)
+            .help(format!("{}{default}", key.doc))
+            .help_heading("Configuration")
+    });
+    command.arg(file).arg(set).arg(data).args(keys)
+}
+
+fn load(matches: &ArgMatches) -> Result<Loaded, Failure> {
+    let mut flags = Vec::new();
+    for pair in matches.get_many::<String>("set").unwrap_or_default() {
+        let (key, value) = pair.split_once('=').ok_or_else(|| Failure(format!("--set takes KEY=VALUE, not {pair}")))?;
+        flags.push((key.to_owned(), value.to_owned()));
+    }
+    if let Some(dir) = matches.get_one::<String>("data") {
+        flags.push(("data-dir".to_owned(), dir.clone()));
+    }
+    for key in config::keys() {
+        if let Some(value) = matches.get_one::<String>(key.name) {
+            flags.push((key.flag(), value.clone()));
+        }
+    }
+    Ok(config::load_process(matches.get_one::<PathBuf>("config").cloned(), flags)?)
+}
