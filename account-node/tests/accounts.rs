@@ -1,5 +1,6 @@
 //! Registration, log-in, tokens and log-out, as sessions and the gateway meet them.
 
+#[allow(dead_code, reason = "each test binary uses a part of it")]
 mod support;
 
 use support::{Takes, bench, bench_with, claims, options, start};
