@@ -46,6 +46,18 @@ async fn fill(log: &EmbeddedLog, partition: Partition, count: u64) {
 }
 
 #[tokio::test]
+async fn it_passes_the_suite() {
+    let mut dirs = Vec::new();
+    volery_testkit::log::conformance(async || {
+        let dir = tempfile::tempdir().unwrap();
+        let log = open(&options(&dir));
+        dirs.push(dir);
+        Arc::new(log) as Arc<dyn Log>
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_appended_is_read_again_after_opening_anew() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(&options(&dir));
