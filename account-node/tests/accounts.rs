@@ -1,5 +1,7 @@
 //! Registration, log-in, tokens and log-out, as sessions and the gateway meet them.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod support;
 

@@ -1,5 +1,7 @@
 //! Import: what is wrong is reported by its line, and everything else is there.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod support;
 

@@ -1,5 +1,7 @@
 //! The outbox's way to the log: order per recipient, at least once, nobody held up by another.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod support;
 

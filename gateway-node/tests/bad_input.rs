@@ -1,5 +1,7 @@
 //! What bad input gets: a coded problem, and nobody else disturbed (G8, G9).
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod support;
 

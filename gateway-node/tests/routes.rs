@@ -1,5 +1,7 @@
 //! Each route over a real socket, with good input.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod support;
 

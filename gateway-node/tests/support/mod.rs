@@ -40,11 +40,14 @@ impl EventSink for TestLog {
     }
 }
 
+/// Whose chat list, from which cursor, how long.
+type AskedList = (UserId, Option<Vec<u8>>, usize);
+
 /// Answers one message and writes down what was asked.
 #[derive(Default)]
 pub(crate) struct TestHistory {
     pub(crate) pages: Mutex<Vec<(UserId, ChatId, Anchor, usize)>>,
-    pub(crate) lists: Mutex<Vec<(UserId, Option<Vec<u8>>, usize)>>,
+    pub(crate) lists: Mutex<Vec<AskedList>>,
     pub(crate) fails: Mutex<Option<HistoryError>>,
 }
 

@@ -1,5 +1,7 @@
 //! The SQLite engine against the contract, against the model, and against what happens to files.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
 use std::path::Path;
 
 use proptest::prelude::*;

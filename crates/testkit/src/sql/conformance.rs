@@ -1,5 +1,7 @@
 //! The contract of the account store, case by case. Each case gets a store of its own.
 
+#![expect(clippy::panic, reason = "a suite fails by panicking")]
+
 use std::future::Future;
 
 use volery_kernel::id::{DeviceId, UserId};
@@ -61,7 +63,7 @@ async fn people_are_found(store: &dyn AccountStore) -> Outcome {
     assert_eq!(store.find_users("SER", 2).await?, [user(1).user, user(2).user]);
     assert_eq!(store.find_users("ame 3", 9).await?, [user(3).user]);
     for part in ["ångs", "ZOË \"zed\"", "\"Z", " \"ZED"].iter().filter(|part| part.chars().count() > 2) {
-        assert_eq!(store.find_users(part, 9).await?, [quoted.clone()], "{part}");
+        assert_eq!(store.find_users(part, 9).await?, std::slice::from_ref(&quoted), "{part}");
     }
     for part in ["", "us", "us*", "name OR user", "a\0b", "%%%", "___", "user7name"] {
         assert_eq!(store.find_users(part, 9).await?, [], "{part}");
