@@ -181,7 +181,9 @@ impl SessionActor {
                 return None;
             }
             let mut effects = Vec::new();
+            let signal = Rc::clone(&self.signal);
             let polled = socket.poll_read(task, &mut |heard, _| {
+                signal.heard.set(now);
                 if let Heard::Message(message) = heard {
                     self.request(message.kind == kind_of(self.encoding), &message.data, &mut effects);
                 }
@@ -189,7 +191,6 @@ impl SessionActor {
             });
             self.note_unfinished(&socket, now);
             self.socket = Some(socket);
-            self.signal.heard.set(now);
             self.carry_out(effects, ctx);
             match polled {
                 Poll::Ready(Ok(_)) => {}
