@@ -123,6 +123,19 @@ def started_anew(ada, bob, chat, written):
     return again
 
 
+def slow_reader(ada, bob, chat, written):
+    """Bob reads nothing while more than a window comes; then he is told `gap`, and catches up."""
+    before = bob.gaps
+    for n in range(80):
+        text = f"much {n} " + "." * 2_000
+        ada.send(bob.user, text)
+        written.append(text)
+    until([ada], lambda: not ada.s["unconfirmed"], "acks while the other does not read")
+    settle([ada, bob], chat, len(written), "a slow reader catches up")
+    expect(bob.gaps > before, "a slow reader is told `gap`")
+    expect(texts(bob, chat) == written, "a slow reader misses nothing and gets nothing twice")
+
+
 def changes(ada, bob, chat, written):
     first, second, third = [m for m in ada.messages(chat) if m["from"] == ada.user][:3]
     ada.send_operation("edit", bob.user, {"id": first["id"], "text": "edited"})
@@ -223,6 +236,8 @@ def check(gateway, folder):
     step("sockets killed in mid-send")
     bob = started_anew(ada, bob, chat, written)
     step("a client started anew")
+    slow_reader(ada, bob, chat, written)
+    step("a slow reader")
     reaction = changes(ada, bob, chat, written)
     step("changes")
     marks(ada, bob, chat)

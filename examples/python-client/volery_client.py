@@ -81,6 +81,7 @@ class Client:
         self.address = None
         self.attempts = 0
         self.failed = []
+        self.gaps = 0
         self.reset_connection()
 
     # ----- accounts -----
@@ -250,6 +251,7 @@ class Client:
             self.on_synced(body)
         elif operation == "gap":
             self.synced = False
+            self.gaps += 1
         elif operation == "reset":
             self.on_reset(body)
         elif operation == "moved":
