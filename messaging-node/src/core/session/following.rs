@@ -1,0 +1,146 @@
+//! A session's place in its stream: what comes from the tail, the log, the index; what is told of it.
+
+use volery_kernel::code::{Close, Code};
+use volery_kernel::event::{Event, Seen};
+use volery_kernel::position::{Offset, Position};
+use volery_ports::history::{Happened, Stretch};
+use volery_wire::server::{self, Reply};
+
+use super::{Bad, Context, Effect, Session, own};
+use crate::core::entry::{self, blob};
+use crate::core::stream::{self, Step};
+
+impl Session {
+    pub(super) fn resume(&mut self, position: &[u8], effects: &mut Vec<Effect>) -> Result<(), Bad> {
+        let position = Position::from_bytes(position).map_err(|_| (Code::InvalidPosition, Some("position")))?;
+        self.sweep_after_sync = true;
+        self.retry_fetch_at = None;
+        let step = self.stream.resume(position);
+        self.step(step, effects);
+        Ok(())
+    }
+
+    /// The log's end, asked for by [`Effect::AskEnd`].
+    pub fn end_is(&mut self, end: Offset, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        let mut steps = Vec::new();
+        self.stream.end_is(end, ctx.tail, &mut steps);
+        for step in steps {
+            self.step(step, effects);
+        }
+        self.advance(ctx, effects);
+    }
+
+    /// The stream was fetched into the tail.
+    pub fn fetched(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        self.stream.fetched(0);
+        self.advance(ctx, effects);
+    }
+
+    /// A stretch of the stream out of the index.
+    pub fn stretch(&mut self, stretch: Stretch, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        if self.stream.held_below().is_none() {
+            return;
+        }
+        for (_, happened) in stretch.events {
+            self.happened(&happened, effects);
+        }
+        self.stream.fetched(stretch.complete_below);
+        self.advance(ctx, effects);
+    }
+
+    pub(super) fn happened(&mut self, happened: &Happened, effects: &mut Vec<Effect>) {
+        let (reply, incoming, bytes) = match happened {
+            Happened::Message(chat, view) | Happened::Changed(chat, view) => {
+                let incoming =
+                    (view.sender != self.who.user).then_some((*chat, Seen { source: view.source, id: view.id }));
+                let own_now = view.key.session == self.who.session;
+                if own_now {
+                    return;
+                }
+                self.sends.raise_floor(view.id);
+                (Reply::Message(own(entry::of_view(self.who.user, *chat, view, None))), incoming, view.body.bytes.len())
+            }
+            Happened::Answer(answer) if answer.key.device == self.who.device => {
+                self.sends.answered(answer.key);
+                (Reply::Answer(entry::of_answer(answer, None)), None, 0)
+            }
+            Happened::Answer(_) => return,
+            Happened::Mark { reader, chat, kind, seen } => {
+                let (source, id) = (seen.source, seen.id);
+                let kind = entry::mark_kind(*kind);
+                (
+                    Reply::Marked(server::Marked { chat: *chat, reader: *reader, kind, source, id, position: None }),
+                    None,
+                    0,
+                )
+            }
+        };
+        let n = self.window.send(entry::AROUND_FRAME + bytes, incoming);
+        effects.push(Effect::Reply(n, reply));
+    }
+
+    /// History or log cannot be read: live delivery goes on, the fetch is tried again.
+    pub fn fetch_failed(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        const AGAIN_AFTER_MS: u64 = 1_000;
+        self.stream.fetch_failed(ctx.tail);
+        self.retry_fetch_at = Some(ctx.now.plus(AGAIN_AFTER_MS));
+        self.advance(ctx, effects);
+    }
+
+    /// Neither log nor index reach back that far, or the position is of another log.
+    pub fn fetch_refused(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        let step = self.stream.fetch_refused(ctx.tail);
+        self.step(step, effects);
+        self.advance(ctx, effects);
+    }
+
+    /// How far archive is: told to the device with `reset`.
+    pub fn archived(&mut self, position: Position, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Reply(0, Reply::Reset(server::At { position: Some(blob(position)) })));
+    }
+
+    pub(super) fn step(&mut self, step: Step, effects: &mut Vec<Effect>) {
+        match step {
+            Step::AskEnd => effects.push(Effect::AskEnd),
+            Step::Reset => {
+                self.sweep_after_sync = true;
+                effects.push(Effect::AskArchived);
+            }
+            Step::Fetch(from) => effects.push(Effect::Fetch(from, self.stream.unverified())),
+            Step::Gap => effects.push(Effect::Reply(0, Reply::Gap)),
+            Step::Synced(position) => {
+                effects.push(Effect::Reply(0, Reply::Synced(server::At { position: position.map(blob) })))
+            }
+            Step::Revoked => self.close(Close::Revoked, effects),
+            Step::Event { .. } => {}
+        }
+    }
+
+    /// The tail has news, or the window has room again.
+    pub fn advance(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        if self.closed {
+            return;
+        }
+        let mut steps = Vec::new();
+        let who = self.who;
+        let (sends, generation) = (&mut self.sends, ctx.tail.generation());
+        self.stream.pump(ctx.tail, &mut self.window, |window, step| match step {
+            Step::Event { entry, positioned } => {
+                if let Event::Answer(answer) = entry.event() {
+                    sends.answered(answer.key);
+                }
+                sends.raise_floor(entry.event().id());
+                let n = window.send(entry.frame_bytes(), stream::incoming(who, &entry, generation));
+                steps.push(Err(Effect::Event { n, entry, positioned }));
+            }
+            other => steps.push(Ok(other)),
+        });
+        for step in steps {
+            match step {
+                Ok(step) => self.step(step, effects),
+                Err(event) => effects.push(event),
+            }
+        }
+        self.flush_marks(ctx, effects);
+    }
+}
