@@ -14,12 +14,14 @@
 //! | [`view`] | what a user sees: chats, lines, marks, unread counts |
 //! | [`pages`] | which pages are wanted and asked for |
 //! | [`device`] | connection, view and pages as one state machine: what a chat program drives |
+//! | [`shell`] | sockets, files, clocks and HTTP around a device |
 
 pub mod core;
 pub mod device;
 pub mod intent;
 pub mod outbox;
 pub mod pages;
+pub mod shell;
 pub mod state;
 pub mod store;
 pub mod view;

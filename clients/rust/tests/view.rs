@@ -157,7 +157,7 @@ fn status_follows_the_other_side() {
             _ => return,
         }
     });
-    assert_eq!(status(&[mine.clone()]), Status::Sent);
+    assert_eq!(status(std::slice::from_ref(&mine)), Status::Sent);
     assert_eq!(status(&[mine.clone(), mark(MarkKind::Delivered, 199)]), Status::Sent);
     assert_eq!(status(&[mine.clone(), mark(MarkKind::Delivered, 200)]), Status::Delivered);
     assert_eq!(status(&[mark(MarkKind::Read, 300), mine.clone()]), Status::Read);

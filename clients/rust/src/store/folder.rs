@@ -107,7 +107,9 @@ mod tests {
 
     #[test]
     fn the_state_home_follows_xdg() {
-        let home = |xdg: Option<&'static str>| state_home(move |name| if name == "HOME" { Some("/h".into()) } else { xdg.map(Into::into) });
+        let home = |xdg: Option<&'static str>| {
+            state_home(move |name| if name == "HOME" { Some("/h".into()) } else { xdg.map(Into::into) })
+        };
         assert_eq!(home(Some("/x")), Some(PathBuf::from("/x/volery")));
         assert_eq!(home(Some("relative")), Some(PathBuf::from("/h/.local/state/volery")));
         assert_eq!(home(None), Some(PathBuf::from("/h/.local/state/volery")));

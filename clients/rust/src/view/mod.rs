@@ -114,19 +114,15 @@ impl View {
     pub fn ended(&mut self, ended: &Ended) {
         let Ok(taken) = ended.outcome else { return };
         let chat = ChatId::direct(self.me, ended.intent.to);
-        match &ended.intent.act {
-            Act::Say { text, reply_to } => self.said(chat, text, *reply_to, ended, taken),
-            Act::Edit { id, text } => {
-                self.changed(Changed { text: Some(Cow::Owned(text.clone())), ..self.change(chat, *id, taken) })
-            }
-            Act::Delete { id } => self.changed(Changed { deleted: true, ..self.change(chat, *id, taken) }),
-            Act::React { id, emoji } => {
-                self.changed(Changed { emoji: Some(Cow::Owned(emoji.clone())), ..self.change(chat, *id, taken) })
-            }
-            Act::Unreact { id } => {
-                self.changed(Changed { emoji: Some(Cow::Borrowed("")), ..self.change(chat, *id, taken) })
-            }
-        }
+        let own = |text: &str| Some(Cow::Owned(text.to_owned()));
+        let changed = match &ended.intent.act {
+            Act::Say { text, reply_to } => return self.said(chat, text, *reply_to, ended, taken),
+            Act::Edit { id, text } => Changed { text: own(text), ..self.change(chat, *id, taken) },
+            Act::Delete { id } => Changed { deleted: true, ..self.change(chat, *id, taken) },
+            Act::React { id, emoji } => Changed { emoji: own(emoji), ..self.change(chat, *id, taken) },
+            Act::Unreact { id } => Changed { emoji: own(""), ..self.change(chat, *id, taken) },
+        };
+        self.changed(changed);
     }
 
     fn said(&mut self, chat: ChatId, text: &str, reply_to: Option<Id>, ended: &Ended, taken: Taken) {

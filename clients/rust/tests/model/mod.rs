@@ -1,6 +1,6 @@
 //! A client's core between a stored state and a modelled node, in virtual time.
 
-mod node;
+pub(crate) mod node;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -40,6 +40,8 @@ pub(crate) enum Step {
 pub(crate) fn id(raw: u64) -> Id {
     Id::new(raw).unwrap()
 }
+
+type Input = Box<dyn FnOnce(&mut Core, &mut Turn)>;
 
 pub(crate) const ME: u64 = 100;
 pub(crate) const DEVICE: u64 = 7;
@@ -81,8 +83,8 @@ impl World {
     pub(crate) fn step(&mut self, step: &Step) {
         match *step {
             Step::Say(to) => self.say(to),
-            Step::ToNode(most) => self.to_node(most),
-            Step::ToClient(most) => self.to_client(most),
+            Step::ToNode(most) => self.node_hears(most),
+            Step::ToClient(most) => self.client_hears(most),
             Step::Wait(ms) => self.wait(ms),
             Step::Cut { processed, heard } => self.cut(processed, heard),
             Step::Restart { stream_lost } => self.restart(stream_lost),
@@ -129,7 +131,7 @@ impl World {
     }
 
     /// Ends the recursion of types.
-    fn boxed(&mut self, input: Box<dyn FnOnce(&mut Core, &mut Turn)>) {
+    fn boxed(&mut self, input: Input) {
         self.input(input);
     }
 
@@ -216,21 +218,21 @@ impl World {
     /// The node may still take what was under way.
     fn hang_up(&mut self, processed: usize) {
         if self.socket.take().is_some() {
-            self.to_node(processed);
+            self.node_hears(processed);
             self.up.clear();
             self.down.clear();
             self.node.left();
         }
     }
 
-    fn to_node(&mut self, most: usize) {
+    fn node_hears(&mut self, most: usize) {
         for _ in 0..most.min(self.up.len()) {
             let (request, message) = self.up.pop_front().unwrap();
             self.node.hear(request, message, &mut self.down);
         }
     }
 
-    fn to_client(&mut self, most: usize) {
+    fn client_hears(&mut self, most: usize) {
         for _ in 0..most {
             let (Some((n, reply)), Some(socket)) = (self.down.pop_front(), self.socket) else { return };
             if let Reply::Message(message) = &reply {
@@ -246,7 +248,7 @@ impl World {
 
     fn cut(&mut self, processed: usize, heard: usize) {
         let Some(socket) = self.socket else { return };
-        self.to_client(heard);
+        self.client_hears(heard);
         if self.socket == Some(socket) {
             self.hang_up(processed);
             self.input(|core, turn| core.lost(socket, Loss::Broken, turn));
@@ -283,9 +285,9 @@ impl World {
             if self.core.outbox().is_idle() && self.core.link() == Link::Synced && self.down.is_empty() {
                 return;
             }
-            self.to_node(usize::MAX);
+            self.node_hears(usize::MAX);
             self.node.collect(&mut self.down);
-            self.to_client(usize::MAX);
+            self.client_hears(usize::MAX);
             self.wait(1_000);
         }
         panic!("never calm: {:?} {:?}", self.core.link(), self.core.outbox());

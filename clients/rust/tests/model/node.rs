@@ -6,9 +6,9 @@ use volery_kernel::chat::ChatId;
 use volery_kernel::code::Code;
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::position::Source;
-use volery_wire::client::{Request, Send};
+use volery_wire::client::{Request, Send, Shown};
 use volery_wire::field::Blob;
-use volery_wire::server::{Ack, Answer, At, Error, Key, Message, Reply, Welcome};
+use volery_wire::server::{Ack, Answer, At, Chat, ChatList, Error, Key, Message, Page, Reply, Welcome};
 
 use super::{DEVICE, ME, id};
 
@@ -52,7 +52,7 @@ impl Node {
         self.session = None;
     }
 
-    pub(crate) fn hear(&mut self, request: u64, message: Request<'static>, down: &mut VecDeque<(u64, Reply<'static>)>) {
+    pub(crate) fn hear(&mut self, request: u64, message: Request<'_>, down: &mut VecDeque<(u64, Reply<'static>)>) {
         match message {
             Request::Hello(hello) => {
                 let number = SessionNumber(self.take_id());
@@ -98,6 +98,8 @@ impl Node {
             }
             Request::Ping => down.push_back((request, Reply::Pong(At::default()))),
             Request::Refresh(_) => down.push_back((request, Reply::Done)),
+            Request::Chats(_) => down.push_back((request, Reply::ChatList(self.list()))),
+            Request::History(history) => down.push_back((request, Reply::Page(self.page(history.chat)))),
             other => panic!("{other:?}"),
         }
     }
@@ -155,6 +157,32 @@ impl Node {
         let key = Key { device: DeviceId(super::id(DEVICE)), session: named.0, number: named.1 };
         self.stream.push(Reply::Message(message(id, send.to.get(), ME, Some(key), &send.text)));
         id
+    }
+
+    fn list(&self) -> ChatList<'static> {
+        let none = Shown { source: Source(0), id: Id::ZERO };
+        let chats = (1..4).map(chat_with).filter_map(|chat| {
+            let newest = self.page(chat).messages.pop();
+            let (read, peer_delivered, peer_read, newest_incoming) = (none, none, none, Source(0));
+            newest.is_some().then_some(Chat {
+                chat,
+                newest,
+                unread: 0,
+                read,
+                peer_delivered,
+                peer_read,
+                newest_incoming,
+            })
+        });
+        ChatList { chats: chats.collect(), next: None }
+    }
+
+    fn page(&self, chat: ChatId) -> Page<'static> {
+        let messages = self.stream.iter().filter_map(|event| match event {
+            Reply::Message(message) if message.chat == chat => Some(message.clone()),
+            _ => None,
+        });
+        Page { chat, messages: messages.collect(), older: None, newer: None, covers: Source(0) }
     }
 
     pub(crate) fn incoming(&mut self) {
@@ -240,9 +268,13 @@ fn error(code: Code, number: u32) -> Error<'static> {
     }
 }
 
+pub(crate) fn chat_with(peer: u64) -> ChatId {
+    ChatId::direct(UserId(id(ME)), UserId(id(peer)))
+}
+
 fn message(id: Id, peer: u64, from: u64, key: Option<Key>, text: &str) -> Message<'static> {
     Message {
-        chat: ChatId::direct(UserId(super::id(ME)), UserId(super::id(peer))),
+        chat: chat_with(peer),
         id,
         from: UserId(super::id(from)),
         source: Source(id.get()),

@@ -1,0 +1,215 @@
+//! The gateway's HTTP interface, as far as a chat client needs it.
+
+use std::time::Duration;
+
+use reqwest::{Method, Response};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use volery_kernel::id::{DeviceId, UserId};
+use volery_kernel::time::Timestamp;
+use volery_wire::field;
+
+/// A request is given up after this long: password hashing may queue for a while.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// Why the gateway did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// It said no, with a documented code.
+    #[error("{title}")]
+    Refused {
+        /// The code.
+        code: String,
+        /// A sentence for people.
+        title: String,
+        /// Whether the same may succeed later.
+        retryable: bool,
+    },
+    /// It could not be reached, or did not answer as a gateway does.
+    #[error("the gateway cannot be reached: {0}")]
+    Unreachable(String),
+}
+
+impl ApiError {
+    /// Whether the same may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Refused { retryable: true, .. })
+    }
+}
+
+impl From<reqwest::Error> for ApiError {
+    fn from(error: reqwest::Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            text = inner.to_string();
+            cause = inner.source();
+        }
+        Self::Unreachable(text)
+    }
+}
+
+/// What a log-in or a refresh gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Whose.
+    #[serde(with = "field::user")]
+    pub user: UserId,
+    /// The device.
+    #[serde(with = "field::device")]
+    pub device: DeviceId,
+    /// For `hello` and requests.
+    pub access_token: String,
+    /// First moment at which that is void.
+    pub access_expires: Timestamp,
+    /// Good for one use.
+    pub refresh_token: String,
+    /// First moment at which that is void.
+    pub refresh_expires: Timestamp,
+    /// Where to connect.
+    pub node: String,
+}
+
+/// A person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Never changes.
+    #[serde(with = "field::user")]
+    pub id: UserId,
+    /// Unique.
+    pub user_name: String,
+    /// As others see it.
+    pub display_name: String,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    #[serde(default)]
+    title: String,
+    detail: Option<String>,
+    #[serde(default)]
+    retryable: bool,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    users: Vec<Person>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    address: String,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Api {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Api {
+    /// Talks to the gateway at `base`, like `http://127.0.0.1:8400`.
+    ///
+    /// # Errors
+    /// [`ApiError::Unreachable`] if no HTTP client can be made.
+    pub fn new(base: &str) -> Result<Self, ApiError> {
+        let http = reqwest::Client::builder().timeout(WITHIN).build()?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned() })
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn register(&self, user_name: &str, password: &str) -> Result<Person, ApiError> {
+        self.post("/v1/register", json!({ "user_name": user_name, "password": password })).await
+    }
+
+    /// Makes a device.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn log_in(&self, user_name: &str, password: &str, device_name: &str) -> Result<Grant, ApiError> {
+        let body = json!({ "user_name": user_name, "password": password, "device_name": device_name });
+        self.post("/v1/login", body).await
+    }
+
+    /// Exchanges a refresh token.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn refresh(&self, refresh_token: &str) -> Result<Grant, ApiError> {
+        self.post("/v1/refresh", json!({ "refresh_token": refresh_token })).await
+    }
+
+    /// Logs the token's device out.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn log_out(&self, token: &str) -> Result<(), ApiError> {
+        let request = self.http.request(Method::POST, format!("{}/v1/logout", self.base)).bearer_auth(token);
+        checked(request.send().await?).await.map(|_| ())
+    }
+
+    /// The address of the token's messaging node.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn node(&self, token: &str) -> Result<String, ApiError> {
+        self.get::<Node>("/v1/node", token).await.map(|node| node.address)
+    }
+
+    /// People whose name contains `part`, an exact user name first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn find(&self, part: &str, token: &str) -> Result<Vec<Person>, ApiError> {
+        self.get::<Found>(&format!("/v1/users?q={}", encoded(part)), token).await.map(|found| found.users)
+    }
+
+    /// A person by user name.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn by_name(&self, user_name: &str, token: &str) -> Result<Person, ApiError> {
+        self.get(&format!("/v1/users/by-name/{}", encoded(user_name)), token).await
+    }
+
+    /// A person by id.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn person(&self, id: UserId, token: &str) -> Result<Person, ApiError> {
+        self.get(&format!("/v1/users/{id}"), token).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: Value) -> Result<T, ApiError> {
+        let response = self.http.request(Method::POST, format!("{}{path}", self.base)).json(&body).send().await?;
+        Ok(checked(response).await?.json().await?)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, token: &str) -> Result<T, ApiError> {
+        let request = self.http.request(Method::GET, format!("{}{path}", self.base)).bearer_auth(token);
+        Ok(checked(request.send().await?).await?.json().await?)
+    }
+}
+
+async fn checked(response: Response) -> Result<Response, ApiError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let problem = response.json::<Problem>().await;
+    let problem = problem.map_err(|_| ApiError::Unreachable(format!("it answered {status}, as no gateway does")))?;
+    let title = problem.detail.unwrap_or(problem.title);
+    Err(ApiError::Refused { code: problem.code, title, retryable: problem.retryable })
+}
+
+fn encoded(part: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    part.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}

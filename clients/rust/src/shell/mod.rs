@@ -1,0 +1,433 @@
+//! A client with sockets, files and clocks around the [`Device`]. Its owner drives it: [`Client::turn`]
+//! handles one thing that happened outside; everything else is a call. So nothing is copied for a
+//! screen that shows the view, and there is no queue between the two.
+
+mod account;
+mod api;
+mod socket;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rand::Rng as _;
+use rand::rngs::StdRng;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use volery_door::socket::Socket;
+use volery_kernel::chat::ChatId;
+use volery_kernel::code::Close;
+use volery_kernel::id::UserId;
+use volery_kernel::time::Timestamp;
+use volery_wire::client::{Request, Shown};
+use volery_wire::codec::{Encoding, decode_reply, encode_request};
+
+use crate::core::{Core, Effect, Loss, SocketId, Token, Turn};
+use crate::device::Device;
+use crate::intent::{Act, Local};
+use crate::outbox::{Ended, Full};
+use crate::store::{FileStore, Store as _, StoreError};
+pub use account::{Account, AccountError, DEVICE_CHANGED};
+pub use api::{Api, ApiError, Grant, Person};
+use socket::{OUTGOING, Told};
+
+/// Things that happened outside and wait to be handled; their senders wait beyond it.
+const INCOMING: usize = 64;
+/// A token that seems to have ended by this machine's clock is tried all the same.
+const TOKEN_LEAST_MS: u64 = 60_000;
+/// A person that could not be looked up is asked for again after this long.
+const PEOPLE_AGAIN: Duration = Duration::from_secs(15);
+
+enum Incoming {
+    Opened(SocketId, mpsc::Sender<Vec<u8>>),
+    Unopened(SocketId, Unopened),
+    Socket(SocketId, Told),
+    Tokens(Result<Grant, ApiError>),
+    Person(UserId, Result<Person, ApiError>),
+}
+
+/// What a turn brought, beside what the view shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Intents that came to their end.
+    pub ended: Vec<Ended>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Client {
+    device: Device,
+    account: Account,
+    store: FileStore,
+    api: Api,
+    incoming: mpsc::Receiver<Incoming>,
+    happened: mpsc::Sender<Incoming>,
+    outgoing: Option<(SocketId, mpsc::Sender<Vec<u8>>)>,
+    random: StdRng,
+    began: Instant,
+    people: HashMap<UserId, Person>,
+    asked: HashSet<UserId>,
+    ask_again: Instant,
+    trouble: Option<String>,
+}
+
+impl Client {
+    /// Opens the account that is logged in on this machine, or logs in with the password.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn open(
+        home: PathBuf,
+        gateway: &str,
+        user_name: &str,
+        password: Option<&str>,
+    ) -> Result<Self, AccountError> {
+        let api = Api::new(gateway)?;
+        let account = Account::open(home, gateway, &api, user_name, password).await?;
+        let store = account.store()?;
+        let device = Device::new(account.grant.user, account.grant.device, store.state());
+        let (happened, incoming) = mpsc::channel(INCOMING);
+        let began = Instant::now();
+        Ok(Self {
+            device,
+            account,
+            store,
+            api,
+            incoming,
+            happened,
+            outgoing: None,
+            random: socket::fresh(),
+            began,
+            people: HashMap::new(),
+            asked: HashSet::new(),
+            ask_again: began,
+            trouble: None,
+        })
+    }
+
+    /// What is shown, and what waits.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Why the last attempt to connect failed, for people.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// The gateway, and the token to use with it.
+    #[must_use]
+    pub fn api(&self) -> (Api, String) {
+        (self.api.clone(), self.account.grant.access_token.clone())
+    }
+
+    /// A person whose name is known already; asked for otherwise.
+    #[must_use]
+    pub fn person(&self, user: UserId) -> Option<&Person> {
+        self.people.get(&user)
+    }
+
+    /// A person whom somebody has looked up.
+    pub fn know(&mut self, person: Person) {
+        self.people.insert(person.id, person);
+    }
+
+    /// Milliseconds from now until `at` of the device's clock.
+    #[must_use]
+    pub fn until(&self, at: Timestamp) -> Duration {
+        Duration::from_millis(at.since(self.now()))
+    }
+
+    /// The wall clock.
+    #[must_use]
+    pub fn wall() -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "the shell's one reading of the wall clock")]
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Timestamp(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    // ----- what the user does -----
+
+    /// Connects, and stays connected.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing may go on then.
+    pub fn start(&mut self) -> Result<News, StoreError> {
+        let token = self.token();
+        self.step(|device, turn| {
+            device.input(turn, |core, turn| {
+                core.token(token, turn);
+                core.start(turn);
+            });
+        })
+    }
+
+    /// Connects now instead of later.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn reconnect(&mut self) -> Result<News, StoreError> {
+        self.core(Core::start)
+    }
+
+    /// The user wants something in the chat with `to`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`Full`] inside.
+    pub fn intend(&mut self, to: UserId, act: Act) -> Result<Result<Local, Full>, StoreError> {
+        let at = Self::wall();
+        let mut taken = Err(Full);
+        self.step(|device, turn| taken = device.intend(to, act, at, turn))?;
+        Ok(taken)
+    }
+
+    /// The user gives up what was never sent, or puts away what failed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn dismiss(&mut self, local: Local) -> Result<bool, StoreError> {
+        let mut gone = false;
+        self.step(|device, turn| device.input(turn, |core, turn| gone = core.dismiss(local, turn)))?;
+        Ok(gone)
+    }
+
+    /// The user looks at a chat.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_chat(&mut self, chat: Option<ChatId>) -> Result<(), StoreError> {
+        self.step(|device, turn| device.open(chat, turn)).map(|_| ())
+    }
+
+    /// The user has come to the oldest message that is held.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn older(&mut self, chat: ChatId) -> Result<(), StoreError> {
+        self.step(|device, turn| {
+            device.older(chat, turn);
+        })
+        .map(|_| ())
+    }
+
+    /// The user has seen a chat up to here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn read(&mut self, chat: ChatId, shown: Shown) -> Result<(), StoreError> {
+        self.step(|device, turn| device.read(chat, shown, turn)).map(|_| ())
+    }
+
+    /// Closes the socket in order and waits a moment for it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn close(mut self) -> Result<(), StoreError> {
+        self.core(Core::stop)?;
+        drop((self.outgoing.take(), self.happened));
+        // Sockets drop their senders when they are done.
+        let done = async { while self.incoming.recv().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(1), done).await;
+        Ok(())
+    }
+
+    // ----- what happens outside -----
+
+    /// Waits for one thing to happen and handles it. May be dropped while it waits.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing may go on then.
+    pub async fn turn(&mut self) -> Result<News, StoreError> {
+        self.ask_people();
+        let wake = self.device.wake_at().map_or(Duration::from_secs(3_600), |at| self.until(at));
+        let wake = wake.min(self.ask_again.saturating_duration_since(Instant::now()).max(Duration::from_millis(10)));
+        tokio::select! {
+            happened = self.incoming.recv() => match happened {
+                Some(happened) => self.handle(happened),
+                None => Ok(News::default()),
+            },
+            () = tokio::time::sleep(wake) => self.core(Core::tick),
+        }
+    }
+
+    fn handle(&mut self, happened: Incoming) -> Result<News, StoreError> {
+        match happened {
+            Incoming::Opened(socket, outgoing) => {
+                self.outgoing = Some((socket, outgoing));
+                self.trouble = None;
+                self.core(|core, turn| core.connected(socket, turn))
+            }
+            Incoming::Unopened(socket, unopened) => {
+                self.trouble = Some(unopened.why);
+                self.step(|device, turn| device.lost(socket, unopened.loss, turn))
+            }
+            Incoming::Socket(socket, Told::Frames(frames)) => self.frames(socket, frames),
+            Incoming::Socket(socket, Told::Lost(loss)) => self.step(|device, turn| device.lost(socket, loss, turn)),
+            Incoming::Tokens(granted) => self.tokens(granted),
+            Incoming::Person(user, found) => {
+                self.asked.remove(&user);
+                match found {
+                    Ok(person) => self.know(person),
+                    Err(_) => self.ask_again = Instant::now() + PEOPLE_AGAIN,
+                }
+                Ok(News::default())
+            }
+        }
+    }
+
+    fn frames(&mut self, socket: SocketId, frames: Vec<Vec<u8>>) -> Result<News, StoreError> {
+        let mut news = News::default();
+        for frame in frames {
+            let more = match decode_reply(Encoding::MessagePack, &frame) {
+                Ok(Some((n, reply))) => self.step(|device, turn| device.frame(socket, n, frame.len(), &reply, turn))?,
+                Ok(None) => News::default(),
+                Err(malformed) => {
+                    self.trouble = Some(format!("the node said something else than the protocol: {malformed}"));
+                    self.step(|device, turn| device.lost(socket, Loss::Broken, turn))?
+                }
+            };
+            news.ended.extend(more.ended);
+        }
+        Ok(news)
+    }
+
+    fn tokens(&mut self, granted: Result<Grant, ApiError>) -> Result<News, StoreError> {
+        match granted {
+            Ok(grant) => {
+                self.account.renew(grant)?;
+                let token = self.token();
+                self.core(|core, turn| core.token(token, turn))
+            }
+            Err(error) => {
+                let forever = !error.is_retryable();
+                self.trouble = Some(error.to_string());
+                if forever {
+                    self.account.forget()?;
+                }
+                self.core(|core, turn| core.token_failed(forever, turn))
+            }
+        }
+    }
+
+    fn token(&self) -> Token {
+        let grant = &self.account.grant;
+        let left = grant.access_expires.since(Self::wall()).max(TOKEN_LEAST_MS);
+        Token { text: grant.access_token.clone(), until: self.now().plus(left) }
+    }
+
+    /// Asks for the names of those whom the view shows.
+    fn ask_people(&mut self) {
+        if self.ask_again > Instant::now() {
+            return;
+        }
+        let unknown = |user: &UserId| !self.people.contains_key(user) && !self.asked.contains(user);
+        let me = self.device.view().me();
+        let shown = self.device.view().chats().into_iter().map(|chat| chat.peer()).chain([me]);
+        let users: Vec<UserId> = shown.filter(unknown).take(8usize.saturating_sub(self.asked.len())).collect();
+        for user in users {
+            self.asked.insert(user);
+            let ((api, token), happened) = (self.api(), self.happened.clone());
+            tokio::spawn(async move {
+                let found = api.person(user, &token).await;
+                let _ = happened.send(Incoming::Person(user, found)).await;
+            });
+        }
+    }
+
+    // ----- effects -----
+
+    fn now(&self) -> Timestamp {
+        let millis = self.began.elapsed().as_millis();
+        // Anything but 0, which means "never".
+        Timestamp(u64::try_from(millis).unwrap_or(u64::MAX).saturating_add(1))
+    }
+
+    fn core(&mut self, input: impl FnOnce(&mut Core, &mut Turn)) -> Result<News, StoreError> {
+        self.step(|device, turn| device.input(turn, input))
+    }
+
+    fn step(&mut self, input: impl FnOnce(&mut Device, &mut Turn)) -> Result<News, StoreError> {
+        let mut turn = Turn::new(self.now(), self.random.next_u64());
+        input(&mut self.device, &mut turn);
+        let mut news = News::default();
+        for effect in turn.effects {
+            match effect {
+                Effect::Store(changes) => self.store.keep(changes)?,
+                Effect::Connect { socket, address } => self.connect(socket, address),
+                Effect::Send { socket, request, message } => self.write(socket, request, &message),
+                Effect::Close(socket) => self.outgoing = self.outgoing.take().filter(|(open, _)| *open != socket),
+                Effect::Token => self.refresh(),
+                Effect::Ended(ended) => news.ended.push(ended),
+                Effect::Reset | Effect::Link(_) => {}
+            }
+        }
+        Ok(news)
+    }
+
+    /// A frame for which there is no room ends the socket: its task sees that nobody writes to it.
+    fn write(&mut self, socket: SocketId, request: u64, message: &Request<'_>) {
+        let Some((_, outgoing)) = self.outgoing.as_ref().filter(|(open, _)| *open == socket) else { return };
+        if outgoing.try_send(encode_request(Encoding::MessagePack, request, message)).is_err() {
+            self.outgoing = None;
+            self.tell_later(Incoming::Socket(socket, Told::Lost(Loss::Broken)));
+        }
+    }
+
+    fn tell_later(&self, happened: Incoming) {
+        let sender = self.happened.clone();
+        tokio::spawn(async move {
+            let _ = sender.send(happened).await;
+        });
+    }
+
+    fn connect(&mut self, socket: SocketId, address: Option<String>) {
+        self.outgoing = None;
+        let ((api, token), happened) = (self.api(), self.happened.clone());
+        tokio::spawn(async move {
+            let open = match open(&api, &token, address).await {
+                Ok(open) => open,
+                Err(unopened) => {
+                    let _ = happened.send(Incoming::Unopened(socket, unopened)).await;
+                    return;
+                }
+            };
+            let (outgoing, frames) = mpsc::channel(OUTGOING);
+            if happened.send(Incoming::Opened(socket, outgoing)).await.is_ok() {
+                socket::run(open, frames, happened, move |told| Incoming::Socket(socket, told)).await;
+            }
+        });
+    }
+
+    fn refresh(&self) {
+        let (api, happened) = (self.api.clone(), self.happened.clone());
+        let token = self.account.grant.refresh_token.clone();
+        tokio::spawn(async move {
+            let _ = happened.send(Incoming::Tokens(api.refresh(&token).await)).await;
+        });
+    }
+}
+
+/// Why there is no socket.
+struct Unopened {
+    why: String,
+    loss: Loss,
+}
+
+impl From<ApiError> for Unopened {
+    /// A token that the gateway refuses is refused by the node as well.
+    fn from(error: ApiError) -> Self {
+        let refused = matches!(&error, ApiError::Refused { retryable: false, .. });
+        let loss = if refused { Loss::Closed(Close::InvalidToken.number()) } else { Loss::Broken };
+        Self { why: error.to_string(), loss }
+    }
+}
+
+async fn open(api: &Api, token: &str, address: Option<String>) -> Result<Socket, Unopened> {
+    let address = match address {
+        Some(address) => address,
+        None => api.node(token).await?,
+    };
+    socket::open(&address).await.map_err(|why| Unopened { why, loss: Loss::Broken })
+}
