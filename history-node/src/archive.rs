@@ -186,12 +186,11 @@ impl Archive {
         match (verdict, record.event) {
             (Verdict::Flagged, Event::Send(send)) => {
                 self.retry = Some((send, Retry::LookUp));
-                return;
             }
             (Verdict::Accept, event) => {
                 let (offset, stamp) = (record.offset, record.stamp);
                 self.done(offset, event.id());
-                return self.apply(offset, stamp, event, archived);
+                self.apply(offset, stamp, event, archived);
             }
             (_, event) => self.done(record.offset, event.id()),
         }

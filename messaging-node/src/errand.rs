@@ -32,7 +32,7 @@ pub(crate) fn run(effect: Effect, act: &SessionActor, ctx: &mut Context<SessionA
             let shared = act.thread.shared.clone();
             let asked = async move { shared.accounts.authenticate(&token, shared.clock.now()).await };
             answer(ctx, act, asked, move |claims, act, ctx| {
-                act.feed(ctx, |core, _, effects| core.refreshed(request, claims, effects))
+                act.feed(ctx, |core, _, effects| core.refreshed(request, claims, effects));
             });
         }
         Effect::AskEnd => ask_end(act, ctx),
@@ -42,14 +42,14 @@ pub(crate) fn run(effect: Effect, act: &SessionActor, ctx: &mut Context<SessionA
             let (shared, user) = (act.thread.shared.clone(), act.user());
             let asked = async move { shared.history.page(user, chat, anchor, limit).await };
             answer(ctx, act, asked, move |page, act, ctx| {
-                act.feed(ctx, |core, _, effects| core.page(request, chat, page, effects))
+                act.feed(ctx, |core, _, effects| core.page(request, chat, page, effects));
             });
         }
         Effect::Chats(request, cursor, limit) => {
             let (shared, user) = (act.thread.shared.clone(), act.user());
             let asked = async move { shared.history.chats(user, cursor, limit).await };
             answer(ctx, act, asked, move |page, act, ctx| {
-                act.feed(ctx, |core, _, effects| core.chats(request, page, effects))
+                act.feed(ctx, |core, _, effects| core.chats(request, page, effects));
             });
         }
         Effect::AskUndelivered => {

@@ -147,12 +147,10 @@ async fn hello(socket: &mut Socket, encoding: Encoding, shared: &Shared) -> Resu
                 continue;
             }
         };
-        let resume = match hello.resume.as_ref().map(|resume| Position::from_bytes(&resume.0)).transpose() {
-            Ok(resume) => resume,
-            Err(_) => {
-                refuse(socket, encoding, request, Code::InvalidPosition, Some("resume"), shared);
-                continue;
-            }
+        let resume = hello.resume.as_ref().map(|resume| Position::from_bytes(&resume.0)).transpose();
+        let Ok(resume) = resume else {
+            refuse(socket, encoding, request, Code::InvalidPosition, Some("resume"), shared);
+            continue;
         };
         let claims = authenticate(&hello.token, hello.device, shared).await;
         let claims = claims.map_err(|(code, close)| {

@@ -18,6 +18,8 @@ enum Layer {
     Port,
     /// Sockets that carry the wire.
     Door,
+    /// Reading partitions as all readers do.
+    Reader,
     /// What stands behind a port.
     Engine,
     /// Conformance suites and models of ports.
@@ -38,7 +40,7 @@ enum Layer {
     Gate,
 }
 
-use Layer::{Binary, Client, Door, Engine, Format, Gate, Kernel, Load, Node, Port, Role, Simulation, Testkit};
+use Layer::{Binary, Client, Door, Engine, Format, Gate, Kernel, Load, Node, Port, Reader, Role, Simulation, Testkit};
 
 const CRATES: &[(&str, Layer)] = &[
     ("volery-kernel", Kernel),
@@ -46,6 +48,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-wire", Format),
     ("volery-ports", Port),
     ("volery-door", Door),
+    ("volery-reader", Reader),
     ("volery-embedded", Engine),
     ("volery-sql", Engine),
     ("volery-testkit", Testkit),
@@ -68,13 +71,14 @@ const fn below(layer: Layer) -> &'static [Layer] {
         Kernel => &[],
         Format => &[Kernel],
         Port | Door => &[Kernel, Format],
+        Reader => &[Kernel, Format, Port],
         Engine | Testkit => &[Kernel, Format, Port],
         Node => &[Kernel],
-        Role => &[Kernel, Format, Port, Door, Node],
+        Role => &[Kernel, Format, Port, Door, Reader, Node],
         Client => &[Kernel, Format, Door],
         Load => &[Kernel, Format, Door, Client, Node],
-        Simulation => &[Kernel, Format, Port, Door, Engine, Testkit, Node, Role, Client],
-        Binary => &[Kernel, Format, Port, Door, Engine, Node, Role, Client],
+        Simulation => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client],
+        Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Role, Client],
         Gate => &[Kernel, Format, Port, Node, Role],
     }
 }

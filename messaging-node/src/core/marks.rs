@@ -59,12 +59,14 @@ impl Marks {
         (!self.waiting.is_empty()).then(|| self.last.plus(limits::MARK_EVERY_MS.value))
     }
 
-    /// Everything that is due.
-    pub fn take(&mut self, now: Timestamp) -> Vec<Waiting> {
+    /// Everything that is due and `may` leave; the rest waits for another turn.
+    pub fn take(&mut self, now: Timestamp, may: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
         if self.due().is_none_or(|due| due > now) {
             return Vec::new();
         }
         self.last = now;
-        std::mem::take(&mut self.waiting)
+        let (leaving, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(may);
+        self.waiting = waiting;
+        leaving
     }
 }

@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 
 use volery_kernel::chat::Recipient;
 use volery_kernel::code::Code;
-use volery_kernel::event::{Content, Event, Seen, Send, SendKey};
+use volery_kernel::event::{Answer, Content, Event, Outcome, Seen, Send, SendKey};
 use volery_kernel::generator::{Generator, Refused};
 use volery_kernel::id::Id;
 use volery_kernel::limits;
@@ -298,8 +298,11 @@ impl Sends {
         }
     }
 
-    /// A retry of this device was answered: its chat is free again.
-    pub fn answered(&mut self, key: SendKey) {
-        self.retrying.retain(|(_, retrying)| *retrying != key);
+    /// A retry of this device was answered: its chat is free again, for sends after the one that was found.
+    pub fn answered(&mut self, answer: &Answer) {
+        self.retrying.retain(|(_, retrying)| *retrying != answer.key);
+        if let Outcome::Accepted { id, .. } = answer.outcome {
+            self.raise_floor(id);
+        }
     }
 }

@@ -75,6 +75,7 @@ pub struct Stream {
     fetching: bool,
     full: bool,
     synced: bool,
+    repeats_own: bool,
 }
 
 impl Stream {
@@ -89,6 +90,7 @@ impl Stream {
             fetching: false,
             full: false,
             synced: false,
+            repeats_own: false,
         }
     }
 
@@ -111,6 +113,7 @@ impl Stream {
     pub fn resume(&mut self, position: Position) -> Step {
         self.cursor = Cursor::Waiting { resume: Some(position) };
         (self.synced, self.target, self.fetching) = (false, None, false);
+        self.repeats_own = true;
         Step::AskEnd
     }
 
@@ -256,11 +259,18 @@ impl Stream {
         tail.head().max(next)
     }
 
+    /// Whether the session's own sends are sent like all others: the device may have dropped, at the
+    /// reset, what it was told by `ack` or `answer` before.
+    #[must_use]
+    pub fn repeats_own(&self) -> bool {
+        self.repeats_own
+    }
+
     /// One's own sends are not repeated to the session that was told of them by `ack` or `answer`.
     fn concerns(&self, event: &Event) -> bool {
         match event {
             Event::Send(send) | Event::Resolved { send, .. } | Event::Echo { send, .. } => {
-                send.session != self.who.session
+                self.repeats_own || send.session != self.who.session
             }
             Event::Answer(answer) => answer.key.device == self.who.device,
             Event::Mark(_) | Event::PeerMark { .. } => true,

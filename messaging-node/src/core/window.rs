@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use volery_kernel::chat::ChatId;
 use volery_kernel::event::Seen;
 use volery_kernel::limits;
+use volery_kernel::position::Offset;
 
 /// An incoming message within a frame: what *delivered* follows from.
 pub type Incoming = (ChatId, Seen);
 
 struct Unconfirmed {
     bytes: u32,
+    in_order: Option<Offset>,
     incoming: Option<Incoming>,
 }
 
@@ -45,12 +47,18 @@ impl Window {
         self.bytes
     }
 
-    /// Counts a frame and gives it its number.
-    pub fn send(&mut self, bytes: usize, incoming: Option<Incoming>) -> u64 {
+    /// Counts a frame and gives it its number. `in_order`: its offset, if everything before it was sent.
+    pub fn send(&mut self, bytes: usize, in_order: Option<Offset>, incoming: Option<Incoming>) -> u64 {
         self.sent += 1;
         self.bytes += bytes;
-        self.frames.push_back(Unconfirmed { bytes: u32::try_from(bytes).unwrap_or(u32::MAX), incoming });
+        self.frames.push_back(Unconfirmed { bytes: u32::try_from(bytes).unwrap_or(u32::MAX), in_order, incoming });
         self.sent
+    }
+
+    /// The first offset that was sent in order and not confirmed; `None` if there is none.
+    #[must_use]
+    pub fn unconfirmed_from(&self) -> Option<Offset> {
+        self.frames.iter().find_map(|frame| frame.in_order)
     }
 
     /// Takes frames up to `n` as confirmed and tells what came in with them.

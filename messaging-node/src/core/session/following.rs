@@ -109,7 +109,7 @@ impl Session {
             Step::Fetch(from) => effects.push(Effect::Fetch(from, self.stream.unverified())),
             Step::Gap => effects.push(Effect::Reply(0, Reply::Gap)),
             Step::Synced(position) => {
-                effects.push(Effect::Reply(0, Reply::Synced(server::At { position: position.map(blob) })))
+                effects.push(Effect::Reply(0, Reply::Synced(server::At { position: position.map(blob) })));
             }
             Step::Revoked => self.close(Close::Revoked, effects),
             Step::Event { .. } => {}
