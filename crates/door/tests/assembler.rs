@@ -158,6 +158,14 @@ fn two_cuts_at_every_byte_mean_the_same() {
 }
 
 #[test]
+fn clients_mask_and_servers_do_not() {
+    for (role, key) in [(Role::Client, Some([1; 4])), (Role::Server, None)] {
+        let events = read(&mut Assembler::new(role, 100), &frame(FIN | TEXT, key, b"x"));
+        assert_eq!(events, [Event::Violation(Close::ProtocolError)], "{role:?}");
+    }
+}
+
+#[test]
 fn a_whole_frame_is_lent_and_nothing_is_kept() {
     let mut bytes = frame(FIN | TEXT, Some([1, 2, 3, 4]), b"lent");
     let range = bytes.as_ptr_range();

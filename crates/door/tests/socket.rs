@@ -8,11 +8,12 @@ mod support;
 use std::future::poll_fn;
 use std::io;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use support::{BINARY, CLOSE, CONTINUATION, Echo, FIN, NEVER, PONG, TEXT, masked, pair, unmasked_frames};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use volery_door::frame::{Kind, Opcode};
@@ -99,6 +100,31 @@ async fn a_peer_that_never_reads_costs_no_more_than_the_queue() {
     assert_eq!(unmasked_frames(&answer), vec![(FIN | BINARY, vec![7; 8_192]); taken], "whole frames, in order");
     assert_eq!(socket.held(), 0, "the queue is gone when it is empty");
     assert_eq!(socket.write(Kind::Binary, &[b"again"]), Ok(Written::Sent));
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_in_gulps_gets_every_frame_in_order() {
+    let (mut socket, mut peer) = pair(Limits::default()).await;
+    flushed(&mut socket).await;
+    let (mut frames, mut bytes) = (Vec::new(), Vec::new());
+    while frames.len() < 800 || socket.queued() > 0 {
+        while socket.queued() < 700_000 && frames.len() < 800 {
+            frames.push((FIN | BINARY, vec![frames.len() as u8; 5_000]));
+            assert_ne!(socket.write(Kind::Binary, &[&frames[frames.len() - 1].1]), Ok(Written::Full));
+        }
+        let mut gulp = vec![0; 100_000];
+        let mut into = ReadBuf::new(&mut gulp);
+        let read = poll_fn(|cx| {
+            assert!(!matches!(socket.poll_flush(cx), Poll::Ready(Err(_))));
+            Pin::new(&mut peer).poll_read(cx, &mut into)
+        });
+        timeout(NEVER, read).await.expect("a gulp").unwrap();
+        bytes.extend_from_slice(into.filled());
+    }
+    let read = bytes.len();
+    bytes.resize(frames.len() * 5_004, 0);
+    timeout(NEVER, peer.read_exact(&mut bytes[read..])).await.expect("the rest").unwrap();
+    assert!(unmasked_frames(&bytes) == frames, "every frame, whole and in order");
 }
 
 #[tokio::test]
