@@ -25,6 +25,8 @@ pub(crate) enum Takes {
     AllBut(UserId),
     /// Everything, and says that it did not.
     AndDenies,
+    /// Nothing once, then everything.
+    AfterOne,
 }
 
 /// A log that keeps what it took.
@@ -46,7 +48,13 @@ impl TestLog {
 #[async_trait]
 impl EventSink for TestLog {
     async fn append(&self, event: Event) -> Result<(), NotAppended> {
-        let takes = *self.takes.lock();
+        let mut takes = self.takes.lock();
+        if *takes == Takes::AfterOne {
+            *takes = Takes::Everything;
+            self.attempts.send_modify(|tried| *tried += 1);
+            return Err(NotAppended("once".into()));
+        }
+        let takes = *takes;
         let stream = event.stream();
         if matches!(takes, Takes::Everything | Takes::AndDenies)
             || matches!(takes, Takes::AllBut(user) if stream != volery_kernel::chat::Recipient::User(user))

@@ -196,3 +196,17 @@ impl AccountStore for SqliteStore {
         keys::all(self, &first).await.map_err(away)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What no test can show without cutting the power.
+    #[tokio::test]
+    async fn transactions_are_synced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(&folder.path().join("accounts.sqlite")).await.expect("opens");
+        let full: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&store.writer).await.expect("answers");
+        assert_eq!(full, 2);
+    }
+}
