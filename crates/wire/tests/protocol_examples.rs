@@ -5,7 +5,6 @@
 //! the same frame in MessagePack. `decode-only` are frames that may be read and are not written.
 
 use std::collections::HashSet;
-use std::fs;
 
 use volery_wire::client::Request;
 use volery_wire::codec::{Encoding, decode_reply, decode_request, encode_reply, encode_request, join_reply};
@@ -176,14 +175,11 @@ fn missing(examples: &[Example]) -> Vec<(Side, &'static str)> {
     client.chain(server).filter(|operation| !shown.contains(operation)).collect()
 }
 
-fn page() -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md");
-    fs::read_to_string(path).expect("docs/protocol.md is there")
-}
+const PAGE: &str = include_str!("../../../docs/protocol.md");
 
 #[test]
 fn every_example_is_what_the_codec_writes() {
-    let examples = examples(&page()).expect("well-formed blocks");
+    let examples = examples(PAGE).expect("well-formed blocks");
     let wrong: Vec<_> = examples.iter().filter_map(|example| example.check().err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(check_pairs(&examples), Ok(()));
@@ -191,15 +187,14 @@ fn every_example_is_what_the_codec_writes() {
 
 #[test]
 fn every_operation_has_an_example() {
-    assert_eq!(missing(&examples(&page()).expect("well-formed blocks")), []);
+    assert_eq!(missing(&examples(PAGE).expect("well-formed blocks")), []);
 }
 
 /// The page tells of every field that its examples show: as `name`, between ticks.
 #[test]
 fn every_field_of_the_examples_is_described() {
-    let page = page();
-    let prose: String = page.split("```").step_by(2).collect();
-    for example in examples(&page).expect("well-formed blocks") {
+    let prose: String = PAGE.split("```").step_by(2).collect();
+    for example in examples(PAGE).expect("well-formed blocks") {
         if example.encoding != Encoding::Json || example.decode_only {
             continue;
         }
