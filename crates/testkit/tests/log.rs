@@ -1,5 +1,7 @@
 //! The log's model passes the suite that engines pass, and fails as it is told.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

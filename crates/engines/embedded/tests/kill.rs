@@ -4,6 +4,8 @@
 //! The child is this test program itself, asked for [`child`] by an environment variable. It prints a
 //! line for each acknowledged append; a line that is cut off was not acknowledged to anybody.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! The embedded log as roles meet it: on a real folder, with its thread.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

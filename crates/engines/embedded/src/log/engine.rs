@@ -26,7 +26,7 @@ use super::options::{OpenError, Options, RECORD_BYTES_MOST};
 use super::queue::{Queue, Reply, Turn, Waiting};
 use super::recover::recover;
 use super::stats::{Figures, add};
-use super::store::{Store, unavailable};
+use super::store::Store;
 use super::writer::{Batch, Writer};
 
 /// How long a committed offset waits to be written.
@@ -197,7 +197,7 @@ impl Log for EmbeddedLog {
 
     async fn release(&self, partition: Partition, below: Offset, older_than: Timestamp) -> Result<(), AppendError> {
         let done = self.blocking(move |store| store.release(partition, below, older_than)).await;
-        let done = done.and_then(|done| done.map_err(|error| unavailable(error).to_string()));
+        let done = done.and_then(|done| done.map_err(|error| error.to_string()));
         done.map_err(AppendError::Unavailable)
     }
 }

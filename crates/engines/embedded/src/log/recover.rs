@@ -121,7 +121,7 @@ impl Recovered {
 
     /// Unreadable segments just before a readable one began no later than it does.
     fn narrow_holes(&mut self, firsts: &[Offset]) {
-        for segment in self.segments.iter_mut().rev().take_while(|segment| segment.len() == 0) {
+        for segment in self.segments.iter_mut().rev().take_while(|segment| !segment.is_readable()) {
             if let Some(segment) = Arc::get_mut(segment) {
                 segment.head.firsts.iter_mut().zip(firsts).for_each(|(guess, first)| *guess = (*guess).min(*first));
             }

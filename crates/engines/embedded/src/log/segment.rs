@@ -58,9 +58,14 @@ impl Segment {
         self.len.store(len, Ordering::Release);
     }
 
-    /// Whether it holds no group.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() <= head_bytes(self.head.firsts.len())
+    /// Whether its header can be trusted.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.len() > 0
+    }
+
+    /// Whether anything was ever appended.
+    pub(crate) fn has_groups(&self) -> bool {
+        self.len() > head_bytes(self.head.firsts.len())
     }
 
     /// The first offset that a partition can have in here.

@@ -75,7 +75,7 @@ impl Store {
             return Err(ReadError::OutOfRange { asked: from, extent });
         };
         add(&self.stats.disk_reads, 1);
-        let records = segment.read(partition, from, max_bytes.max(1)).map_err(unavailable)?;
+        let records = segment.read(partition, from, max_bytes.max(1)).map_err(|error| unavailable(&error))?;
         if records.is_empty() {
             let what = format!("no whole record in {}", file_name(segment.head.sequence));
             return Err(ReadError::Damaged { partition, offset: from, what });
@@ -135,6 +135,6 @@ impl Store {
     }
 }
 
-pub(crate) fn unavailable(error: io::Error) -> ReadError {
+fn unavailable(error: &io::Error) -> ReadError {
     ReadError::Unavailable(error.to_string())
 }

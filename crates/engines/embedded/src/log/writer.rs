@@ -100,7 +100,7 @@ impl Writer {
             return Err(AppendError::Full);
         }
         match self.active.take() {
-            Some(active) if active.is_empty() || active.len() + bytes <= self.settings.segment_bytes => {
+            Some(active) if !active.has_groups() || active.len() + bytes <= self.settings.segment_bytes => {
                 Ok(self.active.insert(active).clone())
             }
             Some(active) => {
