@@ -52,7 +52,7 @@ impl Reads {
         let (messages, more) = self.side(chat, Span::Before(id), limit).await?;
         let newest = messages.last().map_or(id, |last| last.id);
         let newer = !self.timeline.messages(chat, Span::After(newest), 1).await.map_err(away)?.is_empty();
-        Ok(page(chat, messages, more, newer))
+        Ok(page(chat, messages, id, more, newer))
     }
 
     async fn after(&self, chat: ChatId, id: Id, limit: usize) -> Result<Page, HistoryError> {
@@ -108,8 +108,18 @@ impl Reads {
                 break;
             }
         }
-        let late = row.resolved_late.iter().filter(|seen| seen.source > row.read.source && !counted.contains(&seen.id));
-        Ok((counted.len() + late.count()).min(most))
+        for seen in row.resolved_late.iter().filter(|seen| seen.source > row.read.source) {
+            if counted.len() < most && !counted.contains(&seen.id) && self.is_above(chat, *seen, row.read).await? {
+                counted.push(seen.id);
+            }
+        }
+        Ok(counted.len().min(most))
+    }
+
+    /// A retry may be resolved twice: its message lies where the first of the two does.
+    async fn is_above(&self, chat: ChatId, late: Seen, mark: Seen) -> Result<bool, HistoryError> {
+        let row = self.timeline.message(chat, late.id).await.map_err(away)?;
+        Ok(row.is_none_or(|row| row.message.source > mark.source))
     }
 
     async fn happened(&self, entry: Entry) -> Result<Option<Happened>, HistoryError> {

@@ -43,11 +43,6 @@ impl Marks {
         }
     }
 
-    /// The device confirmed things that this session does not know one by one.
-    pub fn sweep_later(&mut self) {
-        self.sweep = true;
-    }
-
     /// Whether the chat list must be asked what is undelivered; says so once.
     pub fn take_sweep(&mut self) -> bool {
         std::mem::take(&mut self.sweep)

@@ -3,8 +3,8 @@
 //! One batch a partition is under way at once, so that a log which fails one append and keeps a
 //! later one (Kafka) cannot turn a device's order round; what is accepted meanwhile makes the next
 //! batch. Acknowledgements leave in the order of the sends, whichever partition was quicker. After
-//! the first failure, time-out or late append nothing more is appended or acknowledged: what is
-//! unconfirmed is for the device to retry in its next session. Trap avoided: after a refusal that
+//! the first unknown outcome, time-out or late append nothing more is appended or acknowledged: what
+//! is unconfirmed is for the device to retry in its next session. Trap avoided: after a refusal that
 //! wrote nothing, later sends are refused as well, else a device's order would break.
 
 use std::collections::{HashMap, VecDeque};
@@ -218,9 +218,7 @@ impl Sends {
             }
             pending.durable = Some(Source::new(self.generation, appended.offset));
         }
-        if self.ended.is_none() {
-            self.acknowledge(out);
-        }
+        self.acknowledge(out);
         if late {
             self.fail_all(out);
         } else {
@@ -271,8 +269,15 @@ impl Sends {
         });
     }
 
-    /// From here on nothing is taken; what is under way may still be acknowledged.
-    fn end(&mut self, code: Code) {
+    /// Why nothing is taken any more.
+    #[must_use]
+    pub fn ended(&self) -> Option<Code> {
+        self.ended
+    }
+
+    /// From here on nothing is taken, else a later send could overtake a refused one; what is under
+    /// way may still be acknowledged.
+    pub fn end(&mut self, code: Code) {
         self.ended.get_or_insert(code);
     }
 

@@ -96,6 +96,7 @@ pub enum Effect {
 /// See the module.
 pub struct Session {
     who: Follower,
+    generation: u16,
     stream: Stream,
     window: Window,
     sends: Sends,
@@ -146,6 +147,7 @@ impl Session {
         effects.push(Effect::AskEnd);
         Self {
             who,
+            generation,
             stream: Stream::new(who, resume),
             window: Window::default(),
             sends: Sends::new(who, generation, largest_id.max(who.session.0)),
@@ -220,7 +222,7 @@ impl Session {
                 let content = Content::React { target: change.id, emoji: String::new() };
                 return self.send(id, change.head(), Ok(content), ctx, effects);
             }
-            Request::Mark(mark) => self.mark(&mark),
+            Request::Mark(mark) => self.mark(&mark, ctx.now),
             Request::History(history) => self.history(id, history, effects),
             Request::Chats(chats) => self.chat_list(id, chats, effects),
             Request::Received(received) => self.received(received.n, effects),

@@ -41,27 +41,26 @@ impl Session {
         if self.stream.held_below().is_none() {
             return;
         }
-        for (_, happened) in stretch.events {
-            self.happened(&happened, effects);
+        for (offset, happened) in stretch.events {
+            self.happened(offset, &happened, effects);
         }
         self.stream.fetched(stretch.complete_below);
         self.advance(ctx, effects);
     }
 
-    pub(super) fn happened(&mut self, happened: &Happened, effects: &mut Vec<Effect>) {
+    pub(super) fn happened(&mut self, offset: Offset, happened: &Happened, effects: &mut Vec<Effect>) {
         let (reply, incoming, bytes) = match happened {
             Happened::Message(chat, view) | Happened::Changed(chat, view) => {
                 let incoming =
                     (view.sender != self.who.user).then_some((*chat, Seen { source: view.source, id: view.id }));
-                let own_now = view.key.session == self.who.session;
-                if own_now {
+                if view.key.session == self.who.session && !self.stream.repeats_own() {
                     return;
                 }
                 self.sends.raise_floor(view.id);
                 (Reply::Message(own(entry::of_view(self.who.user, *chat, view, None))), incoming, view.body.bytes.len())
             }
             Happened::Answer(answer) if answer.key.device == self.who.device => {
-                self.sends.answered(answer.key);
+                self.sends.answered(answer);
                 (Reply::Answer(entry::of_answer(answer, None)), None, 0)
             }
             Happened::Answer(_) => return,
@@ -75,7 +74,7 @@ impl Session {
                 )
             }
         };
-        let n = self.window.send(entry::AROUND_FRAME + bytes, incoming);
+        let n = self.window.send(entry::AROUND_FRAME + bytes, Some(offset), incoming);
         effects.push(Effect::Reply(n, reply));
     }
 
@@ -110,6 +109,10 @@ impl Session {
             Step::Gap => effects.push(Effect::Reply(0, Reply::Gap)),
             Step::Synced(position) => {
                 effects.push(Effect::Reply(0, Reply::Synced(server::At { position: position.map(blob) })));
+                // Pages were read: `resume` confirmed what they brought, and perhaps nothing later does.
+                if std::mem::take(&mut self.sweep_after_sync) {
+                    effects.push(Effect::AskUndelivered);
+                }
             }
             Step::Revoked => self.close(Close::Revoked, effects),
             Step::Event { .. } => {}
@@ -127,10 +130,11 @@ impl Session {
         self.stream.pump(ctx.tail, &mut self.window, |window, step| match step {
             Step::Event { entry, positioned } => {
                 if let Event::Answer(answer) = entry.event() {
-                    sends.answered(answer.key);
+                    sends.answered(answer);
                 }
                 sends.raise_floor(entry.event().id());
-                let n = window.send(entry.frame_bytes(), stream::incoming(who, &entry, generation));
+                let in_order = positioned.then(|| entry.offset());
+                let n = window.send(entry.frame_bytes(), in_order, stream::incoming(who, &entry, generation));
                 steps.push(Err(Effect::Event { n, entry, positioned }));
             }
             other => steps.push(Ok(other)),

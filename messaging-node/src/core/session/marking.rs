@@ -4,7 +4,9 @@ use volery_kernel::chat::ChatId;
 use volery_kernel::code::Code;
 use volery_kernel::event::{Event, Mark, MarkKind, Seen};
 use volery_kernel::id::Id;
+use volery_kernel::limits;
 use volery_kernel::position::{Offset, Source};
+use volery_kernel::time::Timestamp;
 use volery_wire::{client, server};
 
 use super::{Bad, Context, Effect, Session};
@@ -12,11 +14,11 @@ use crate::core::marks::Waiting;
 
 impl Session {
     pub(super) fn is_ahead(&self, seen: Seen) -> bool {
-        let ahead = |held: Offset| seen.source.offset() >= held;
+        let ahead = |held: Offset| seen.source >= Source::new(self.generation, held);
         seen.source != Source::ZERO && self.stream.held_below().is_none_or(ahead)
     }
 
-    pub(super) fn mark(&mut self, mark: &client::Mark) -> Result<(), Bad> {
+    pub(super) fn mark(&mut self, mark: &client::Mark, now: Timestamp) -> Result<(), Bad> {
         if mark.chat.peer_of(self.who.user).is_none() {
             return Err((Code::UnknownChat, Some("chat")));
         }
@@ -26,6 +28,9 @@ impl Session {
         let seen = Seen { source: mark.source, id: mark.id };
         if self.is_ahead(seen) {
             return Err((Code::MarkAhead, Some("source")));
+        }
+        if seen.id.time() > now.plus(2 * limits::CLOCK_BOUND_MS.value) {
+            return Err((Code::MarkAhead, Some("id")));
         }
         let kind = match mark.kind {
             server::MarkKind::Delivered => MarkKind::Delivered,
@@ -40,9 +45,6 @@ impl Session {
         let confirmed =
             self.window.confirm(n, |(chat, seen)| marks.add(Waiting { chat, kind: MarkKind::Delivered, seen }));
         confirmed.map_err(|_| (Code::BadRequest, Some("n")))?;
-        if self.stream.is_synced() && std::mem::take(&mut self.sweep_after_sync) {
-            self.marks.sweep_later();
-        }
         if self.stream.is_synced() && self.marks.take_sweep() {
             effects.push(Effect::AskUndelivered);
         }
@@ -79,7 +81,10 @@ impl Session {
         let Ok(id) = ctx.ids.take(ctx.now, Id::ZERO) else { return };
         let reader = self.who.user;
         let mark = |Waiting { chat, kind, seen }| Event::Mark(Mark { id, reader, chat, kind, seen });
-        let events: Vec<_> = self.marks.take(ctx.now).into_iter().map(mark).collect();
+        // What was pushed loosely may be confirmed before what the stream brings later and lies before it.
+        let confirmed = self.window.unconfirmed_from().unwrap_or(Offset::MAX);
+        let may = |mark: &Waiting| mark.kind == MarkKind::Read || mark.seen.source.offset() < confirmed;
+        let events: Vec<_> = self.marks.take(ctx.now, may).into_iter().map(mark).collect();
         if !events.is_empty() {
             effects.push(Effect::AppendMarks(events));
         }

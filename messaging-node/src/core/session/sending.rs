@@ -93,7 +93,10 @@ impl Session {
         let Some(parked) = self.parked.pop_front() else { return };
         match exists {
             Ok(exists) => self.take(parked.asked, exists, ctx, effects),
-            Err(code) => self.error(parked.asked.request, code, None, Some(parked.asked.key.number), effects),
+            Err(code) => {
+                self.sends.end(code);
+                self.error(parked.asked.request, code, None, Some(parked.asked.key.number), effects);
+            }
         }
         self.unpark(ctx, effects);
         self.advance(ctx, effects);
@@ -101,6 +104,9 @@ impl Session {
 
     pub(super) fn take(&mut self, mut asked: Asked, exists: bool, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
         let (request, number) = (asked.request, asked.key.number);
+        if let Some(code) = self.sends.ended() {
+            return self.error(request, code, None, Some(number), effects);
+        }
         if !exists && !asked.flagged {
             return self.error(request, Code::UnknownRecipient, Some("to"), Some(number), effects);
         }
