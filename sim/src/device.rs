@@ -10,10 +10,10 @@ use volery_client::state::{Change, State};
 use volery_kernel::chat::ChatId;
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
-use volery_wire::client::{Chats, History, Request};
+use volery_wire::client::{Chats, History, Request, Shown};
 use volery_wire::codec::{Encoding, decode_reply, encode_request};
 use volery_wire::field::Blob;
-use volery_wire::server::Reply;
+use volery_wire::server::{MarkKind, Reply};
 
 use crate::network::{Conn, ConnId};
 use crate::story::tell;
@@ -21,6 +21,8 @@ use crate::view::View;
 use crate::world::{Task, World, user_of};
 
 const FAR: u64 = 10_000_000_000;
+/// A device looks for delivered marks that it misses this often.
+const NAG_MS: u64 = 4_000;
 
 /// What is asked for after a reset, one after the other.
 #[derive(Clone, Debug)]
@@ -296,7 +298,7 @@ impl World {
             return;
         };
         let request = match &ask {
-            Ask::Chats(cursor) => Request::Chats(Chats { cursor: cursor.clone(), limit: Some(3) }),
+            Ask::Chats(cursor) => Request::Chats(Chats { cursor: cursor.clone(), limit: Some(100) }),
             Ask::Page(chat, cursor) => Request::History(History {
                 chat: *chat,
                 before: None,
@@ -337,6 +339,20 @@ impl World {
 
     // ----- the user -----
 
+    /// A device that misses its own delivered mark says it again.
+    pub(crate) fn nag(&mut self, n: usize) {
+        self.after(NAG_MS, Task::Nag(n));
+        let device = &self.devices[n];
+        if device.core.as_ref().is_none_or(|core| core.link() != Link::Synced) {
+            return;
+        }
+        for (chat, Shown { source, id }) in device.view.undelivered() {
+            self.story.count("delivered mark said again");
+            let mark = Request::Mark(volery_wire::client::Mark { chat, kind: MarkKind::Delivered, source, id });
+            self.device(n, |core, turn| core.ask(mark, turn));
+        }
+    }
+
     /// The user says something, or reads.
     pub(crate) fn act(&mut self, n: usize) {
         if self.devices[n].core.is_none() || self.healed {
@@ -351,7 +367,7 @@ impl World {
         let chat = ChatId::direct(device.user, to);
         let synced = device.core.as_ref().is_some_and(|core| core.link() == Link::Synced);
         let shown = device.view.shown_of(chat).filter(|_| synced);
-        let shown = if self.rng.chance(500) { shown } else { None };
+        let shown = if self.plan.sends_mark && self.rng.chance(500) { shown } else { None };
         tell!(self, [format!("d{n}"), label(&act)], "d{n} wants {} to u{to}", label(&act));
         let draft = Draft { to, act, at: Timestamp(self.now), shown };
         let _ = self.device(n, |core, turn| core.intend(draft, turn));

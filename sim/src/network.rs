@@ -39,6 +39,13 @@ impl Conn {
     }
 }
 
+impl Conn {
+    /// Whether nothing is on its way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.cut || (self.up.is_empty() && self.down.is_empty() && self.unread.is_empty())
+    }
+}
+
 impl World {
     pub(crate) fn send_up(&mut self, id: ConnId, frame: Vec<u8>) {
         let delay = self.rng.delay(15, 250);

@@ -251,7 +251,11 @@ impl World {
         let mut effects = Vec::new();
         let session = Session::open(opening, now, &mut effects);
         node.sessions.insert(id, SessionShell { session, partition, tick_at: None });
-        tell!(self, [format!("d{device}")], "d{device} has session {number} at n{n} (connection {id}, resume {resume:?})");
+        tell!(
+            self,
+            [format!("d{device}")],
+            "d{device} has session {number} at n{n} (connection {id}, resume {resume:?})"
+        );
         if let Some(older) = older {
             self.close_session(older, Close::Replaced);
         }
@@ -267,11 +271,7 @@ impl World {
     // ----- sessions -----
 
     /// Gives a session an input and carries out what it wants.
-    pub(crate) fn session(
-        &mut self,
-        id: ConnId,
-        input: impl FnOnce(&mut Session, &mut Context<'_>, &mut Vec<Effect>),
-    ) {
+    pub(crate) fn session(&mut self, id: ConnId, input: impl FnOnce(&mut Session, &mut Context<'_>, &mut Vec<Effect>)) {
         let Some(conn) = self.conns.get(&id) else { return };
         let partitions = self.log.partitions();
         let Node { offset, ids, tails, known, sessions, .. } = &mut self.nodes[conn.node];

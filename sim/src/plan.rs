@@ -94,6 +94,8 @@ pub struct Plan {
     pub extend_most: u64,
     /// Texts as long as they may be: windows fill.
     pub long_texts: bool,
+    /// Sends carry how far their device had shown the chat.
+    pub sends_mark: bool,
     /// When the faults end, in milliseconds from the start.
     pub faults_end: u64,
     /// What breaks when.
@@ -121,6 +123,7 @@ impl Plan {
             tail_bytes: rng.within(1_500, 30_000) as usize,
             extend_most: rng.within(0, 12),
             long_texts: rng.chance(150),
+            sends_mark: rng.chance(400),
             faults_end: rng.within(20_000, 90_000),
             faults: Vec::new(),
             acts: Vec::new(),

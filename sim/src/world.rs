@@ -50,6 +50,7 @@ pub(crate) enum Task {
     Start(usize),
     DeviceTick(usize, u64),
     Paging(usize, u64),
+    Nag(usize),
     Connected(usize, SocketId, ConnId),
     Lost(usize, SocketId, Loss),
     ToNode(ConnId),
@@ -160,6 +161,7 @@ impl World {
                 self.devices.push(Device::new(user_of(user), device_of(n)));
                 let at = self.rng.delay(500, self.plan.faults_end / 2);
                 self.after(at, Task::Start(n));
+                self.after(at + 4_000, Task::Nag(n));
             }
         }
         for (at, fault) in self.plan.faults.clone() {
@@ -213,6 +215,7 @@ impl World {
             Task::Act(device) => self.act(device),
             Task::Start(device) => self.start_device(device),
             Task::DeviceTick(device, life) => self.device_tick(device, life),
+            Task::Nag(device) => self.nag(device),
             Task::Paging(device, life) => self.paging(device, life),
             Task::Connected(device, socket, conn) => self.connected(device, socket, conn),
             Task::Lost(device, socket, loss) => self.lost(device, socket, loss),
@@ -346,7 +349,8 @@ impl World {
             }
             6 => {
                 self.story.count("append slow");
-                let slow = if self.rng.chance(300) { self.rng.within(10_300, 12_000) } else { self.rng.within(500, 6_000) };
+                let slow =
+                    if self.rng.chance(300) { self.rng.within(10_300, 12_000) } else { self.rng.within(500, 6_000) };
                 self.after(slow, Task::Take(partition, events, Some(owner)));
             }
             _ => {
