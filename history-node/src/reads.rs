@@ -13,7 +13,7 @@ use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::rules::READ_BACK_MS;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_ports::history::{Anchor, ChatView, ChatsPage, Happened, History, HistoryError, MessageView, Page, Stretch};
-use volery_ports::timeline::{ChatRow, Entry, Span, Timeline, Unavailable};
+use volery_ports::timeline::{ChatRow, Entry, MessageRow, Span, Timeline, Unavailable};
 
 use crate::cursor;
 use crate::view::view;
@@ -40,8 +40,9 @@ impl Reads {
     /// At most `limit` messages ascending by id, and whether there are more on that side.
     async fn side(&self, chat: ChatId, span: Span, limit: usize) -> Result<(Vec<MessageView>, bool), HistoryError> {
         let mut rows = self.timeline.messages(chat, span, limit + 1).await.map_err(away)?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
+        let keep = within_bytes(&rows).min(limit);
+        let more = rows.len() > keep;
+        rows.truncate(keep);
         if matches!(span, Span::Before(_)) {
             rows.reverse();
         }
@@ -59,7 +60,7 @@ impl Reads {
         let (messages, more) = self.side(chat, Span::After(id), limit).await?;
         let oldest = messages.first().map_or(id, |first| first.id);
         let older = !self.timeline.messages(chat, Span::Before(oldest), 1).await.map_err(away)?.is_empty();
-        Ok(page(chat, messages, older, more))
+        Ok(page(chat, messages, id, older, more))
     }
 
     /// Half before, half from `id` on; what one side lacks the other fills.
@@ -75,7 +76,7 @@ impl Reads {
         let mut messages = older.split_off(older.len() - keep_older);
         newer.truncate(keep_newer);
         messages.extend(newer);
-        Ok(page(chat, messages, older_more, newer_more))
+        Ok(page(chat, messages, id, older_more, newer_more))
     }
 
     async fn chat_view(&self, user: UserId, chat: ChatId, row: ChatRow) -> Result<ChatView, HistoryError> {
@@ -215,13 +216,24 @@ impl History for Reads {
     }
 }
 
-fn page(chat: ChatId, messages: Vec<MessageView>, older: bool, newer: bool) -> Page {
-    let edge = |message: Option<&MessageView>, span: fn(Id) -> Span| {
-        message.map(|message| cursor::of_page(chat, span(message.id)))
-    };
-    let older = older.then(|| edge(messages.first(), Span::Before)).flatten();
-    let newer = newer.then(|| edge(messages.last(), Span::After)).flatten();
+/// A page with cursors where there is more; those of an empty page begin on either side of `at`.
+fn page(chat: ChatId, messages: Vec<MessageView>, at: Id, older: bool, newer: bool) -> Page {
+    let first = messages.first().map_or(at.next(), |first| first.id);
+    let last = messages.last().map_or(Id::new(at.get().saturating_sub(1)).unwrap_or(at), |last| last.id);
+    let older = older.then(|| cursor::of_page(chat, Span::Before(first)));
+    let newer = newer.then(|| cursor::of_page(chat, Span::After(last)));
     Page { messages, older, newer, covers: Source::ZERO }
+}
+
+/// How many rows a page may hold by their bytes; at least one.
+fn within_bytes(rows: &[MessageRow]) -> usize {
+    let mut left = limits::PAGE_BYTES.value;
+    let fit = rows.iter().take_while(|row| {
+        let fits = left > 0;
+        left = left.saturating_sub(row.message.body.bytes.len());
+        fits
+    });
+    fit.count()
 }
 
 fn away(error: Unavailable) -> HistoryError {

@@ -4,6 +4,7 @@
 //! stops them from the doors inwards. Nothing here decides anything about messages.
 
 use std::fs::{self, File};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use rand::{SeedableRng as _, TryRng as _};
 use volery_account::{AccountNode, AccountOptions, AccountParts};
 use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
 use volery_embedded::timeline::{EmbeddedTimeline, Options as TimelineOptions};
-use volery_gateway::{Gateway, GatewayOptions, GatewayParts};
+use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
 use volery_history::node::{HistoryNode, Parts as HistoryParts};
 use volery_kernel::limits;
 use volery_kernel::slot::Partitions;
@@ -181,7 +182,13 @@ fn log_options(config: &Config) -> Result<LogOptions, Failure> {
 }
 
 fn gateway_options(config: &Config) -> GatewayOptions {
-    GatewayOptions { listen: config.gateway_listen, ..GatewayOptions::default() }
+    let often = |times| NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN);
+    let rates = Rates {
+        logins_per_minute: often(config.accounts_logins_per_minute),
+        logins_per_minute_address: often(config.accounts_logins_per_minute_address),
+        registrations_per_hour_address: often(config.accounts_registrations_per_hour_address),
+    };
+    GatewayOptions { listen: config.gateway_listen, rates, ..GatewayOptions::default() }
 }
 
 fn seed() -> Result<[u8; 32], Failure> {

@@ -40,7 +40,7 @@ limits! {
     FRAME_WITHIN_MS: u64 = 10_000, "milliseconds", "a frame that has begun must be complete by then: a sender of one byte a second holds no buffer for long";
     HANDSHAKE_BYTES: usize = 8_192, "bytes", "largest HTTP request that opens a socket: browsers send less than 2 KiB";
     HANDSHAKE_HEADERS: usize = 64, "headers", "most headers of the HTTP request that opens a socket";
-    SOCKET_QUEUE_BYTES: usize = 1_048_576, "bytes", "frames that a slow reader's kernel buffer does not take: the largest page fits; a frame beyond is refused";
+    SOCKET_QUEUE_BYTES: usize = 8_388_608, "bytes", "frames that a slow reader's kernel buffer does not take: as many pages as a session may wait for fit; requests are read again below 64 KiB";
     NESTING: usize = 16, "levels", "deepest nesting of a frame's body: the protocol itself needs 4";
     TEXT_BYTES: usize = 8_192, "bytes", "largest text of a message, in UTF-8";
     EMOJI_BYTES: usize = 64, "bytes", "largest reaction: the longest emoji sequences take 35";
@@ -58,6 +58,7 @@ limits! {
     UNREAD_MOST: usize = 100, "messages", "unread messages counted exactly; people read \"99+\" beyond";
     RESOLVED_LATE_MOST: usize = 100, "messages", "messages resolved long after their id that a chat remembers for unread counts";
     PAGE_MOST: usize = 100, "messages", "largest page of history";
+    PAGE_BYTES: usize = 131_072, "bytes", "texts of one page, after which it ends early: a page of the longest texts must fit a socket's queue, also as escaped JSON";
     PAGE_DEFAULT: usize = 50, "messages", "a screen or two";
     CHATS_MOST: usize = 100, "chats", "largest page of the chat list";
     RETAIN_LOG_MS: u64 = 604_800_000, "milliseconds", "the log keeps what is younger than 7 days even when it is archived: longer than between backups of the timeline";
