@@ -120,6 +120,12 @@ impl Sends {
         self.pending.len()
     }
 
+    /// Whether retries of this session wait for their answer.
+    #[must_use]
+    pub fn awaits_answers(&self) -> bool {
+        !self.retrying.is_empty()
+    }
+
     /// Ids at or below this were taken by the session or seen by its device.
     pub fn raise_floor(&mut self, id: Id) {
         self.floor = self.floor.max(id);
@@ -140,6 +146,8 @@ impl Sends {
             return Err(Code::SeqReused);
         }
         if self.retrying.iter().any(|(recipient, _)| *recipient == asked.recipient) {
+            // Its device believes otherwise, and may have sent more behind this one already.
+            self.end(Code::RetriesFirst);
             return Err(Code::RetriesFirst);
         }
         if !asked.flagged {

@@ -13,6 +13,11 @@ use crate::core::stream::{self, Step};
 impl Session {
     pub(super) fn resume(&mut self, position: &[u8], effects: &mut Vec<Effect>) -> Result<(), Bad> {
         let position = Position::from_bytes(position).map_err(|_| (Code::InvalidPosition, Some("position")))?;
+        // Pages hold no answers: those that lie before the position would never be told.
+        if self.sends.awaits_answers() {
+            self.close(Close::Retry, effects);
+            return Ok(());
+        }
         self.sweep_after_sync = true;
         self.retry_fetch_at = None;
         let step = self.stream.resume(position);
