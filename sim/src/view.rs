@@ -24,6 +24,15 @@ pub struct Seen {
     pub reactions: BTreeMap<UserId, String>,
 }
 
+impl Seen {
+    /// Whether both show the same. Reactions on pages do not say which change made them, so a view
+    /// cannot tell which of two is newer: they are not compared.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.from, &self.text, self.deleted) == (other.from, &other.text, other.deleted)
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Held {
     message: Option<(UserId, String)>,
