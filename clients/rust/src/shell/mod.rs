@@ -22,7 +22,7 @@ use volery_kernel::time::Timestamp;
 use volery_wire::client::{Request, Shown};
 use volery_wire::codec::{Encoding, decode_reply, encode_request};
 
-use crate::core::{Core, Effect, Loss, SocketId, Token, Turn};
+use crate::core::{Core, Effect, Link, Loss, SocketId, Token, Turn};
 use crate::device::Device;
 use crate::intent::{Act, Local};
 use crate::outbox::{Ended, Full};
@@ -69,6 +69,7 @@ pub struct Client {
     asked: HashSet<UserId>,
     ask_again: Instant,
     trouble: Option<String>,
+    offline_since: Option<Timestamp>,
 }
 
 impl Client {
@@ -102,6 +103,7 @@ impl Client {
             asked: HashSet::new(),
             ask_again: began,
             trouble: None,
+            offline_since: None,
         })
     }
 
@@ -115,6 +117,12 @@ impl Client {
     #[must_use]
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
+    }
+
+    /// Since when nothing can be heard, by the wall clock.
+    #[must_use]
+    pub fn offline_since(&self) -> Option<Timestamp> {
+        self.offline_since
     }
 
     /// The gateway, and the token to use with it.
@@ -360,7 +368,11 @@ impl Client {
                 Effect::Close(socket) => self.outgoing = self.outgoing.take().filter(|(open, _)| *open != socket),
                 Effect::Token => self.refresh(),
                 Effect::Ended(ended) => news.ended.push(ended),
-                Effect::Reset | Effect::Link(_) => {}
+                Effect::Link(Link::Syncing | Link::Synced) => self.offline_since = None,
+                Effect::Link(_) => {
+                    self.offline_since.get_or_insert_with(Self::wall);
+                }
+                Effect::Reset => {}
             }
         }
         Ok(news)

@@ -66,6 +66,12 @@ impl Chat {
         self.id
     }
 
+    /// Whose view it is.
+    #[must_use]
+    pub fn me(&self) -> UserId {
+        self.me
+    }
+
     /// The other side; oneself in one's notes.
     #[must_use]
     pub fn peer(&self) -> UserId {
