@@ -1,6 +1,6 @@
 //! What a durable record costs: our log beside fjall and redb, the same records, the same disk.
 //!
-//! `cargo run --release -p volery-embedded --example log_bench [FOLDER]`
+//! `cargo run --release -p volery-embedded --example log_bench [FOLDER [GROUPS]]`
 //!
 //! CPU is that of the whole process, user and system, with making the records and our log's thread
 //! and answers; bytes are those that the kernel sent to the disk; each group is synced.
@@ -36,7 +36,9 @@ fn main() -> Outcome {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     println!("engine                group  records | CPU us/record  bytes/record  wall us/record");
-    for (group, records) in [(1, 20_000), (64, 640_000)] {
+    let groups: u64 = std::env::args().nth(2).map_or(Ok(4_000), |text| text.parse())?;
+    for group in [1, 64, 1_024] {
+        let records = groups.min(1_000_000 / group) * group;
         let run = |name: &str, work: &mut dyn FnMut(&Path) -> Outcome| measure(name, &folder, group, records, work);
         run("ours, one append", &mut |dir| runtime.block_on(ours(dir, group, records)))?;
         run("ours, appends of one", &mut |dir| runtime.block_on(ours_apart(dir, group, records)))?;
