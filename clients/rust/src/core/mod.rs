@@ -146,6 +146,12 @@ impl Core {
         &self.outbox
     }
 
+    /// Whether everything that the user has read is marked, as the stream shows.
+    #[must_use]
+    pub fn is_marked(&self) -> bool {
+        self.marks.due().is_none()
+    }
+
     /// The stored position, for tests and measurements.
     #[must_use]
     pub fn position(&self) -> Option<&Blob> {

@@ -35,6 +35,8 @@ use socket::{OUTGOING, Told};
 const INCOMING: usize = 64;
 /// A token that seems to have ended by this machine's clock is tried all the same.
 const TOKEN_LEAST_MS: u64 = 60_000;
+/// What is left to say when a client closes is given up after this long.
+const CLOSE_WITHIN: Duration = Duration::from_millis(1_500);
 /// A person that could not be looked up is asked for again after this long.
 const PEOPLE_AGAIN: Duration = Duration::from_secs(15);
 
@@ -228,16 +230,24 @@ impl Client {
         self.step(|device, turn| device.read(chat, shown, turn)).map(|_| ())
     }
 
-    /// Closes the socket in order and waits a moment for it.
+    /// Closes the socket in order and waits a moment for it, and for marks that are on their way.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn close(mut self) -> Result<(), StoreError> {
+        let until = Instant::now() + CLOSE_WITHIN;
+        let busy = |client: &Self| !client.device.core().is_marked() && client.device.core().link() == Link::Synced;
+        while busy(&self) {
+            match tokio::time::timeout_at(until, self.turn()).await {
+                Ok(news) => drop(news?),
+                Err(_) => break,
+            }
+        }
         self.core(Core::stop)?;
         drop((self.outgoing.take(), self.happened));
         // Sockets drop their senders when they are done.
         let done = async { while self.incoming.recv().await.is_some() {} };
-        let _ = tokio::time::timeout(Duration::from_secs(1), done).await;
+        let _ = tokio::time::timeout_at(until, done).await;
         Ok(())
     }
 
