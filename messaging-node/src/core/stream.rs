@@ -150,9 +150,11 @@ impl Stream {
         (self.unverified, self.target, self.synced) = (None, None, false);
     }
 
-    /// What was fetched lies now in the tail, or was sent up to `next` from the index.
+    /// What was fetched lies now in the tail, or was sent up to `next` from the index. The fetch has
+    /// compared the position with the log.
     pub fn fetched(&mut self, next: Offset) {
         self.fetching = false;
+        self.unverified = None;
         if let Cursor::InOrder { next: held } = &mut self.cursor {
             *held = (*held).max(next);
         }

@@ -121,6 +121,7 @@ impl Tail {
             return false;
         }
         let mut rules = Rules::default();
+        self.before = None;
         let mut slots = Vec::with_capacity(older.len());
         for (n, record) in older.into_iter().enumerate() {
             let verdict = rules.judge(&record);

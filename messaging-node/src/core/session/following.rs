@@ -58,7 +58,9 @@ impl Session {
             Happened::Message(chat, view) | Happened::Changed(chat, view) => {
                 let incoming =
                     (view.sender != self.who.user).then_some((*chat, Seen { source: view.source, id: view.id }));
-                if view.key.session == self.who.session && !self.stream.repeats_own() {
+                // A change of one's own message may be another device's.
+                let message = matches!(happened, Happened::Message(..));
+                if message && view.key.session == self.who.session && !self.stream.repeats_own() {
                     return;
                 }
                 self.sends.raise_floor(view.id);
