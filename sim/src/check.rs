@@ -88,27 +88,22 @@ impl World {
 
     // ----- while things happen -----
 
-    /// A node says something to a device.
-    pub(crate) fn said(&mut self, id: ConnId, reply: &Reply<'_>) {
-        let Reply::Ack(ack) = reply else { return };
-        let Some(key) = self.key_of(id, ack.number) else { return };
+    /// A device hears that a send is durable.
+    fn acknowledged(&mut self, n: usize, number: u32, id: Id) {
         self.story.count("ack");
-        let first = *self.acks.entry(key).or_insert(ack.id);
-        if first != ack.id {
-            self.violate(
-                format!("G2: {} is acknowledged as {first} and as {}", key_tag(key), ack.id),
-                vec![key_tag(key)],
-            );
+        let device = &self.devices[n];
+        let key = SendKey { device: device.device, session: device.disk.session, number };
+        let first = *self.acks.entry(key).or_insert(id);
+        if first != id {
+            let what = format!("G2: {} is acknowledged as {first} and as {id}", key_tag(key));
+            self.violate(what, vec![key_tag(key)]);
         }
     }
 
-    fn key_of(&self, id: ConnId, number: u32) -> Option<SendKey> {
-        let conn = self.conns.get(&id)?;
-        let who = self.nodes[conn.node].sessions.get(&id)?.session.who();
-        Some(SendKey { device: who.device, session: who.session, number })
-    }
-
     pub(crate) fn tell_reply(&mut self, n: usize, reply: &Reply<'_>) {
+        if let Reply::Ack(ack) = reply {
+            self.acknowledged(n, ack.number, ack.id);
+        }
         if let Reply::Answer(answer) = reply {
             self.story.count(if answer.id.is_some() { "retry answered" } else { "retry refused" });
         }
@@ -126,6 +121,9 @@ impl World {
                     positioned(m.position.is_some())
                 ),
             ),
+            Reply::Changed(c) => {
+                (format!("edit of {}", c.id), format!("change {} of {} by u{} to {:?}", c.change, c.id, c.by, c.text))
+            }
             Reply::Ack(ack) => (String::new(), format!("ack of {} as {}", ack.number, ack.id)),
             Reply::Answer(a) => (
                 format!("key d{n}/{}/{}", a.session, a.number),
@@ -369,7 +367,11 @@ impl World {
                     vec![earlier.clone(), text.clone(), device.to_owned()],
                 ));
             }
-            newest.insert((*chat, device.to_owned()), (number, text));
+            newest.insert((*chat, device.to_owned()), (number, text.clone()));
+            let question = self.devices.iter().find_map(|device| device.questions.get(&text));
+            if question.is_some_and(|question| question >= id) {
+                found.push((format!("G3: {text} answers {question:?} and stands before it, as {id}"), vec![text]));
+            }
         }
         found.into_iter().for_each(|(what, about)| self.violate(what, about));
     }

@@ -55,6 +55,8 @@ pub(crate) struct Device {
     said: u64,
     /// What was confirmed to the device: label of the text → its id.
     pub(crate) confirmed: BTreeMap<String, volery_kernel::id::Id>,
+    /// The newest message that this start of the app had shown when a text was wanted, by its word.
+    pub(crate) questions: BTreeMap<String, volery_kernel::id::Id>,
 }
 
 impl Device {
@@ -73,6 +75,7 @@ impl Device {
             paging: None,
             said: 0,
             confirmed: BTreeMap::new(),
+            questions: BTreeMap::new(),
         }
     }
 
@@ -368,6 +371,9 @@ impl World {
         let synced = device.core.as_ref().is_some_and(|core| core.link() == Link::Synced);
         let shown = device.view.shown_of(chat).filter(|_| synced);
         let shown = if self.plan.sends_mark && self.rng.chance(500) { shown } else { None };
+        if let (Act::Say { text, .. }, Some(newest)) = (&act, self.devices[n].view.newest_of(chat)) {
+            self.devices[n].questions.insert(word(text), newest);
+        }
         tell!(self, [format!("d{n}"), label(&act)], "d{n} wants {} to u{to}", label(&act));
         let draft = Draft { to, act, at: Timestamp(self.now), shown };
         let _ = self.device(n, |core, turn| core.intend(draft, turn));

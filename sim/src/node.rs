@@ -9,7 +9,7 @@ use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::code::{Close, Code};
 use volery_kernel::event::{Event, Record, Seen};
 use volery_kernel::generator::Generator;
-use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
+use volery_kernel::id::{DeviceId, SessionNumber, UserId};
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Timestamp;
@@ -228,8 +228,7 @@ impl World {
         let user = self.devices[device].user;
         let partition = self.log.partitions().of(Recipient::User(user));
         conn.hello_end = self.log.end(partition);
-        let no_floor = self.plan.mutation == Some(Mutation::NoFloor);
-        let floor = if no_floor { Id::ZERO } else { hello.previous_session.0.max(hello.largest_id) };
+        let floor = hello.previous_session.0.max(hello.largest_id);
         let node = &mut self.nodes[n];
         let now = node.clock(self.now);
         let Ok(number) = node.ids.take(now, floor) else {
@@ -241,7 +240,7 @@ impl World {
         let opening = Opening {
             who,
             token_until: now.plus(FAR),
-            largest_id: if no_floor { Id::ZERO } else { hello.largest_id },
+            largest_id: hello.largest_id,
             resume,
             request,
             rate: Rate { per_second: 50, burst: 200 },
@@ -338,7 +337,6 @@ impl World {
     fn effect(&mut self, id: ConnId, effect: Effect) {
         match effect {
             Effect::Reply(request, reply) => {
-                self.said(id, &reply);
                 self.reply(id, request, &reply);
             }
             Effect::Event { n, entry, positioned } => {

@@ -22,15 +22,13 @@ pub enum Mutation {
     JoinOneLate,
     /// Fan-out commits what it has read, not what it has appended.
     FanoutCommitsBeforeWork,
-    /// Sessions know of no id before them.
-    NoFloor,
     /// A session believes that the device confirmed everything at once.
     ReceivedBySending,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::AckBeforeDurable,
         Self::NoLookUp,
         Self::NoFence,
@@ -39,7 +37,6 @@ impl Mutation {
         Self::CommitBeforeApply,
         Self::JoinOneLate,
         Self::FanoutCommitsBeforeWork,
-        Self::NoFloor,
         Self::ReceivedBySending,
     ];
 }

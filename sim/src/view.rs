@@ -192,6 +192,13 @@ impl View {
         behind.map(|(chat, &(source, id))| (*chat, Shown { source, id })).collect()
     }
 
+    /// The newest message of a chat that is shown.
+    #[must_use]
+    pub fn newest_of(&self, chat: ChatId) -> Option<Id> {
+        let held = self.chats.get(&chat)?.iter();
+        held.filter(|(_, held)| held.message.is_some()).map(|(id, _)| *id).max()
+    }
+
     /// The marks of a chat.
     #[must_use]
     pub fn marks_of(&self, chat: ChatId) -> Marks {
