@@ -17,8 +17,9 @@ up: tools ## builds Volery and runs a whole cluster in this terminal; ARGS="--da
 test: tools ## the gate: every check and every test; the last line counts the tests
 	@$(CARGO) xtask ci
 
-bench: tools ## crude figures: memory of idle sessions, CPU per message
-	$(CARGO) run --release --locked --package volery -- bench $(ARGS)
+bench: tools ## crude figures: memory of idle sessions, CPU per message; release build, then 2 minutes
+	$(CARGO) build --release --locked --package volery --package loadtest
+	@target/release/loadtest bench --json target/bench/spine.json $(ARGS)
 
 fmt: tools ## formats all code
 	$(CARGO) fmt --all

@@ -1,0 +1,66 @@
+//! Figures: a table for people, a JSON file for programs.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Which way is good.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Better {
+    Lower,
+    Higher,
+}
+
+/// One figure. Those without a target explain the others.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Figure {
+    name: String,
+    value: f64,
+    unit: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goal: Option<f64>,
+    better: Better,
+    ok: bool,
+}
+
+impl Figure {
+    /// A figure that only says how it is.
+    pub(crate) fn plain(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self { name: name.into(), value, unit, target: None, goal: None, better: Better::Lower, ok: true }
+    }
+
+    /// A figure with a target to meet and a goal beyond it.
+    pub(crate) fn judged(name: &str, value: f64, unit: &'static str, better: Better, target: f64, goal: f64) -> Self {
+        let ok = match better {
+            Better::Lower => value <= target,
+            Better::Higher => value >= target,
+        };
+        Self { target: Some(target), goal: Some(goal), better, ok, ..Self::plain(name, value, unit) }
+    }
+}
+
+/// Prints the table.
+pub(crate) fn print(figures: &[Figure]) {
+    println!("\n{:<42} {:>12}  {:<10} {:>10} {:>10}", "figure", "value", "unit", "target", "goal");
+    for figure in figures {
+        let bound = |bound: Option<f64>| bound.map_or(String::new(), |bound| format!("{bound}"));
+        let missed = if figure.ok { "" } else { "  missed" };
+        let (target, goal) = (bound(figure.target), bound(figure.goal));
+        println!("{:<42} {:>12.2}  {:<10} {target:>10} {goal:>10}{missed}", figure.name, figure.value, figure.unit);
+    }
+}
+
+/// Writes the file, and its folder if need be.
+pub(crate) fn write(file: &Path, figures: &[Figure]) -> Result<(), Failure> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(file, serde_json::to_vec_pretty(figures)?)?;
+    println!("\nwritten to {}", file.display());
+    Ok(())
+}

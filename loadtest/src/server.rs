@@ -1,0 +1,146 @@
+//! The server under test: a folder of its own, users imported by a process before it, started,
+//! watched from outside, stopped.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use argon2::password_hash::PasswordHasher as _;
+use argon2::{Algorithm, Argon2, Params, Version};
+
+use crate::failure::Failure;
+
+/// Everybody's password.
+pub(crate) const PASSWORD: &str = "load test";
+/// Limits that would be in the way: one machine here stands for many.
+const SETTINGS: &[&str] = &[
+    "gateway.listen=127.0.0.1:0",
+    "messaging.listen=127.0.0.1:0",
+    "messaging.sends_per_second=1000000",
+    "messaging.sends_burst=1000000",
+    "accounts.logins_per_minute=1000000",
+    "telemetry.filter=warn",
+    "accounts.logins_per_minute_address=1000000",
+];
+
+/// A running server; dropping it ends it.
+pub(crate) struct Server {
+    child: Child,
+    gateway: String,
+    _folder: tempfile::TempDir,
+}
+
+/// The name of a user.
+pub(crate) fn user_name(number: usize) -> String {
+    format!("load_{number}")
+}
+
+impl Server {
+    /// Imports `users` users into a new folder under `data`, then starts the server on it.
+    pub(crate) fn start(
+        binary: &Path,
+        data: Option<&Path>,
+        settings: &[String],
+        users: usize,
+    ) -> Result<Self, Failure> {
+        let folder = data.map_or_else(tempfile::tempdir, |dir| {
+            std::fs::create_dir_all(dir)?;
+            tempfile::tempdir_in(dir)
+        })?;
+        import(binary, folder.path(), users)?;
+        let mut command = Command::new(binary);
+        command.arg("up").arg("--data").arg(folder.path()).stdout(Stdio::piped());
+        for setting in SETTINGS.iter().copied().chain(settings.iter().map(String::as_str)) {
+            command.args(["--set", setting]);
+        }
+        let mut child = command.spawn().map_err(|error| Failure(format!("{}: {error}", binary.display())))?;
+        let gateway = ready(&mut child)?;
+        Ok(Self { child, gateway, _folder: folder })
+    }
+
+    /// Of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `http://…`.
+    pub(crate) fn gateway(&self) -> &str {
+        &self.gateway
+    }
+
+    /// One number out of `/metrics`; `series` is the name with its labels.
+    pub(crate) async fn metric(&self, series: &str) -> Result<u64, Failure> {
+        let text = reqwest::get(format!("{}/metrics", self.gateway)).await?.text().await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse::<f64>().ok());
+        value.map(|value| value as u64).ok_or_else(|| Failure(format!("/metrics has no {series}")))
+    }
+
+    /// Waits until a counter has reached a number; says how far it is after `within`.
+    pub(crate) async fn reaches(&self, series: &str, least: u64, within: Duration) -> Result<(), Failure> {
+        let begun = crate::clock::nanos();
+        loop {
+            let now = self.metric(series).await?;
+            if now >= least {
+                return Ok(());
+            }
+            if crate::clock::since(begun) > within {
+                return Err(Failure(format!("{series} is {now}, not {least}, after {within:?}")));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    /// Orderly if that works, else at once; the folder goes after it.
+    fn drop(&mut self) {
+        // SAFETY: a signal to a child that was not waited for yet, so its number is still its own.
+        let asked = i32::try_from(self.child.id()).is_ok_and(|pid| unsafe { libc::kill(pid, libc::SIGTERM) } == 0);
+        if !asked {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn import(binary: &Path, folder: &Path, users: usize) -> Result<(), Failure> {
+    let hash = cheap_hash()?;
+    let mut lines = String::new();
+    for number in 0..users {
+        writeln!(lines, r#"{{"user_name":"{}","password_hash":"{hash}"}}"#, user_name(number))?;
+    }
+    let file = folder.join("users.jsonl");
+    std::fs::write(&file, lines)?;
+    let output =
+        Command::new(binary).args(["admin", "users", "import"]).arg(&file).arg("--data").arg(folder).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Failure(format!("the import failed: {}", String::from_utf8_lossy(&output.stderr))))
+}
+
+/// Hashing is not what is measured: the cheapest parameters that argon2 has.
+fn cheap_hash() -> Result<String, Failure> {
+    let fault = |error: &dyn std::fmt::Display| Failure(error.to_string());
+    let params = Params::new(8, 1, 1, None).map_err(|error| fault(&error))?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let hash = argon2.hash_password_with_salt(PASSWORD.as_bytes(), &[7; 16]).map_err(|error| fault(&error))?;
+    Ok(hash.to_string())
+}
+
+/// Reads `ready gateway=… messaging=…`.
+fn ready(child: &mut Child) -> Result<String, Failure> {
+    let stdout = child.stdout.take().ok_or(Failure("no output".to_owned()))?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    let gateway = line.split_whitespace().find_map(|word| word.strip_prefix("gateway="));
+    gateway.map(str::to_owned).ok_or_else(|| Failure(format!("the server is not ready: {line:?}")))
+}
+
+/// The server's binary beside this one.
+pub(crate) fn beside() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.with_file_name("volery")
+}
