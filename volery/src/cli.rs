@@ -17,6 +17,7 @@ pub(crate) fn run() -> Result<(), Failure> {
             telemetry::init(&config.telemetry_filter, config.telemetry_format)?;
             up::run(&config)
         }
+        Some(("chat", matches)) => chat(matches),
         Some(("config", matches)) => match matches.subcommand() {
             Some(("check", matches)) => load(matches).map(|_| println!("The configuration is good.")),
             Some((_, matches)) => {
@@ -53,6 +54,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(with_config(Command::new("up").about("Runs every role in this process, on the embedded engines")))
+        .subcommand(chat_command())
         .subcommand(
             Command::new("config")
                 .about("Looks at the configuration")
@@ -74,6 +76,51 @@ fn command() -> Command {
                         .subcommand(with_config(import)),
                 ),
         )
+}
+
+fn chat_command() -> Command {
+    let switch =
+        |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    Command::new("chat")
+        .about("A terminal client: chats, history, ticks; keeps what you write while it is offline")
+        .arg(
+            Arg::new("gateway")
+                .long("gateway")
+                .value_name("URL")
+                .env("VOLERY_GATEWAY")
+                .default_value("http://127.0.0.1:8400")
+                .help("The gateway's address"),
+        )
+        .arg(
+            Arg::new("user")
+                .long("user")
+                .value_name("NAME")
+                .env("VOLERY_USER")
+                .help("Who you are; asked for if missing"),
+        )
+        .arg(switch("register", "Makes the account first"))
+        .arg(switch("plain", "Lines instead of a screen, for pipes: `@name text` sends"))
+        .arg(
+            Arg::new("state")
+                .long("state")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where state is kept [default: $XDG_STATE_HOME/volery]"),
+        )
+        .after_help("The password is asked for, or taken from VOLERY_PASSWORD.")
+}
+
+fn chat(matches: &ArgMatches) -> Result<(), Failure> {
+    let options = volery_terminal::Options {
+        gateway: matches.get_one::<String>("gateway").cloned().unwrap_or_default(),
+        user: matches.get_one::<String>("user").cloned(),
+        password: std::env::var("VOLERY_PASSWORD").ok(),
+        register: matches.get_flag("register"),
+        plain: matches.get_flag("plain"),
+        state: matches.get_one::<PathBuf>("state").cloned(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    Ok(runtime.block_on(volery_terminal::run(options))?)
 }
 
 /// `--config`, `--set`, `--data` and a flag for every key.

@@ -124,7 +124,8 @@ async fn up(config: &Config) -> Result<(), Failure> {
             health: health.clone(),
             metrics: metrics.clone(),
         },
-    )?;
+    )
+    .map_err(|error| Failure(format!("the gateway cannot listen on {}: {error}", config.gateway_listen)))?;
     let sampling = actix_rt::spawn(sample(Arc::clone(&log), metrics));
 
     println!("ready gateway=http://{} messaging={door}", gateway.address());
