@@ -81,7 +81,7 @@ pub fn decode_request(encoding: Encoding, frame: &[u8]) -> Result<(u64, Request<
         ClientOp::Ping => Ok(Request::Ping),
         ClientOp::Resume => body.read().map(Request::Resume),
     };
-    let message = message.map_err(|detail| Malformed { code: Code::BadRequest, request, detail })?;
+    let message = message.map_err(|Unreadable { code, detail }| Malformed { code, request, detail })?;
     Ok((request, message))
 }
 
@@ -115,7 +115,7 @@ pub fn decode_reply(encoding: Encoding, frame: &[u8]) -> Result<Option<(u64, Rep
         ServerOp::ChatList => body.read().map(Reply::ChatList),
         ServerOp::Done => Ok(Reply::Done),
     };
-    let reply = reply.map_err(|detail| Malformed { code: Code::BadRequest, request, detail })?;
+    let reply = reply.map_err(|Unreadable { code, detail }| Malformed { code, request, detail })?;
     Ok(Some((request, reply)))
 }
 
@@ -255,11 +255,24 @@ enum RawBody<'a> {
     Json(&'a str),
 }
 
+/// A body that is not what its operation says.
+struct Unreadable {
+    code: Code,
+    detail: String,
+}
+
 impl<'a> RawBody<'a> {
-    fn read<T: Deserialize<'a>>(&self) -> Result<T, String> {
+    fn read<T: Deserialize<'a>>(&self) -> Result<T, Unreadable> {
+        let unreadable = |code, detail| Unreadable { code, detail };
         match self {
-            Self::MessagePack(bytes) => rmp_serde::from_slice(bytes).map_err(|error| error.to_string()),
-            Self::Json(text) => serde_json::from_str(text).map_err(|error| error.to_string()),
+            Self::MessagePack(bytes) => rmp_serde::from_slice(bytes).map_err(|error| match error {
+                // JSON's frames are texts; here each string is one of its own.
+                rmp_serde::decode::Error::Utf8Error(_) => unreadable(Code::InvalidUtf8, error.to_string()),
+                _ => unreadable(Code::BadRequest, error.to_string()),
+            }),
+            Self::Json(text) => {
+                serde_json::from_str(text).map_err(|error| unreadable(Code::BadRequest, error.to_string()))
+            }
         }
     }
 }

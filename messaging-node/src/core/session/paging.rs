@@ -58,7 +58,10 @@ impl Session {
                 self.saw(page.messages.iter().map(|view| view.id));
                 effects.push(Effect::Reply(request, Reply::Page(self.page_body(chat, page))));
             }
-            Err(error) => self.error(request, history_code(&error), None, None, effects),
+            Err(error) => {
+                let (code, field) = refusal(&error);
+                self.error(request, code, field, None, effects);
+            }
         }
     }
 
@@ -83,7 +86,10 @@ impl Session {
                 self.saw(page.chats.iter().filter_map(|chat| chat.newest.as_ref()).map(|view| view.id));
                 effects.push(Effect::Reply(request, Reply::ChatList(self.chats_body(page))));
             }
-            Err(error) => self.error(request, history_code(&error), None, None, effects),
+            Err(error) => {
+                let (code, field) = refusal(&error);
+                self.error(request, code, field, None, effects);
+            }
         }
     }
 
@@ -109,22 +115,24 @@ fn page_limit(limit: Option<u32>, most: usize) -> Result<usize, Bad> {
 
 fn anchor(history: &client::History) -> Result<Anchor, Bad> {
     let anchors = [
-        history.before.map(Anchor::Before),
-        history.after.map(Anchor::After),
-        history.around.map(Anchor::Around),
-        history.around_time.map(|at| Anchor::AroundTime(Timestamp(at))),
-        history.cursor.clone().map(|cursor| Anchor::Cursor(cursor.0)),
+        ("before", history.before.map(Anchor::Before)),
+        ("after", history.after.map(Anchor::After)),
+        ("around", history.around.map(Anchor::Around)),
+        ("around_time", history.around_time.map(|at| Anchor::AroundTime(Timestamp(at)))),
+        ("cursor", history.cursor.clone().map(|cursor| Anchor::Cursor(cursor.0))),
     ];
-    let mut given = anchors.into_iter().flatten();
-    let first = given.next().unwrap_or(Anchor::Newest);
-    if given.next().is_some() { Err((Code::BadRequest, Some("cursor"))) } else { Ok(first) }
+    let mut given = anchors.into_iter().filter_map(|(field, anchor)| Some((field, anchor?)));
+    let (_, first) = given.next().unwrap_or(("", Anchor::Newest));
+    // The field that is one too many.
+    given.next().map_or(Ok(first), |(field, _)| Err((Code::BadRequest, Some(field))))
 }
 
-fn history_code(error: &HistoryError) -> Code {
+/// As the gateway says it.
+fn refusal(error: &HistoryError) -> Bad {
     match error {
-        HistoryError::Unavailable(_) => Code::HistoryUnavailable,
-        HistoryError::UnknownChat => Code::UnknownChat,
-        HistoryError::InvalidCursor => Code::InvalidCursor,
-        HistoryError::TooOld => Code::InvalidPosition,
+        HistoryError::Unavailable(_) => (Code::HistoryUnavailable, None),
+        HistoryError::UnknownChat => (Code::UnknownChat, Some("chat")),
+        HistoryError::InvalidCursor => (Code::InvalidCursor, Some("cursor")),
+        HistoryError::TooOld => (Code::InvalidPosition, None),
     }
 }
