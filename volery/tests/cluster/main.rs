@@ -1,0 +1,25 @@
+//! A whole cluster in one process, proven from outside: clients that speak the real protocol with real
+//! child processes on real sockets and disks, which are killed, filled, misused and stopped.
+//!
+//! | module | proves |
+//! |---|---|
+//! | [`script`] | a client written from the document alone works |
+//! | [`killed`] | `kill -9` in the middle of a conversation loses and doubles nothing (G1–G4) |
+//! | [`streams`] | echoes, resume, reset, positions, replaced and slow sessions (G4, G5) |
+//! | [`marks`] | delivered, read, unread |
+//! | [`bad_input`] | a code or a numbered close, counted, with nobody else disturbed (G9) |
+//! | [`logout`] | a device that was logged out is out at once (G8) |
+//! | [`full`] | a full log refuses, keeps, and goes on |
+//! | [`process`] | signals, exit codes, configuration, help |
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
+
+mod bad_input;
+mod full;
+mod killed;
+mod kit;
+mod logout;
+mod marks;
+mod process;
+mod script;
+mod streams;
