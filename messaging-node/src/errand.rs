@@ -133,7 +133,10 @@ fn ask_end(act: &SessionActor, ctx: &mut Context<SessionActor>) {
             }
         }
     };
-    answer(ctx, act, asked, |end, act, ctx| act.feed(ctx, |core, lent, effects| core.end_is(end, lent, effects)));
+    answer(ctx, act, asked, |end, act, ctx| {
+        act.feed(ctx, |core, lent, effects| core.end_is(end, lent, effects));
+        act.owned.tell_at(end, &act.signal);
+    });
 }
 
 /// Asked until history answers: without it a device cannot start anew.
@@ -195,6 +198,7 @@ fn fetch(from: Offset, position: Option<Position>, act: &SessionActor, ctx: &mut
             }
             Fetched::Stretch(stretch) => {
                 syncs.of(SyncBy::Index).inc();
+                act.owned.tell_at(stretch.complete_below, &act.signal);
                 act.feed(ctx, |core, lent, effects| core.stretch(stretch, lent, effects));
             }
             Fetched::Failed => act.feed(ctx, |core, lent, effects| core.fetch_failed(lent, effects)),

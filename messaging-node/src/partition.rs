@@ -107,6 +107,8 @@ impl Signal {
 pub(crate) struct Owned {
     pub(crate) tail: RefCell<Tail>,
     sessions: RefCell<HashMap<UserId, Vec<Rc<Signal>>>>,
+    /// Who wants to know when the tail's head is there, whoever the records on the way concern.
+    awaiting: RefCell<Vec<(Offset, Weak<Signal>)>>,
     extending: tokio::sync::Mutex<()>,
 }
 
@@ -114,7 +116,12 @@ impl Owned {
     pub(crate) fn new(partition: Partition, shared: &Shared) -> Self {
         let budget = shared.options.tail_bytes / usize::from(shared.partitions.count());
         let tail = Tail::new(partition, shared.log.generation(), 0, budget);
-        Self { tail: RefCell::new(tail), sessions: RefCell::default(), extending: tokio::sync::Mutex::default() }
+        Self {
+            tail: RefCell::new(tail),
+            sessions: RefCell::default(),
+            awaiting: RefCell::default(),
+            extending: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Registers a session; an older one of the same device is told that it was replaced.
@@ -144,6 +151,22 @@ impl Owned {
             for signal in of_user {
                 signal.tell_news();
             }
+        }
+    }
+
+    /// Tells this session once the tail reaches up to `end`, if it does not yet: `synced` may wait for
+    /// records of others alone.
+    pub(crate) fn tell_at(&self, end: Offset, signal: &Rc<Signal>) {
+        if self.tail.borrow().head() < end {
+            self.awaiting.borrow_mut().push((end, Rc::downgrade(signal)));
+        }
+    }
+
+    fn tell_awaiting(&self) {
+        let head = self.tail.borrow().head();
+        let mut awaiting = self.awaiting.borrow_mut();
+        for (_, signal) in awaiting.extract_if(.., |(end, _)| *end <= head) {
+            signal.upgrade().into_iter().for_each(|signal| signal.tell_news());
         }
     }
 
@@ -248,5 +271,6 @@ async fn advance(owned: &Owned, shared: &Shared) -> Result<(), ReadError> {
     for stream in news {
         owned.tell(stream);
     }
+    owned.tell_awaiting();
     Ok(())
 }

@@ -39,7 +39,7 @@ pub(crate) struct SessionActor {
     socket: Option<Socket>,
     encoding: Encoding,
     core: Session,
-    signal: Rc<Signal>,
+    pub(crate) signal: Rc<Signal>,
     pub(crate) owned: Rc<Owned>,
     pub(crate) thread: Rc<Thread>,
     waiting: Vec<Effect>,
