@@ -20,6 +20,8 @@ use crate::archive::{Archive, Step};
 use crate::node::Shared;
 
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// Records are taken up in time with this: one batch for what came within it, one waking for all partitions.
+const TICK_MS: u64 = 20;
 /// How often the log is told what it may delete.
 const RELEASE_EVERY_MS: u64 = 10_000;
 
@@ -80,6 +82,7 @@ async fn follow(partition: Partition, shared: &Shared) -> Result<(), Failed> {
                 let from = archive.next_offset();
                 release(partition, from, &mut released, shared).await;
                 log.beyond(partition, from).await?;
+                shared.until_tick(TICK_MS).await;
                 archive.read(volery_reader::read(log, partition, from).await?);
             }
         }

@@ -19,6 +19,9 @@ const AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// How often the committed offset is stored: an older one only repeats work.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 
+/// Records are taken up in time with this: what all partitions derive within it becomes durable in one sync.
+const TICK_MS: u64 = 5;
+
 /// Runs one partition's fan-out until the task is dropped.
 pub(crate) async fn run(partition: Partition, shared: Arc<Shared>) {
     loop {
@@ -50,7 +53,7 @@ async fn follow(partition: Partition, shared: &Shared) -> Result<(), ReadError> 
                 note(shared, &result);
                 fanout.appended(target, result.is_ok());
             }
-            records = next(log, partition, fanout.read_below()), if fanout.wants_more() => {
+            records = next(shared, partition, fanout.read_below()), if fanout.wants_more() => {
                 for record in records? {
                     shared.metrics.reader_lag_seconds.of(Reader::Fanout).observe(shared.clock.now().since(record.stamp) as f64 / 1_000.0);
                     fanout.read(record);
@@ -83,10 +86,11 @@ async fn append(log: &dyn Log, target: Partition, events: Vec<Event>) -> (Partit
 
 /// The records from an offset on, once there are some. Cancel-safe.
 async fn next(
-    log: &dyn Log,
+    shared: &Shared,
     partition: Partition,
     from: Offset,
 ) -> Result<Vec<volery_kernel::event::Record>, ReadError> {
-    log.beyond(partition, from).await?;
-    volery_reader::read(log, partition, from).await
+    shared.log.beyond(partition, from).await?;
+    shared.until_tick(TICK_MS).await;
+    volery_reader::read(shared.log.as_ref(), partition, from).await
 }

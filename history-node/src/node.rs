@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use volery_kernel::slot::{Partition, Partitions};
@@ -39,6 +40,15 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) archived: Vec<AtomicU64>,
     pub(crate) archive: Part,
+}
+
+impl Shared {
+    /// Waits for the next tick of the wall clock, the same for all partitions. What nobody waits for is
+    /// done in batches: waking a thread for one record costs more than the record.
+    pub(crate) async fn until_tick(&self, every_ms: u64) {
+        let rest = every_ms - self.clock.now().0 % every_ms;
+        tokio::time::sleep(Duration::from_millis(rest)).await;
+    }
 }
 
 /// A running node.
