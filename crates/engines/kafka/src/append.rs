@@ -1,0 +1,68 @@
+//! Appends through one idempotent producer.
+//!
+//! The trap: an idempotent producer keeps order, not completeness. When one message times out, it goes
+//! on with those behind it, and a batch that was handed over at once may be kept with a hole. So the
+//! records of a batch are sent one after another, each when the one before it is durable; batches of
+//! different callers travel together all the same.
+
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use volery_kernel::slot::Partition;
+use volery_ports::log::{AppendError, Appended, NewRecord};
+
+use crate::record;
+
+pub(crate) struct Appender {
+    pub(crate) producer: FutureProducer,
+    pub(crate) topic: String,
+}
+
+impl Appender {
+    /// See [`volery_ports::log::Log::append`]; the partition exists.
+    pub(crate) async fn append(&self, to: Partition, batch: &[NewRecord]) -> Result<Vec<Appended>, AppendError> {
+        record::refuse_too_large(batch)?;
+        let mut answers = Vec::with_capacity(batch.len());
+        for record in batch {
+            let answer = self.send(to, record).await;
+            answers.push(answer.map_err(|error| after(answers.len(), error))?);
+        }
+        Ok(answers)
+    }
+
+    async fn send(&self, to: Partition, record: &NewRecord) -> Result<Appended, AppendError> {
+        let message = FutureRecord::to(&self.topic)
+            .partition(i32::from(to.0))
+            .key(&record.key[..])
+            .payload(&record.value[..])
+            .headers(record::headers(record));
+        let refused = |error: KafkaError| AppendError::Unavailable(error.to_string());
+        let delivery = self.producer.send_result(message).map_err(|(error, _)| refused(error))?;
+        let unknown = |what: String| AppendError::Unknown(what);
+        let delivered = delivery.await.map_err(|_| unknown("the producer was closed".to_owned()))?;
+        let delivered = delivered.map_err(|(error, _)| unknown(error.to_string()))?;
+        let (offset, stamp) = (u64::try_from(delivered.offset).ok(), record::stamp(delivered.timestamp));
+        let appended = offset.zip(stamp).map(|(offset, stamp)| Appended { offset, stamp });
+        appended.ok_or_else(|| unknown("it is durable, but the broker does not say where or when".to_owned()))
+    }
+}
+
+/// A refusal is none for a batch whose first records are there.
+fn after(sent: usize, error: AppendError) -> AppendError {
+    match error {
+        AppendError::Unavailable(what) if sent > 0 => AppendError::Unknown(format!("{sent} are there, then: {what}")),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_in_the_middle_of_a_batch_says_nothing_about_the_batch() {
+        let refusal = || AppendError::Unavailable("full".to_owned());
+        assert_eq!(after(0, refusal()), refusal());
+        assert!(matches!(after(1, refusal()), AppendError::Unknown(_)));
+        assert_eq!(after(1, AppendError::Unknown("late".to_owned())), AppendError::Unknown("late".to_owned()));
+    }
+}

@@ -1,0 +1,19 @@
+//! The log on Kafka: [`KafkaLog`] keeps the contract of [`volery_ports::log`] with a topic a generation.
+//!
+//! Each file owns one of Kafka's interfaces: `topic` what is checked before anything is written,
+//! `append` the producer, `read` a few consumers that jump, `follow` one that waits at the ends,
+//! `offsets` everything that is a question about places. Calls of librdkafka that wait run on
+//! tokio's blocking threads, each with a deadline.
+
+mod append;
+mod follow;
+mod log;
+mod offsets;
+mod options;
+mod read;
+mod record;
+mod topic;
+
+pub use log::KafkaLog;
+pub use options::Options;
+pub use topic::OpenError;

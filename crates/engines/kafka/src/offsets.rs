@@ -1,0 +1,115 @@
+//! Questions about places: what a partition holds, where a time begins, what readers have committed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
+use volery_kernel::position::Offset;
+use volery_kernel::slot::Partition;
+use volery_kernel::time::Timestamp;
+use volery_ports::log::{Extent, ReadError, Reader};
+
+use crate::options::{DEADLINE, Options};
+
+/// The readers that commit, and the groups whose offsets are theirs.
+const GROUPS: [(Reader, &str); 2] = [(Reader::Fanout, "volery-fanout"), (Reader::Archive, "volery-archive")];
+
+pub(crate) struct Offsets {
+    topic: String,
+    questions: Arc<BaseConsumer>,
+    groups: HashMap<Reader, Arc<BaseConsumer>>,
+    admin: AdminClient<DefaultClientContext>,
+}
+
+/// Runs a call that waits on a thread that may.
+pub(crate) async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> KafkaResult<T> + Send + 'static,
+) -> KafkaResult<T> {
+    tokio::task::spawn_blocking(call).await.unwrap_or(Err(KafkaError::Canceled))
+}
+
+pub(crate) fn unavailable(error: KafkaError) -> ReadError {
+    ReadError::Unavailable(error.to_string())
+}
+
+impl Offsets {
+    pub(crate) fn new(options: &Options) -> KafkaResult<Self> {
+        let groups = GROUPS.iter().map(|(reader, group)| Ok((*reader, Arc::new(options.consumer(group)?))));
+        Ok(Self {
+            topic: options.topic(),
+            questions: Arc::new(options.plain()?),
+            groups: groups.collect::<KafkaResult<_>>()?,
+            admin: options.plain()?,
+        })
+    }
+
+    pub(crate) async fn extent(&self, partition: Partition) -> KafkaResult<Extent> {
+        let (questions, topic) = (self.questions.clone(), self.topic.clone());
+        let ends = move || questions.fetch_watermarks(&topic, i32::from(partition.0), DEADLINE);
+        let (start, end) = blocking(ends).await?;
+        Ok(Extent { start: start.max(0).unsigned_abs(), end: end.max(0).unsigned_abs() })
+    }
+
+    /// The first offset whose stamp is at least `stamp`; nothing if there is none.
+    async fn since(&self, partition: Partition, stamp: Timestamp) -> KafkaResult<Option<Offset>> {
+        let millis = i64::try_from(stamp.0).unwrap_or(i64::MAX);
+        let (questions, times) = (self.questions.clone(), self.list(partition, millis)?);
+        let found = blocking(move || questions.offsets_for_times(times, DEADLINE)).await?;
+        self.place(&found, partition)
+    }
+
+    pub(crate) async fn seek(&self, partition: Partition, stamp: Timestamp, below: Offset) -> KafkaResult<Offset> {
+        let found = self.since(partition, stamp).await?;
+        Ok(found.map_or(below, |found| found.min(below)))
+    }
+
+    pub(crate) async fn commit(&self, reader: Reader, partition: Partition, offset: Offset) -> KafkaResult<()> {
+        let group = self.group(reader)?;
+        let list = self.list(partition, i64::try_from(offset).unwrap_or(i64::MAX))?;
+        blocking(move || group.commit(&list, CommitMode::Sync)).await
+    }
+
+    pub(crate) async fn committed(&self, reader: Reader, partition: Partition) -> KafkaResult<Offset> {
+        let (group, list) = (self.group(reader)?, self.list(partition, 0)?);
+        let found = blocking(move || group.committed_offsets(list, DEADLINE)).await?;
+        Ok(self.place(&found, partition)?.unwrap_or(0))
+    }
+
+    /// Deletes from the front up to the first record that is too young.
+    pub(crate) async fn release(&self, partition: Partition, below: Offset, older: Timestamp) -> KafkaResult<()> {
+        let extent = self.extent(partition).await?;
+        let young = self.since(partition, older).await?.unwrap_or(extent.end);
+        let cut = below.min(young).min(extent.end);
+        if cut <= extent.start {
+            return Ok(());
+        }
+        let list = self.list(partition, i64::try_from(cut).unwrap_or(i64::MAX))?;
+        let options = AdminOptions::new().request_timeout(Some(DEADLINE));
+        let done = self.admin.delete_records(&list, &options).await?;
+        self.place(&done, partition).map(drop)
+    }
+
+    fn group(&self, reader: Reader) -> KafkaResult<Arc<BaseConsumer>> {
+        self.groups.get(&reader).cloned().ok_or(KafkaError::Canceled)
+    }
+
+    fn list(&self, partition: Partition, place: i64) -> KafkaResult<TopicPartitionList> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, i32::from(partition.0), Place::Offset(place))?;
+        Ok(list)
+    }
+
+    /// The offset that an answer gives for the partition, if it gives one.
+    fn place(&self, answer: &TopicPartitionList, partition: Partition) -> KafkaResult<Option<Offset>> {
+        let Some(element) = answer.find_partition(&self.topic, i32::from(partition.0)) else { return Ok(None) };
+        element.error()?;
+        match element.offset() {
+            Place::Offset(offset) => Ok(u64::try_from(offset).ok()),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Where the cluster is, what the topic is called, and how each kind of client is set up.
+//!
+//! The trap: a librdkafka client answers requests of one broker in order, so a fetch that waits for
+//! records holds up every question behind it. Clients that fetch are asked nothing else.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::FromClientConfig;
+use rdkafka::error::KafkaResult;
+use volery_kernel::slot::Partitions;
+
+/// A record's largest size, names and values of its headers included.
+pub(crate) const RECORD_MOST: usize = 1 << 20;
+
+/// Largest request of the producer and largest batch that the topic must take: a record, its frame,
+/// and the small ones that the producer may have put before it.
+pub(crate) const BATCH_MOST: usize = 2 << 20;
+
+/// Every question to the cluster ends by then.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Which log this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where to find the cluster: `host:port`, separated by commas.
+    pub brokers: String,
+    /// The topic is this name, a dot and the generation.
+    pub name: String,
+    /// From 1.
+    pub generation: u16,
+    /// How many partitions the topic has, or gets.
+    pub partitions: Partitions,
+    /// How many copies a new topic gets. With one, each message is flushed; with more, two must have it.
+    pub copies: u16,
+}
+
+impl Options {
+    /// The topic of this generation.
+    #[must_use]
+    pub fn topic(&self) -> String {
+        format!("{}.{}", self.name, self.generation)
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("client.id", "volery");
+        config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000");
+        config
+    }
+
+    /// Appends: answers only when all copies in sync have it; retries by itself without doubling or
+    /// reordering, and gives up after 4 s. Holds at most 32 MiB.
+    pub(crate) fn producer<T: FromClientConfig>(&self) -> KafkaResult<T> {
+        let mut config = self.client();
+        config.set("enable.idempotence", "true").set("acks", "all").set("message.timeout.ms", "4000");
+        config.set("linger.ms", "1").set("batch.size", (BATCH_MOST / 4).to_string());
+        config.set("message.max.bytes", BATCH_MOST.to_string()).set("queue.buffering.max.kbytes", "32768");
+        config.create()
+    }
+
+    /// Questions and the topic's administration.
+    pub(crate) fn plain<T: FromClientConfig>(&self) -> KafkaResult<T> {
+        self.client().create()
+    }
+
+    /// Reads or commits as `group`, with nobody joining it: partitions are assigned by hand and an offset
+    /// that is not there is an error, never a jump. Holds about 4 MiB of records.
+    pub(crate) fn consumer<T: FromClientConfig>(&self, group: &str) -> KafkaResult<T> {
+        let mut config = self.client();
+        config.set("group.id", group).set("enable.auto.commit", "false").set("auto.offset.reset", "error");
+        config.set("check.crcs", "true").set("isolation.level", "read_uncommitted");
+        config.set("fetch.wait.max.ms", "20").set("fetch.queue.backoff.ms", "10").set("fetch.error.backoff.ms", "50");
+        config.set("fetch.message.max.bytes", RECORD_MOST.to_string());
+        config.set("queued.min.messages", "1000").set("queued.max.messages.kbytes", "4096");
+        config.create()
+    }
+}

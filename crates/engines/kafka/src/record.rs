@@ -1,0 +1,47 @@
+//! Our records as Kafka's messages and back. What comes back in another shape is damage, said with words.
+
+use bytes::Bytes;
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders, Timestamp as Stamped};
+use volery_kernel::time::Timestamp;
+use volery_ports::log::{AppendError, NewRecord, StoredRecord};
+
+use crate::options::RECORD_MOST;
+
+/// Refuses a batch before any of it is sent.
+pub(crate) fn refuse_too_large(batch: &[NewRecord]) -> Result<(), AppendError> {
+    match batch.iter().map(size).find(|size| *size > RECORD_MOST) {
+        Some(size) => Err(AppendError::TooLarge(size)),
+        None => Ok(()),
+    }
+}
+
+/// Bytes of value and headers.
+pub(crate) fn size(record: &NewRecord) -> usize {
+    record.value.len() + record.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+}
+
+pub(crate) fn headers(record: &NewRecord) -> OwnedHeaders {
+    let none = OwnedHeaders::new_with_capacity(record.headers.len());
+    let add = |all: OwnedHeaders, (key, value): &(String, Bytes)| all.insert(Header { key, value: Some(&value[..]) });
+    record.headers.iter().fold(none, add)
+}
+
+/// The broker's clock; nothing if the time is the producer's own, which a topic of ours never keeps.
+pub(crate) fn stamp(timestamp: Stamped) -> Option<Timestamp> {
+    match timestamp {
+        Stamped::LogAppendTime(millis) => u64::try_from(millis).ok().map(Timestamp),
+        Stamped::CreateTime(_) | Stamped::NotAvailable => None,
+    }
+}
+
+/// What was stored, or what is wrong with it.
+pub(crate) fn stored(message: &BorrowedMessage<'_>) -> Result<StoredRecord, &'static str> {
+    let key = message.key().and_then(|key| key.try_into().ok()).ok_or("the key is not one of ours")?;
+    let value = message.payload().map(Bytes::copy_from_slice).ok_or("there is no value")?;
+    let stamp = stamp(message.timestamp()).ok_or("the stamp is not the log's")?;
+    let offset = u64::try_from(message.offset()).map_err(|_| "the offset is below 0")?;
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    let headers = headers.map(|header| (header.key.to_owned(), header.value.map(Bytes::copy_from_slice)));
+    let headers = headers.map(|(name, value)| (name, value.unwrap_or_default())).collect();
+    Ok(StoredRecord { offset, stamp, record: NewRecord { key, headers, value } })
+}
