@@ -394,7 +394,7 @@ impl World {
             match held.get(at) {
                 None => found.push((format!("G4: d{n} lacks {word}, {}", at.1), about)),
                 Some(held) if !held.is_like(seen) => {
-                    found.push((format!("G4: d{n} shows {word} as {held:?} and not as {seen:?}"), about))
+                    found.push((format!("G4: d{n} shows {word} as {held:?} and not as {seen:?}"), about));
                 }
                 Some(_) => {}
             }

@@ -67,7 +67,7 @@ impl World {
         self.at(at, Task::ToDevice(id));
     }
 
-    pub(crate) fn to_node(&mut self, id: ConnId) {
+    pub(crate) fn reach_node(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let node = &self.nodes[conn.node];
         if node.is_paused(self.now) {
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    pub(crate) fn to_device(&mut self, id: ConnId) {
+    pub(crate) fn reach_device(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let (device, socket) = (conn.device, conn.socket);
         let stalled_until = self.devices[device].stalled_until;

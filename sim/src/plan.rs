@@ -24,11 +24,13 @@ pub enum Mutation {
     FanoutCommitsBeforeWork,
     /// A session believes that the device confirmed everything at once.
     ReceivedBySending,
+    /// Nodes stand still for longer than anybody remembers a fence, and go on where they were.
+    LongPauses,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AckBeforeDurable,
         Self::NoLookUp,
         Self::NoFence,
@@ -38,6 +40,7 @@ impl Mutation {
         Self::JoinOneLate,
         Self::FanoutCommitsBeforeWork,
         Self::ReceivedBySending,
+        Self::LongPauses,
     ];
 }
 

@@ -219,8 +219,8 @@ impl World {
             Task::Paging(device, life) => self.paging(device, life),
             Task::Connected(device, socket, conn) => self.connected(device, socket, conn),
             Task::Lost(device, socket, loss) => self.lost(device, socket, loss),
-            Task::ToNode(conn) => self.to_node(conn),
-            Task::ToDevice(conn) => self.to_device(conn),
+            Task::ToNode(conn) => self.reach_node(conn),
+            Task::ToDevice(conn) => self.reach_device(conn),
             Task::NodeLost(conn) => self.node_lost(conn),
             Task::SessionTick(conn) => self.session_tick(conn),
             Task::Answer(conn, answered) => self.answer(conn, answered),
@@ -251,7 +251,10 @@ impl World {
             Fault::Stall(device, ms) => self.devices[device].stalled_until = self.now + ms,
             Fault::Garble(device) => self.garble(device),
             Fault::Crash(node, ms) => self.crash_node(node, ms),
-            Fault::Pause(node, ms) => self.nodes[node].paused_until = self.now + ms,
+            Fault::Pause(node, ms) => {
+                let longer = if self.mutated(Mutation::LongPauses) { 45_000 } else { 0 };
+                self.nodes[node].paused_until = self.now + ms + longer;
+            }
             Fault::Step(node) => self.step_clock(node),
             Fault::Fanout(partition, back) => self.kill_fanout(Partition(partition), back),
             Fault::Archive(partition, back) => self.kill_archive(Partition(partition), back),
