@@ -6,10 +6,10 @@
 //! everything up to its position: reading the others only when they are opened loses nothing.
 
 use volery_kernel::chat::ChatId;
-use volery_kernel::id::{DeviceId, UserId};
+use volery_kernel::id::{DeviceId, Id, UserId};
 use volery_kernel::time::Timestamp;
 use volery_wire::client::Shown;
-use volery_wire::server::{ChatList, Reply};
+use volery_wire::server::{ChatList, Page, Reply};
 
 use crate::core::{Core, Effect, Link, Loss, SocketId, Turn};
 use crate::intent::{Act, Draft, Local};
@@ -62,8 +62,7 @@ impl Device {
     /// Whether older messages of the open chat are on their way.
     #[must_use]
     pub fn is_reading(&self, chat: ChatId) -> bool {
-        let from = self.view.chat(chat).and_then(|chat| chat.timeline.complete_from());
-        self.pages.is_wanted(&from.map_or(Want::Newest(chat), |from| Want::Before(chat, from)))
+        self.pages.is_reading(chat)
     }
 
     /// Any input of the core that is no frame, no loss and no intent: `start`, `tick`, `token` and the like.
@@ -77,10 +76,18 @@ impl Device {
         if self.core.frame(socket, n, bytes, reply, turn) {
             match reply {
                 Reply::Page(page) => match self.pages.answered(n) {
-                    Some(Want::Newest(_)) => self.view.page(page, None),
-                    Some(Want::Before(_, id)) => self.view.page(page, Some(id)),
+                    Some(Want::Newest(_)) => self.page(page, None),
+                    Some(Want::Before(_, id)) => self.page(page, Some(id)),
+                    Some(Want::Further(_, before, _)) => self.page(page, before),
                     Some(Want::Chats(_)) | None => {}
                 },
+                Reply::Message(message) => {
+                    self.view.event(reply);
+                    // It moved to the front of the list while the list was read.
+                    if !self.resetting && !self.view.chat_mut(message.chat).is_listed() {
+                        self.pages.want(Want::Chats(None));
+                    }
+                }
                 Reply::ChatList(list) => self.list(n, list),
                 Reply::Error(error) => self.pages.refused(n, error.retryable, turn.now),
                 event => self.view.event(event),
@@ -89,10 +96,18 @@ impl Device {
         self.after(turn);
     }
 
+    fn page(&mut self, page: &Page<'_>, before: Option<Id>) {
+        self.view.page(page, before);
+        if let Some(older) = page.older.clone().filter(|_| page.messages.is_empty()) {
+            self.pages.want(Want::Further(page.chat, before, older));
+        }
+    }
+
     fn list(&mut self, request: u64, list: &ChatList<'_>) {
         if self.pages.answered(request).is_some() {
             self.view.list(list);
-            if let Some(next) = list.next.clone().filter(|_| self.view.chats().len() < CHATS_MOST) {
+            let more = self.resetting && self.view.chats().len() < CHATS_MOST;
+            if let Some(next) = list.next.clone().filter(|_| more) {
                 self.pages.want(Want::Chats(Some(next)));
             }
         }

@@ -23,18 +23,21 @@ pub enum Want {
     Newest(ChatId),
     /// Messages of a chat before this one.
     Before(ChatId, Id),
+    /// The same (or the newest), further back: the page before was empty.
+    Further(ChatId, Option<Id>, Blob),
 }
 
 impl Want {
     fn request(&self) -> Request<'static> {
-        let history = |chat, before| {
-            let (after, around, around_time, cursor, limit) = (None, None, None, None, None);
+        let history = |chat, before, cursor| {
+            let (after, around, around_time, limit) = (None, None, None, None);
             Request::History(History { chat, before, after, around, around_time, cursor, limit })
         };
         match self {
             Self::Chats(cursor) => Request::Chats(Chats { cursor: cursor.clone(), limit: None }),
-            Self::Newest(chat) => history(*chat, None),
-            Self::Before(chat, id) => history(*chat, Some(*id)),
+            Self::Newest(chat) => history(*chat, None, None),
+            Self::Before(chat, id) => history(*chat, Some(*id), None),
+            Self::Further(chat, _, cursor) => history(*chat, None, Some(cursor.clone())),
         }
     }
 }
@@ -59,6 +62,15 @@ impl Pages {
     #[must_use]
     pub fn is_wanted(&self, want: &Want) -> bool {
         self.waiting.contains(want) || self.asked.values().any(|asked| asked == want)
+    }
+
+    /// Whether messages of the chat are wanted.
+    #[must_use]
+    pub fn is_reading(&self, of: ChatId) -> bool {
+        self.waiting.iter().chain(self.asked.values()).any(|want| match want {
+            Want::Newest(chat) | Want::Before(chat, _) | Want::Further(chat, ..) => *chat == of,
+            Want::Chats(_) => false,
+        })
     }
 
     /// Whether nothing is wanted.

@@ -17,7 +17,7 @@ use crate::intent::{Intent, Local};
 pub enum Change {
     /// A session began.
     Session(#[serde(with = "field::session")] SessionNumber),
-    /// The stream moved. Alone, this one may be lost: events come twice then.
+    /// The stream moved. A new position may be lost: events come twice then.
     Progress {
         /// The stored position; nothing after a `reset`, until pages are read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,7 +53,8 @@ impl Change {
     /// Whether what follows relies on this change being durable.
     #[must_use]
     pub fn must_sync(&self) -> bool {
-        !matches!(self, Self::Progress { .. } | Self::Gone(_))
+        // A position that is given up must not come back.
+        !matches!(self, Self::Progress { position: Some(_), .. } | Self::Gone(_))
     }
 }
 

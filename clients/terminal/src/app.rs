@@ -242,10 +242,8 @@ impl App {
                 self.finder.editor.insert(text.lines().next().unwrap_or_default());
                 self.search();
             }
-            Mode::Write => {
-                if !self.editor.insert(text) {
-                    self.note = Some("too long: a message has at most 8 KiB".to_owned());
-                }
+            Mode::Write if !self.editor.insert(text) => {
+                self.note = Some("too long: a message has at most 8 KiB".to_owned());
             }
             _ => {}
         }

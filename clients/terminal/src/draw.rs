@@ -11,11 +11,12 @@ use volery_kernel::limits;
 use crate::app::{App, Mode, Purpose, QUICK};
 use crate::wrap::cut;
 
-const CHATS_COLUMNS: u16 = 28;
+/// The chat list takes a quarter of the screen, within these bounds; on a narrow screen there is none.
+const CHATS_COLUMNS: (u16, u16) = (18, 28);
+const NARROW: u16 = 64;
 const EDITOR_ROWS_MOST: usize = 8;
 
-const HELP: &str = "\
- Enter            send
+const HELP: &str = " Enter            send
  Alt-Enter        new line (Ctrl-J as well)
  Tab, Shift-Tab   next, previous chat (Alt-↓, Alt-↑)
  Ctrl-F           find somebody to write to
@@ -34,8 +35,8 @@ const HELP: &str = "\
 
 pub(crate) fn draw(app: &mut App, frame: &mut Frame<'_>) {
     let [body, status] = Layout::vertical([Constraint::Min(3), Constraint::Length(1)]).areas(frame.area());
-    let narrow = body.width < 3 * CHATS_COLUMNS;
-    let columns = if narrow { 0 } else { CHATS_COLUMNS };
+    let narrow = body.width < NARROW;
+    let columns = if narrow { 0 } else { (body.width / 4).clamp(CHATS_COLUMNS.0, CHATS_COLUMNS.1) };
     let [chats, right] = Layout::horizontal([Constraint::Length(columns), Constraint::Min(10)]).areas(body);
     if !narrow {
         draw_chats(app, frame, chats);
@@ -43,7 +44,7 @@ pub(crate) fn draw(app: &mut App, frame: &mut Frame<'_>) {
     draw_right(app, frame, right);
     frame.render_widget(Paragraph::new(status_line(app)).style(Style::new().bg(Color::Rgb(30, 30, 40))), status);
     match app.mode {
-        Mode::Help => draw_over(frame, " Help ", Text::raw(HELP), 64),
+        Mode::Help => draw_over(frame, " Help ", Text::raw(HELP), 76),
         Mode::Find => draw_finder(app, frame),
         _ => {}
     }

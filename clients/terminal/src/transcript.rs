@@ -245,3 +245,109 @@ pub(crate) fn meaning(code: &str) -> String {
     let known = Code::ALL.iter().find(|known| known.text() == code);
     known.map_or_else(|| code.to_owned(), |known| known.meaning().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+    use volery_client::intent::Draft;
+    use volery_client::outbox::Outbox;
+    use volery_client::view::View;
+    use volery_kernel::chat::ChatId;
+    use volery_kernel::id::DeviceId;
+    use volery_kernel::position::Source;
+    use volery_wire::server::{MarkKind, Marked, Message as Frame, Page, Reply};
+
+    const ME: u64 = 1;
+    const PEER: u64 = 2;
+
+    fn user(raw: u64) -> UserId {
+        UserId::new(raw).unwrap()
+    }
+
+    fn id(n: u64) -> Id {
+        Id::new(n << 22).unwrap()
+    }
+
+    fn frame(n: u64, from: u64, text: &'static str) -> Frame<'static> {
+        Frame {
+            chat: ChatId::direct(user(ME), user(PEER)),
+            id: id(n),
+            from: user(from),
+            source: Source(n),
+            text: Cow::Borrowed(text),
+            reply_to: None,
+            key: None,
+            shown: None,
+            edited: None,
+            deleted: None,
+            reactions: Vec::new(),
+            position: None,
+        }
+    }
+
+    fn shown(view: &View, outbox: &Outbox, divider: Option<Id>) -> Vec<String> {
+        let chat = view.chat(ChatId::direct(user(ME), user(PEER))).unwrap();
+        let items: Vec<&Item> = outbox.items().collect();
+        let name = |user: UserId| if user.get() == ME { "you".to_owned() } else { "bea".to_owned() };
+        let (selected, reading, now, width) = (None, false, Timestamp(0), 60);
+        let rows = rows(&Scene { chat, outbox: &items, name: &name, now, divider, selected, reading, width });
+        assert!(rows.iter().all(|row| row.line.width() <= width));
+        let text = |row: &Row| row.line.iter().map(|span| span.content.as_ref()).collect::<String>();
+        // Without times, which depend on the zone.
+        rows.iter().map(|row| text(row).chars().skip(TIME_COLUMNS).collect::<String>().trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_waits_what_failed_and_how_far_the_rest_has_come() {
+        let mut view = View::new(user(ME), DeviceId::new(9).unwrap());
+        let messages =
+            vec![frame(1, ME, "read"), frame(2, PEER, "hi\nthere"), frame(3, ME, "held"), frame(4, ME, "sent")];
+        let chat = ChatId::direct(user(ME), user(PEER));
+        view.page(&Page { chat, messages, older: None, newer: None, covers: Source(9) }, None);
+        for (kind, source) in [(MarkKind::Read, 1), (MarkKind::Delivered, 3)] {
+            view.event(&Reply::Marked(Marked {
+                chat,
+                reader: user(PEER),
+                kind,
+                source: Source(source),
+                id: id(source),
+                position: None,
+            }));
+        }
+        let mut outbox = Outbox::default();
+        for act in [
+            Act::Say { text: "waits".into(), reply_to: Some(id(2)) },
+            Act::Say { text: "fails".into(), reply_to: None },
+            Act::Delete { id: id(4) },
+        ] {
+            outbox.push(Draft { to: user(PEER), act, at: Timestamp(0), shown: None }).unwrap();
+        }
+        outbox.sent(1, volery_kernel::id::SessionNumber::new(5).unwrap(), 77);
+        outbox.refused(77, "unknown_recipient".into()).unwrap();
+        let rows = shown(&view, &outbox, Some(id(2)));
+        let expected = [
+            "you           read ✓✓",
+            "unread",
+            "bea           hi",
+            "there",
+            "you           held ✓✓",
+            "you           sent ✓",
+            "⧖ deletion",
+            "you           ┃ bea: hi there",
+            "waits ⧖",
+            "you           fails ✗",
+            "not sent: There is no such user.",
+        ];
+        let rows: Vec<_> = rows.iter().skip(2).map(|row| row.trim_matches(['─', ' '])).collect();
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn nothing_of_others_commands_the_terminal() {
+        let mut view = View::new(user(ME), DeviceId::new(9).unwrap());
+        view.event(&Reply::Message(frame(1, PEER, "\u{1b}]0;owned\u{7}\u{202e}")));
+        let rows = shown(&view, &Outbox::default(), None);
+        assert!(rows.iter().all(|row| !row.contains(['\u{1b}', '\u{7}', '\u{202e}'])));
+    }
+}

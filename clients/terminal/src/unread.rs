@@ -43,3 +43,65 @@ pub(crate) fn reaches_back(chat: &Chat) -> bool {
 pub(crate) fn first(chat: &Chat) -> Option<Id> {
     chat.timeline.lines().find(|line| chat.is_unread(line)).map(|line| line.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use volery_client::view::View;
+    use volery_kernel::chat::ChatId;
+    use volery_kernel::id::{DeviceId, UserId};
+    use volery_kernel::position::Source;
+    use volery_wire::field::Blob;
+    use volery_wire::server::{Message, Page};
+
+    fn id(raw: u64) -> Id {
+        Id::new(raw).unwrap()
+    }
+
+    /// Five messages came in; by source they stand 1, 3, 2, 4, 5.
+    fn view(older: bool) -> (View, ChatId) {
+        let (me, peer) = (UserId(id(1)), UserId(id(2)));
+        let chat = ChatId::direct(me, peer);
+        let message = |(n, source): (u64, u64)| Message {
+            chat,
+            id: id(n),
+            from: peer,
+            source: Source(source),
+            text: "x".into(),
+            reply_to: None,
+            key: None,
+            shown: None,
+            edited: None,
+            deleted: None,
+            reactions: Vec::new(),
+            position: None,
+        };
+        let messages = [(1, 1), (2, 3), (3, 2), (4, 4), (5, 5)].map(message).to_vec();
+        let mut view = View::new(me, DeviceId(id(9)));
+        let older = older.then(Blob::default);
+        view.page(&Page { chat, messages, older, newer: None, covers: Source(0) }, None);
+        (view, chat)
+    }
+
+    #[test]
+    fn a_mark_covers_nothing_that_was_not_shown() {
+        let (mut view, chat) = view(false);
+        let mut seen = Seen::default();
+        seen.show([id(1), id(2), id(5)]);
+        assert_eq!(seen.mark(view.chat_mut(chat)), Some(Shown { source: Source(1), id: id(1) }));
+        seen.show([id(3)]);
+        assert_eq!(seen.mark(view.chat_mut(chat)), Some(Shown { source: Source(3), id: id(3) }));
+        view.chat_mut(chat).has_read(Shown { source: Source(3), id: id(3) });
+        assert_eq!(first(view.chat_mut(chat)), Some(id(4)));
+        assert_eq!(seen.mark(view.chat_mut(chat)), None);
+    }
+
+    #[test]
+    fn nothing_is_marked_while_older_unread_may_be_missing() {
+        let (mut view, chat) = view(true);
+        let mut seen = Seen::default();
+        seen.show([id(1), id(2), id(3), id(4), id(5)]);
+        assert!(!reaches_back(view.chat_mut(chat)));
+        assert_eq!(seen.mark(view.chat_mut(chat)), None);
+    }
+}

@@ -17,7 +17,7 @@ impl Core {
         if socket != self.socket {
             return false;
         }
-        self.heard = turn.now;
+        (self.heard, self.probed) = (turn.now, false);
         match (self.phase, reply) {
             (Phase::Greeting { .. }, Reply::Welcome(welcome)) => {
                 self.welcome(welcome, turn);
@@ -77,13 +77,8 @@ impl Core {
     }
 
     fn event(&mut self, n: u64, bytes: usize, reply: &Reply<'_>, turn: &mut Turn) -> bool {
-        match self.received.take(n, bytes, turn.now) {
-            Ok(true) => {}
-            Ok(false) => return false,
-            Err(_) => {
-                self.leave(After::Again, turn);
-                return false;
-            }
+        if !self.received.take(n, bytes, turn.now) {
+            return false;
         }
         match reply {
             Reply::Message(message) => {
@@ -137,6 +132,9 @@ impl Core {
         if self.outbox.is_idle() {
             self.backoff.reset();
         }
+        if std::mem::take(&mut self.pages_unconfirmed) {
+            self.confirm_now(turn);
+        }
         self.confirm(turn);
         self.say_marks(turn);
     }
@@ -178,6 +176,7 @@ impl Core {
             Ok(taken) => {
                 self.see(taken.id);
                 turn.store(Change::Gone(local));
+                self.store_progress(turn);
             }
             Err(code) => turn.store(Change::Failed { local, code: code.clone() }),
         }

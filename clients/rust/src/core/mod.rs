@@ -33,9 +33,11 @@ pub use turn::{Down, Effect, Link, Loss, SocketId, Turn};
 
 /// A socket that is not open, or a `hello` that is not answered, is given up after this long.
 const OPEN_WITHIN_MS: u64 = 30_000;
-/// A send that is neither acknowledged nor refused after this long: the socket is dead. Well above
-/// the node's own deadline for appends.
-const ACK_WITHIN_MS: u64 = 3 * limits::APPEND_DEADLINE_MS.value;
+/// While a send is unacknowledged and nothing at all is heard for this long, a ping asks whether
+/// anybody is there. As long as the node itself waits for the log.
+const PROBE_AFTER_MS: u64 = limits::APPEND_DEADLINE_MS.value;
+/// Nothing was heard in spite of that: the socket is dead.
+const DEAD_AFTER_MS: u64 = 4 * PROBE_AFTER_MS;
 /// A token is renewed this long before it ends.
 const TOKEN_AHEAD_MS: u64 = 120_000;
 
@@ -97,7 +99,12 @@ pub struct Core {
     received: Received,
     heard: Timestamp,
     ping_at: Timestamp,
+    /// When the oldest unacknowledged send left.
     waiting_since: Option<Timestamp>,
+    /// Somebody was asked already whether they are there.
+    probed: bool,
+    /// After a reset: what the pages brought is confirmed with the next `synced`.
+    pages_unconfirmed: bool,
 }
 
 impl Core {
@@ -125,6 +132,8 @@ impl Core {
             heard: Timestamp(0),
             ping_at: Timestamp(0),
             waiting_since: None,
+            probed: false,
+            pages_unconfirmed: false,
         }
     }
 
@@ -225,6 +234,7 @@ impl Core {
         let Phase::Open { session, stage: Stage::Resetting } = self.phase else { return };
         let Some(position) = self.reset_to.take() else { return };
         self.position = Some(position.clone());
+        self.pages_unconfirmed = true;
         self.store_progress(turn);
         self.phase = Phase::Open { session, stage: Stage::Syncing };
         self.send(Request::Resume(client::Resume { position }), turn);
@@ -333,6 +343,7 @@ impl Core {
         self.marks.close();
         self.received = Received::default();
         (self.reset_to, self.waiting_since) = (None, None);
+        (self.probed, self.pages_unconfirmed) = (false, false);
         match after {
             After::Never(down) => return self.go(Phase::Down(down), turn),
             After::NewToken => self.token = None,
@@ -396,10 +407,14 @@ impl Core {
     /// Confirms what came, after the position that goes with it is stored.
     fn confirm(&mut self, turn: &mut Turn) {
         if self.received.due().is_some_and(|due| due <= turn.now) {
-            self.store_progress(turn);
-            let n = self.received.confirm();
-            self.send(Request::Received(client::Received { n }), turn);
+            self.confirm_now(turn);
         }
+    }
+
+    fn confirm_now(&mut self, turn: &mut Turn) {
+        self.store_progress(turn);
+        let n = self.received.confirm();
+        self.send(Request::Received(client::Received { n }), turn);
     }
 
     fn store_progress(&mut self, turn: &mut Turn) {
@@ -429,7 +444,9 @@ impl Core {
         if self.dead_at() <= turn.now {
             return self.leave(After::Again, turn);
         }
-        if self.ping_at <= turn.now {
+        let probe = self.probe_at().is_some_and(|at| at <= turn.now);
+        if probe || self.ping_at <= turn.now {
+            self.probed |= probe;
             self.send(Request::Ping, turn);
             self.plan_ping(turn);
         }
@@ -444,7 +461,13 @@ impl Core {
     /// When the socket counts as lost unless something is heard.
     fn dead_at(&self) -> Timestamp {
         let silent = self.heard.plus(limits::SILENCE_MS.value);
-        self.waiting_since.map_or(silent, |since| since.plus(ACK_WITHIN_MS).min(silent))
+        self.waiting_since.map_or(silent, |since| since.max(self.heard).plus(DEAD_AFTER_MS).min(silent))
+    }
+
+    /// When a ping is to ask whether anybody is there.
+    fn probe_at(&self) -> Option<Timestamp> {
+        let since = self.waiting_since.filter(|_| !self.probed)?;
+        Some(since.max(self.heard).plus(PROBE_AFTER_MS))
     }
 
     /// 55 s ± 10 %.
@@ -468,8 +491,9 @@ impl Core {
             Phase::Connecting { since } | Phase::Greeting { since, .. } => Some(since.plus(OPEN_WITHIN_MS)),
             Phase::Open { stage, .. } => {
                 let marks = self.marks.due().filter(|_| stage == Stage::Synced);
-                let times = [Some(self.dead_at()), Some(self.ping_at), self.token_ends(), self.received.due(), marks];
-                times.into_iter().flatten().min()
+                let alive = [Some(self.dead_at()), Some(self.ping_at), self.probe_at()];
+                let times = alive.into_iter().chain([self.token_ends(), self.received.due(), marks]);
+                times.flatten().min()
             }
         }
     }

@@ -34,6 +34,7 @@ pub struct Chat {
     peer_delivered: Shown,
     peer_read: Shown,
     newest: Id,
+    is_listed: bool,
     /// Unread by the chat list, among what came in up to `counted`.
     listed: u32,
     counted: Source,
@@ -54,6 +55,7 @@ impl Chat {
             peer_delivered: none,
             peer_read: none,
             newest: Id::ZERO,
+            is_listed: false,
             listed: 0,
             counted: Source::ZERO,
             fresh: BTreeSet::new(),
@@ -76,6 +78,12 @@ impl Chat {
     #[must_use]
     pub fn peer(&self) -> UserId {
         self.id.peer_of(self.me).unwrap_or(self.me)
+    }
+
+    /// Whether the chat list told of it: marks and unread of before are known then.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.is_listed
     }
 
     /// Its newest message's id; chats are listed by it.
@@ -187,6 +195,7 @@ impl Chat {
     }
 
     pub(super) fn listed(&mut self, chat: &server::Chat<'_>, era: Era) {
+        self.is_listed = true;
         if let Some(newest) = &chat.newest {
             self.message(newest, Origin::Page, era);
         }

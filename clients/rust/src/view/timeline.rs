@@ -79,6 +79,9 @@ impl Timeline {
 
     /// All messages of a page are held, which was asked for before `before`, or the newest one.
     pub fn paged(&mut self, page: &Page<'_>, before: Option<Id>) {
+        if page.messages.is_empty() && page.older.is_some() {
+            return;
+        }
         let oldest = page.messages.first().map(|message| message.id).filter(|_| page.older.is_some());
         let from = oldest.unwrap_or(Id::ZERO);
         if before.is_none() || before == self.complete_from {

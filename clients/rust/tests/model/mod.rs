@@ -282,7 +282,11 @@ impl World {
         self.node.log_down = false;
         self.node.refuse_next = false;
         for _ in 0..400 {
-            if self.core.outbox().is_idle() && self.core.link() == Link::Synced && self.down.is_empty() {
+            if self.core.outbox().is_idle()
+                && self.core.link() == Link::Synced
+                && self.down.is_empty()
+                && self.up.is_empty()
+            {
                 return;
             }
             self.node_hears(usize::MAX);
@@ -294,6 +298,7 @@ impl World {
     }
 
     pub(crate) fn check(&self) {
+        assert!(self.node.pages_confirmed(), "after a reset, `synced` is followed by `received`");
         for text in self.said.keys() {
             let ended = self.ended.get(text).map(Vec::as_slice).unwrap_or_default();
             // A restart may make the client hear of the same end again, never of another one.

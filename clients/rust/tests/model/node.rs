@@ -40,6 +40,7 @@ struct Session {
     retrying: Vec<(UserId, Named)>,
     poisoned: bool,
     confirmed: u64,
+    pages_confirmed: bool,
 }
 
 impl Node {
@@ -69,6 +70,7 @@ impl Node {
                     retrying: Vec::new(),
                     poisoned: false,
                     confirmed: 0,
+                    pages_confirmed: next.is_some(),
                 });
                 let welcome = Welcome {
                     user: UserId(id(ME)),
@@ -93,7 +95,8 @@ impl Node {
             }
             Request::Received(received) => {
                 let Some(session) = &mut self.session else { return };
-                assert!(received.n <= session.events && received.n > session.confirmed);
+                assert!(received.n <= session.events && received.n >= session.confirmed);
+                session.pages_confirmed |= session.synced;
                 session.confirmed = received.n;
             }
             Request::Ping => down.push_back((request, Reply::Pong(At::default()))),
@@ -230,6 +233,11 @@ impl Node {
             session.synced = true;
             down.push_back((0, Reply::Synced(at(*next))));
         }
+    }
+
+    /// Whether what pages brought was confirmed after `synced`.
+    pub(crate) fn pages_confirmed(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.pages_confirmed)
     }
 
     pub(crate) fn id_of(&self, text: &str) -> Option<Id> {
