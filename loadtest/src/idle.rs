@@ -11,6 +11,7 @@ use volery_wire::server::Reply;
 use crate::account::log_in;
 use crate::failure::Failure;
 use crate::link::Link;
+use crate::load::{self, Drive, Span};
 use crate::process::rss_kib;
 use crate::report::{Better, Figure};
 use crate::server::Server;
@@ -24,8 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What happens behind a quiet session (marks, archive) is over by then.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Opens `sessions` sessions and answers the slope.
+/// Pairs that fill the server's caches first: those are bounded, and not what a session costs.
+pub(crate) const BEFORE: usize = 100;
+const FILLING: Span = Span { warm_up: Duration::from_secs(2), measured: Duration::from_secs(10) };
+
+/// Opens `sessions` sessions and answers the slope. There are twice [`BEFORE`] users beyond them.
 pub(crate) async fn run(server: &Server, sessions: usize) -> Result<Vec<Figure>, Failure> {
+    let others = sessions..sessions + 2 * BEFORE;
+    load::run(server, "before", others, Drive::Window(8), FILLING).await?;
     let accounts = log_in(server, 0..sessions).await?;
     let bar = ProgressBar::new(sessions as u64).with_message("sessions");
     let mut links: Vec<Link> = Vec::with_capacity(sessions);

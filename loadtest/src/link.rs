@@ -73,7 +73,6 @@ impl Link {
             key.to_be_bytes()
         });
         let offer = Offer::new(ENCODING, nonce);
-        #[expect(clippy::disallowed_methods, reason = "a load test is about real time")]
         let deadline = Instant::now() + OPEN_WITHIN;
         let socket = connect(stream, &host, &offer, keys, LIMITS, deadline).await?;
         let mut link = Self { socket, state: State::default() };

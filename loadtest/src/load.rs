@@ -119,7 +119,7 @@ impl Side {
             while rows.is_none() {
                 let mut see = |reply: &Reply<'_>| {
                     if let Reply::Page(page) = reply {
-                        rows = Some(page.messages.len())
+                        rows = Some(page.messages.len());
                     }
                 };
                 self.link.turn(&mut see).await?;

@@ -114,7 +114,7 @@ fn run(scenario: Scenario, common: &Common) -> Result<Vec<Figure>, Failure> {
 /// One scenario on a server of its own.
 fn alone(scenario: Scenario, common: &Common) -> Result<Vec<Figure>, Failure> {
     let users = match scenario {
-        Scenario::Idle { sessions } => sessions,
+        Scenario::Idle { sessions } => sessions + 2 * idle::BEFORE,
         Scenario::Flood { pairs, .. } | Scenario::Pairs { pairs, .. } => 2 * pairs,
         Scenario::Bench => 0,
     };
