@@ -1,6 +1,8 @@
 //! The pipeline of sends under every order of answers: acknowledged in order, once, only when durable;
 //! one batch a partition at a time; nothing after a failure.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! The tail against the plainest model there is: a list of everything that was ever written.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use proptest::prelude::*;
 use volery_kernel::chat::Recipient;
 use volery_kernel::event::{Body, Content, Event, Record, Send, SendKey};

@@ -116,7 +116,7 @@ optional_field! {
 
 /// A chat, written `direct:<user>:<user>` or `group:<id>` in both encodings.
 pub mod chat {
-    use super::*;
+    use super::{ChatId, Cow, Deserialize, Deserializer, Error, Serializer};
 
     /// Writes the text.
     pub fn serialize<S: Serializer>(value: &ChatId, serializer: S) -> Result<S::Ok, S::Error> {

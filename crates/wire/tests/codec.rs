@@ -1,5 +1,7 @@
 //! The encodings by example (bytes pinned) and by property: what is written is read, what is made up is refused.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::borrow::Cow;
 
 use proptest::prelude::*;

@@ -12,7 +12,7 @@
 //! | [`full`] | a full log refuses, keeps, and goes on |
 //! | [`process`] | signals, exit codes, configuration, help |
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 mod bad_input;
 mod full;
@@ -22,4 +22,5 @@ mod logout;
 mod marks;
 mod process;
 mod script;
+mod slow;
 mod streams;

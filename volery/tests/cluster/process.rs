@@ -28,7 +28,7 @@ fn sigterm_tells_sessions_and_ends_in_order() {
     bob.connect();
     bob.sync();
     let chat = ada.chat_with(bob.user);
-    assert!(bob.pages_of(&chat, 1)[0]["id"] == id.to_string());
+    assert_eq!(bob.pages_of(&chat, 1)[0]["id"].as_str(), Some(id.to_string().as_str()));
 }
 
 #[test]

@@ -38,7 +38,6 @@ macro_rules! table {
 table! {
     data_dir: PathBuf = "data.dir", "./volery-data", Bounds::Any, "The folder that holds everything durable. One process at a time: a second one is refused.";
     gateway_listen: SocketAddr = "gateway.listen", "127.0.0.1:8400", Bounds::Any, "Where the HTTP edge, health and metrics listen; port 0 takes a free one.";
-    gateway_public_url: Option<PublicUrl> = "gateway.public_url", "", Bounds::OneOf(&["http", "https"]), "How clients reach the gateway, if not at the address it listens on.";
     messaging_listen: SocketAddr = "messaging.listen", "127.0.0.1:8401", Bounds::Any, "Where the WebSocket door listens; port 0 takes a free one.";
     messaging_public_url: Option<PublicUrl> = "messaging.public_url", "", Bounds::OneOf(&["ws", "wss"]), "How clients reach this node's door, if not at the address it listens on; log-in tells it to them.";
     messaging_threads: u32 = "messaging.threads", "0", Bounds::Within(0, 1_024), "Threads of sessions and partitions; 0 takes one per core.";

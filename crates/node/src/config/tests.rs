@@ -20,7 +20,7 @@ fn defaults_are_right_by_themselves() {
     let loaded = load(&Sources::default()).expect("the defaults hold");
     assert_eq!(loaded.config.gateway_listen.port(), 8400);
     assert_eq!(loaded.config.log_partitions, 16);
-    assert_eq!(loaded.config.gateway_public_url, None);
+    assert_eq!(loaded.config.messaging_public_url, None);
     assert_eq!(loaded.config.log_segment_bytes, Size(64 << 20));
 }
 
