@@ -195,6 +195,9 @@ impl Sends {
         }
         if lane.waiting.is_empty() {
             self.lanes.remove(&partition);
+            if self.lanes.is_empty() {
+                self.lanes = HashMap::new();
+            }
             return;
         }
         let batch = std::mem::take(&mut lane.waiting);
@@ -241,6 +244,10 @@ impl Sends {
                 out.push(Out::Ack { request: *request, number: key.number, id: *id, source: *source });
             }
             self.pending.pop_front();
+        }
+        if self.pending.is_empty() {
+            // An idle session keeps nothing.
+            self.pending = VecDeque::new();
         }
     }
 
