@@ -1,14 +1,16 @@
 # What one types. Everything else is `cargo xtask`.
 
 CARGO ?= cargo
+# A workspace of its own: see the file.
+KAFKA := crates/engines/kafka/Cargo.toml
 # Where rustup puts cargo, for shells that were open before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test bench fmt generate tools
+.PHONY: help up test bench fmt generate kafka-conformance tools
 
 help: ## shows this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: tools ## builds Volery and runs a whole cluster in this terminal; ARGS="--data DIR" passes flags on
 	$(CARGO) build --locked --package volery
@@ -23,9 +25,15 @@ bench: tools ## crude figures: memory of idle sessions, CPU per message; release
 
 fmt: tools ## formats all code
 	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path $(KAFKA)
 
 generate: tools ## writes the references under docs/ that are made from code
 	@$(CARGO) xtask generate
+
+kafka-conformance: tools ## the log's suite on a real Kafka; needs java and mvn, builds librdkafka (minutes) the first time
+	$(CARGO) fmt --check --manifest-path $(KAFKA)
+	$(CARGO) clippy --quiet --locked --all-targets --manifest-path $(KAFKA) -- -D warnings
+	$(CARGO) test --locked --manifest-path $(KAFKA) -- --nocapture
 
 # A compiler and a linker are all that is needed; what can be installed without asking is.
 tools:

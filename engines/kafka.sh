@@ -15,7 +15,11 @@ controller=${KAFKA_CONTROLLER:-$((port + 1))}
 
 die() { echo "kafka: $*" >&2; exit 1; }
 
-running() { [ -f "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
+# A process that has ended and that nobody has asked for yet does not run.
+running() {
+  [ -f "$dir/pid" ] || return 1
+  case $(ps -o stat= -p "$(cat "$dir/pid")") in "" | Z*) return 1 ;; esac
+}
 
 # Waits up to $1 seconds until the rest of the line succeeds.
 within() {

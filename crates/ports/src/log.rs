@@ -15,6 +15,7 @@
 //!   Every other error means that nothing was and will be written.
 //! - A record may be there twice (an engine's own retry). Readers are idempotent.
 //! - The log deletes nothing by itself: only [`Log::release`] does, and it may keep more than it was told.
+//!   What was released may be there again after a crash: a start steps back.
 //! - Committed offsets live beside the log; an older one than committed may come back after a crash.
 
 use async_trait::async_trait;
@@ -155,12 +156,13 @@ pub trait Log: Send + Sync + 'static {
     /// may lie earlier than needed (readers skip), never later; at least the start, at most `below`.
     async fn seek(&self, partition: Partition, stamp: Timestamp, below: Offset) -> Result<Offset, ReadError>;
 
-    /// Stores that `reader` has done everything below `offset`.
+    /// Stores that `reader` has done everything below `offset`. May be called again after any error.
     async fn commit(&self, reader: Reader, partition: Partition, offset: Offset) -> Result<(), AppendError>;
 
     /// What was committed last; 0 if nothing ever was.
     async fn committed(&self, reader: Reader, partition: Partition) -> Result<Offset, ReadError>;
 
-    /// Allows deletion of records below `below` and stamped before `older_than`.
+    /// Allows deletion of records below `below` and stamped before `older_than`. May be called again
+    /// after any error.
     async fn release(&self, partition: Partition, below: Offset, older_than: Timestamp) -> Result<(), AppendError>;
 }

@@ -5,19 +5,28 @@
 //! records of a batch are sent one after another, each when the one before it is durable; batches of
 //! different callers travel together all the same.
 
-use rdkafka::error::KafkaError;
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use volery_kernel::slot::Partition;
 use volery_ports::log::{AppendError, Appended, NewRecord};
 
+use crate::offsets::blocking;
+use crate::options::{Options, warm};
 use crate::record;
 
 pub(crate) struct Appender {
-    pub(crate) producer: FutureProducer,
-    pub(crate) topic: String,
+    producer: FutureProducer,
+    topic: String,
 }
 
 impl Appender {
+    pub(crate) async fn new(options: &Options) -> KafkaResult<Self> {
+        let (producer, topic): (FutureProducer, _) = (options.producer()?, options.topic());
+        let (client, name) = (producer.clone(), topic.clone());
+        blocking(move || warm(client.client(), &name)).await?;
+        Ok(Self { producer, topic })
+    }
+
     /// See [`volery_ports::log::Log::append`]; the partition exists.
     pub(crate) async fn append(&self, to: Partition, batch: &[NewRecord]) -> Result<Vec<Appended>, AppendError> {
         record::refuse_too_large(batch)?;

@@ -16,10 +16,15 @@ use tokio::task::JoinHandle;
 use volery_kernel::position::Offset;
 use volery_kernel::slot::{Partition, Partitions};
 
-use crate::options::Options;
+use crate::offsets::blocking;
+use crate::options::{Options, warm};
 
 /// How long to trust that no hint means no record.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a fetch waits for records: the more partitions are quiet, the less their waiting costs; and how
+/// long a partition that is new here waits for the fetch before it.
+const FETCH: Duration = Duration::from_millis(50);
 
 pub(crate) struct Follower {
     topic: String,
@@ -50,9 +55,10 @@ impl Ends {
 }
 
 impl Follower {
-    /// Must be called in a runtime.
-    pub(crate) fn new(options: &Options) -> KafkaResult<Self> {
-        let consumer: Arc<StreamConsumer> = Arc::new(options.consumer("volery-followers")?);
+    pub(crate) async fn new(options: &Options) -> KafkaResult<Self> {
+        let consumer: Arc<StreamConsumer> = Arc::new(options.consumer("volery-followers", FETCH)?);
+        let (client, topic) = (consumer.clone(), options.topic());
+        blocking(move || warm(client.client(), &topic)).await?;
         let ends = Arc::new(Ends::new(options.partitions));
         let listening = tokio::spawn(listen(consumer.clone(), ends.clone()));
         Ok(Self { topic: options.topic(), consumer, followed: Mutex::default(), ends, listening })

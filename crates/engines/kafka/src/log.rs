@@ -36,9 +36,9 @@ impl KafkaLog {
         Ok(Self {
             generation: options.generation,
             partitions: options.partitions,
-            appender: Appender { producer: options.producer()?, topic: options.topic() },
-            readers: Arc::new(Readers::new(options)?),
-            follower: Follower::new(options)?,
+            appender: Appender::new(options).await?,
+            readers: Arc::new(Readers::new(options)),
+            follower: Follower::new(options).await?,
             offsets: Offsets::new(options)?,
         })
     }

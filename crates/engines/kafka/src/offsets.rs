@@ -6,8 +6,9 @@ use std::sync::Arc;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
+use tokio::time::{Duration, Instant, sleep};
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
@@ -32,13 +33,30 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(call).await.unwrap_or(Err(KafkaError::Canceled))
 }
 
+/// As [`blocking`], for a call that may be made twice: again while the group has no coordinator, which
+/// it is given when it is first asked for and whenever a broker goes.
+async fn coordinated<T: Send + 'static>(call: impl Fn() -> KafkaResult<T> + Clone + Send + 'static) -> KafkaResult<T> {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator, WaitingForCoordinator};
+    let until = Instant::now() + DEADLINE;
+    loop {
+        let result = blocking(call.clone()).await;
+        let code = result.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+        match code {
+            Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator | WaitingForCoordinator)
+                if Instant::now() < until => {}
+            _ => return result,
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 pub(crate) fn unavailable(error: KafkaError) -> ReadError {
     ReadError::Unavailable(error.to_string())
 }
 
 impl Offsets {
     pub(crate) fn new(options: &Options) -> KafkaResult<Self> {
-        let groups = GROUPS.iter().map(|(reader, group)| Ok((*reader, Arc::new(options.consumer(group)?))));
+        let groups = GROUPS.iter().map(|(reader, group)| Ok((*reader, Arc::new(options.consumer(group, DEADLINE)?))));
         Ok(Self {
             topic: options.topic(),
             questions: Arc::new(options.plain()?),
@@ -70,12 +88,12 @@ impl Offsets {
     pub(crate) async fn commit(&self, reader: Reader, partition: Partition, offset: Offset) -> KafkaResult<()> {
         let group = self.group(reader)?;
         let list = self.list(partition, i64::try_from(offset).unwrap_or(i64::MAX))?;
-        blocking(move || group.commit(&list, CommitMode::Sync)).await
+        coordinated(move || group.commit(&list, CommitMode::Sync)).await
     }
 
     pub(crate) async fn committed(&self, reader: Reader, partition: Partition) -> KafkaResult<Offset> {
         let (group, list) = (self.group(reader)?, self.list(partition, 0)?);
-        let found = blocking(move || group.committed_offsets(list, DEADLINE)).await?;
+        let found = coordinated(move || group.committed_offsets(list.clone(), DEADLINE)).await?;
         Ok(self.place(&found, partition)?.unwrap_or(0))
     }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::FromClientConfig;
 use rdkafka::error::KafkaResult;
 use volery_kernel::slot::Partitions;
@@ -65,14 +66,22 @@ impl Options {
     }
 
     /// Reads or commits as `group`, with nobody joining it: partitions are assigned by hand and an offset
-    /// that is not there is an error, never a jump. Holds about 4 MiB of records.
-    pub(crate) fn consumer<T: FromClientConfig>(&self, group: &str) -> KafkaResult<T> {
+    /// that is not there is an error, never a jump. A fetch waits for records as long as `patience`, and
+    /// holds up the client's next one as long. Holds about 4 MiB of records.
+    pub(crate) fn consumer<T: FromClientConfig>(&self, group: &str, patience: Duration) -> KafkaResult<T> {
         let mut config = self.client();
         config.set("group.id", group).set("enable.auto.commit", "false").set("auto.offset.reset", "error");
         config.set("check.crcs", "true").set("isolation.level", "read_uncommitted");
-        config.set("fetch.wait.max.ms", "20").set("fetch.queue.backoff.ms", "10").set("fetch.error.backoff.ms", "50");
+        config.set("fetch.wait.max.ms", patience.as_millis().to_string());
+        config.set("fetch.queue.backoff.ms", "10").set("fetch.error.backoff.ms", "50");
         config.set("fetch.message.max.bytes", RECORD_MOST.to_string());
         config.set("queued.min.messages", "1000").set("queued.max.messages.kbytes", "4096");
         config.create()
     }
+}
+
+/// Connects and learns where the topic's partitions are. A client that is asked for one without it finds
+/// out only when its own clock, of a second, comes round. Waits.
+pub(crate) fn warm<C: ClientContext>(client: &Client<C>, topic: &str) -> KafkaResult<()> {
+    client.fetch_metadata(Some(topic), DEADLINE).map(drop)
 }

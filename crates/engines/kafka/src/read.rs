@@ -3,25 +3,27 @@
 //! The trap: the end of a partition can be told by waiting for nothing only after a fetch came back
 //! empty. So the end is asked first, and a read stops there.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::{Duration, Instant};
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_ports::log::{ReadError, StoredRecord};
 
 use crate::offsets::{blocking, unavailable};
-use crate::options::{DEADLINE, Options};
+use crate::options::{DEADLINE, Options, warm};
 use crate::record;
 
-/// So many reads are under way at once; the others wait.
+/// So many reads are under way at once, each with a consumer; the others wait.
 const READERS: usize = 4;
+
+/// Reads stop at the end, so no fetch has anything to wait for.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// What a read is after: records of `partition` in `from..end`, about `max_bytes` of them.
 #[derive(Clone, Copy)]
@@ -33,45 +35,42 @@ pub(crate) struct Wanted {
 }
 
 pub(crate) struct Readers {
+    options: Options,
     topic: String,
-    idle: Mutex<VecDeque<Arc<BaseConsumer>>>,
+    idle: Mutex<Vec<BaseConsumer>>,
     free: Semaphore,
 }
 
 impl Readers {
-    pub(crate) fn new(options: &Options) -> KafkaResult<Self> {
-        let all = (0..READERS).map(|_| Ok(Arc::new(options.consumer("volery-readers")?)));
-        Ok(Self {
-            topic: options.topic(),
-            idle: Mutex::new(all.collect::<KafkaResult<_>>()?),
-            free: Semaphore::new(READERS),
-        })
+    pub(crate) fn new(options: &Options) -> Self {
+        let (options, topic) = (options.clone(), options.topic());
+        Self { options, topic, idle: Mutex::default(), free: Semaphore::new(READERS) }
     }
 
     /// Reads what there is; at least one record, since `from` is before `end`.
     pub(crate) async fn read(self: &Arc<Self>, wanted: Wanted) -> Result<Vec<StoredRecord>, Stopped> {
+        let _permit = self.free.acquire().await.map_err(|_| KafkaError::Canceled)?;
         let readers = self.clone();
-        let _permit = self.permit().await?;
         let read = move || {
-            let consumer = readers.take().ok_or(KafkaError::Canceled)?;
+            let consumer = readers.take()?;
             let records = read(&consumer, &readers.topic, wanted);
-            let left = consumer.unassign();
-            readers.give_back(consumer);
-            left.map(|()| records)
+            consumer.unassign()?;
+            readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(consumer);
+            Ok(records)
         };
         blocking(read).await?
     }
 
-    async fn permit(&self) -> KafkaResult<SemaphorePermit<'_>> {
-        self.free.acquire().await.map_err(|_| KafkaError::Canceled)
+    /// One that is idle, or a new one.
+    fn take(&self) -> KafkaResult<BaseConsumer> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| self.make(), Ok)
     }
 
-    fn take(&self) -> Option<Arc<BaseConsumer>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    fn give_back(&self, consumer: Arc<BaseConsumer>) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back(consumer);
+    fn make(&self) -> KafkaResult<BaseConsumer> {
+        let consumer: BaseConsumer = self.options.consumer("volery-readers", PATIENCE)?;
+        warm(consumer.client(), &self.topic)?;
+        Ok(consumer)
     }
 }
 

@@ -41,9 +41,14 @@ impl Broker {
 
     /// Ends it without a word of warning.
     pub(crate) fn kill(&self) {
-        let pid = std::fs::read_to_string(self.dir.path().join("pid")).unwrap();
-        assert!(Command::new("kill").args(["-9", pid.trim()]).status().unwrap().success());
+        self.signal("-KILL");
         assert!(self.script("down"), "the broker does not end");
+    }
+
+    /// Stops it where it is, connections open; `-CONT` lets it go on.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.dir.path().join("pid")).unwrap();
+        assert!(Command::new("kill").args([signal, pid.trim()]).status().unwrap().success());
     }
 
     pub(crate) fn address(&self) -> String {
