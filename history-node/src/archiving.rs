@@ -119,6 +119,9 @@ async fn apply(
     shared.timeline.apply(partition, writes, commit).await?;
     let now = shared.clock.now();
     let metrics = &shared.metrics;
+    if let Some(commit) = commit {
+        metrics.reader_lag_seconds.of(Reader::Archive).observe(now.since(commit.stamp) as f64 / 1_000.0);
+    }
     metrics.messages.of(Stage::Archived).inc_by(messages.len() as u64);
     let seconds = metrics.stage_seconds.of(Stage::Archived);
     messages.iter().for_each(|id| seconds.observe(now.since(id.time()) as f64 / 1_000.0));

@@ -155,7 +155,7 @@ fn ask_archived(act: &SessionActor, ctx: &mut Context<SessionActor>) {
         }
     };
     answer(ctx, act, asked, |position, act, ctx| {
-        act.thread.shared.metrics.syncs.of(SyncBy::Reset).inc();
+        act.synced_by = SyncBy::Reset;
         act.feed(ctx, |core, _, effects| core.archived(position, effects));
     });
 }
@@ -189,21 +189,18 @@ fn fetch(from: Offset, position: Option<Position>, act: &SessionActor, ctx: &mut
             Ok(_) | Err(_) => Fetched::Failed,
         }
     };
-    answer(ctx, act, asked, |fetched, act, ctx| {
-        let syncs = &act.thread.shared.metrics.syncs;
-        match fetched {
-            Fetched::IntoTail => {
-                syncs.of(SyncBy::Log).inc();
-                act.feed(ctx, |core, lent, effects| core.fetched(lent, effects));
-            }
-            Fetched::Stretch(stretch) => {
-                syncs.of(SyncBy::Index).inc();
-                act.owned.tell_at(stretch.complete_below, &act.signal);
-                act.feed(ctx, |core, lent, effects| core.stretch(stretch, lent, effects));
-            }
-            Fetched::Failed => act.feed(ctx, |core, lent, effects| core.fetch_failed(lent, effects)),
-            Fetched::Refused => act.feed(ctx, |core, lent, effects| core.fetch_refused(lent, effects)),
+    answer(ctx, act, asked, |fetched, act, ctx| match fetched {
+        Fetched::IntoTail => {
+            act.synced_by = SyncBy::Log;
+            act.feed(ctx, |core, lent, effects| core.fetched(lent, effects));
         }
+        Fetched::Stretch(stretch) => {
+            act.synced_by = SyncBy::Index;
+            act.owned.tell_at(stretch.complete_below, &act.signal);
+            act.feed(ctx, |core, lent, effects| core.stretch(stretch, lent, effects));
+        }
+        Fetched::Failed => act.feed(ctx, |core, lent, effects| core.fetch_failed(lent, effects)),
+        Fetched::Refused => act.feed(ctx, |core, lent, effects| core.fetch_refused(lent, effects)),
     });
 }
 

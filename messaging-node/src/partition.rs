@@ -18,7 +18,7 @@ use volery_kernel::position::Offset;
 use volery_kernel::rules::read_back_from;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_node::metrics::Queue;
+use volery_node::metrics::{Queue, Reader};
 use volery_ports::log::ReadError;
 
 use crate::core::stream::Follower;
@@ -261,6 +261,10 @@ async fn advance(owned: &Owned, shared: &Shared) -> Result<(), ReadError> {
     if records.is_empty() {
         shared.log.beyond(partition, head).await?;
         return Ok(());
+    }
+    if let Some(newest) = records.last() {
+        let lag = shared.clock.now().since(newest.stamp);
+        shared.metrics.reader_lag_seconds.of(Reader::Owner).observe(lag as f64 / 1_000.0);
     }
     let mut tail = owned.tail.borrow_mut();
     let before = tail.bytes();

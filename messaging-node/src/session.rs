@@ -15,10 +15,11 @@ use tokio::time::Sleep;
 use volery_door::outbound::Written;
 use volery_door::socket::{Gone, Heard, Socket};
 use volery_kernel::code::{Close, Code};
+use volery_kernel::event::{Answer, Event, Outcome};
 use volery_kernel::id::UserId;
 use volery_kernel::limits;
 use volery_kernel::time::Timestamp;
-use volery_node::metrics::Stage;
+use volery_node::metrics::{Queue, Stage, SyncBy};
 use volery_wire::codec::{Encoding, Envelope, decode_request, encode_reply};
 use volery_wire::server::Reply;
 
@@ -45,6 +46,11 @@ pub(crate) struct SessionActor {
     waiting: Vec<Effect>,
     timer: Option<(Timestamp, Pin<Box<Sleep>>)>,
     unfinished: Option<(u32, Timestamp)>,
+    /// What the sync under way is fed from, and when it began.
+    pub(crate) synced_by: SyncBy,
+    syncing_since: Timestamp,
+    /// Bytes of window and socket queue as they stand in the metrics.
+    counted: [i64; 2],
 }
 
 impl SessionActor {
@@ -57,6 +63,7 @@ impl SessionActor {
         thread: Rc<Thread>,
         opening: Vec<Effect>,
     ) -> Self {
+        let syncing_since = signal.heard.get();
         Self {
             socket: Some(socket),
             encoding,
@@ -67,6 +74,9 @@ impl SessionActor {
             waiting: opening,
             timer: None,
             unfinished: None,
+            synced_by: SyncBy::Tail,
+            syncing_since,
+            counted: [0; 2],
         }
     }
 }
@@ -85,6 +95,7 @@ impl Actor for SessionActor {
         let metrics = &self.thread.shared.metrics;
         metrics.sessions.dec();
         metrics.sockets.dec();
+        self.count_queues([0; 2]);
         self.owned.detach(&self.signal);
         if let Some(socket) = self.socket.take() {
             actix_rt::spawn(socket.finish(LINGER));
@@ -109,7 +120,11 @@ impl ActorFuture<SessionActor> for Pump {
         let gone = gone.or_else(|| act.flush(task));
         match gone {
             Some(gone) => act.end(gone, ctx),
-            None => act.arm(task),
+            None => {
+                act.arm(task);
+                let queued = act.socket.as_ref().map_or(0, Socket::queued);
+                act.count_queues([act.core.unconfirmed_bytes(), queued].map(|bytes| bytes as i64));
+            }
         }
         Poll::Pending
     }
@@ -118,6 +133,16 @@ impl ActorFuture<SessionActor> for Pump {
 impl SessionActor {
     pub(crate) fn user(&self) -> UserId {
         self.core.who().user
+    }
+
+    fn count_queues(&mut self, now: [i64; 2]) {
+        let gauges = &self.thread.shared.metrics.queue_bytes;
+        for ((queue, now), before) in [Queue::Window, Queue::SocketOut].into_iter().zip(now).zip(self.counted) {
+            if now != before {
+                gauges.of(queue).add(now - before);
+            }
+        }
+        self.counted = now;
     }
 
     fn now(&self) -> Timestamp {
@@ -269,7 +294,7 @@ impl SessionActor {
         self.socket = Some(socket);
     }
 
-    fn reply(&self, socket: &mut Socket, number: u64, reply: &Reply<'_>) {
+    fn reply(&mut self, socket: &mut Socket, number: u64, reply: &Reply<'_>) {
         let metrics = &self.thread.shared.metrics;
         match reply {
             Reply::Error(error) => {
@@ -277,7 +302,14 @@ impl SessionActor {
                     metrics.errors.of(*code).inc();
                 }
             }
-            Reply::Gap => metrics.gaps.inc(),
+            Reply::Gap => {
+                metrics.gaps.inc();
+                self.syncing_since = self.now();
+            }
+            Reply::Synced(_) => {
+                metrics.syncs.of(std::mem::replace(&mut self.synced_by, SyncBy::Tail)).inc();
+                metrics.sync_seconds.observe(self.now().since(self.syncing_since) as f64 / 1_000.0);
+            }
             _ => {}
         }
         let (op, body) = encode_reply(self.encoding, reply);
@@ -291,6 +323,9 @@ impl SessionActor {
             .stage_seconds
             .of(Stage::Delivered)
             .observe(self.now().since(entry.event().id().time()) as f64 / 1_000.0);
+        if let Event::Answer(Answer { outcome: Outcome::KeyReused, .. }) = entry.event() {
+            metrics.errors.of(Code::KeyReused).inc();
+        }
         if positioned {
             if let Some((op, body)) = entry.encoded(self.encoding) {
                 self.write(socket, Envelope::of_reply(self.encoding, *op, n), body);

@@ -261,7 +261,9 @@ impl Client {
     pub async fn turn(&mut self) -> Result<News, StoreError> {
         self.ask_people();
         let wake = self.device.wake_at().map_or(Duration::from_secs(3_600), |at| self.until(at));
-        let wake = wake.min(self.ask_again.saturating_duration_since(Instant::now()).max(Duration::from_millis(10)));
+        // Only a look-up that failed waits for its next try.
+        let again = self.ask_again.saturating_duration_since(Instant::now());
+        let wake = if again.is_zero() { wake } else { wake.min(again) };
         tokio::select! {
             happened = self.incoming.recv() => match happened {
                 Some(happened) => self.handle(happened),

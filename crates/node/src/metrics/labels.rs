@@ -43,8 +43,6 @@ labels! {
         SocketOut = "socket_out", "Bytes that sockets did not take yet.";
         Append = "append", "Records that wait for the log's disk.";
         Tail = "tail", "Newest events of all partitions, held for short absences.";
-        Archive = "archive", "Records that archive has read and not written.";
-        Fanout = "fanout", "Derived events that their partition has not taken.";
     }
 
     /// A reader of partitions.

@@ -70,7 +70,6 @@ table! {
     log_syncs: IntCounter = "volery_log_syncs_total", "syncs", "Times that the log made a group of records durable.";
     log_sync_seconds: Histogram = "volery_log_sync_seconds", "seconds", "How long making a group durable took.";
     log_bytes: IntGauge = "volery_log_bytes", "bytes", "Bytes that the log occupies on its disk.";
-    reader_lag_records: Family<Reader, IntGauge> = "volery_reader_lag_records", "records", "Records between the log's end and what a reader has done, all partitions together.";
     reader_lag_seconds: Family<Reader, Histogram> = "volery_reader_lag_seconds", "seconds", "From a record's stamp to a reader's being done with it; fan-out above 1 s raises an alarm.";
     set_aside: Family<Reader, IntCounter> = "volery_set_aside_total", "records", "Records that a reader could not apply and set aside durably; any raises an alarm.";
     http_requests: HttpRequests = "volery_http_requests_total", "requests", "Answers of the HTTP edge, by route template, method and status.";
