@@ -17,7 +17,7 @@ fn every_label_finds_its_own_series() {
         metrics.closes.of(close).inc_by(count);
     }
     metrics.messages.of(Stage::Archived).inc();
-    metrics.queue_bytes.of(Queue::Fanout).set(7);
+    metrics.queue_bytes.of(Queue::Tail).set(7);
     let scrape = metrics.render().expect("text");
     for (count, code) in (1..).zip(Code::ALL) {
         let line = format!("volery_errors_total{{code=\"{code}\"}} {count}\n");
@@ -29,7 +29,7 @@ fn every_label_finds_its_own_series() {
     }
     assert!(scrape.contains("volery_messages_total{stage=\"archived\"} 1\n"));
     assert!(scrape.contains("volery_messages_total{stage=\"accepted\"} 0\n"));
-    assert!(scrape.contains("volery_queue_bytes{queue=\"fanout\"} 7\n"));
+    assert!(scrape.contains("volery_queue_bytes{queue=\"tail\"} 7\n"));
 }
 
 #[test]
