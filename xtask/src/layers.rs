@@ -30,6 +30,8 @@ enum Layer {
     Role,
     /// Speaks the public protocol alone.
     Client,
+    /// Judges what clients did and saw.
+    Judge,
     /// Drives clients against a service from outside.
     Load,
     /// Drives the real cores in virtual time.
@@ -40,7 +42,9 @@ enum Layer {
     Gate,
 }
 
-use Layer::{Binary, Client, Door, Engine, Format, Gate, Kernel, Load, Node, Port, Reader, Role, Simulation, Testkit};
+use Layer::{
+    Binary, Client, Door, Engine, Format, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Simulation, Testkit,
+};
 
 const CRATES: &[(&str, Layer)] = &[
     ("volery-kernel", Kernel),
@@ -60,6 +64,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("idgen", Role),
     ("volery-client", Client),
     ("volery-terminal", Client),
+    ("volery-checker", Judge),
     ("loadtest", Load),
     ("sim", Simulation),
     ("volery", Binary),
@@ -77,8 +82,9 @@ const fn below(layer: Layer) -> &'static [Layer] {
         Node => &[Kernel],
         Role => &[Kernel, Format, Port, Door, Reader, Node],
         Client => &[Kernel, Format, Door],
-        Load => &[Kernel, Format, Door, Client, Node],
-        Simulation => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client],
+        Judge => &[Kernel, Format],
+        Load => &[Kernel, Format, Door, Client, Judge, Node],
+        Simulation => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client, Judge],
         Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Role, Client],
         Gate => &[Kernel, Format, Port, Node, Role],
     }
