@@ -96,6 +96,7 @@ const fn for_tests(layer: Layer) -> &'static [Layer] {
         Engine | Role | Simulation => &[Testkit, Engine, Client],
         Binary => &[Testkit, Engine, Client, Role, Simulation, Load],
         Testkit => &[Engine],
+        Door => &[Testkit],
         _ => &[],
     }
 }
