@@ -7,7 +7,7 @@ KAFKA := crates/engines/kafka/Cargo.toml
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test bench fmt generate kafka-conformance tools
+.PHONY: help up test bench fmt generate kafka-conformance autobahn tools python
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ up: tools ## builds Volery and runs a whole cluster in this terminal; ARGS="--da
 	$(CARGO) build --locked --package volery
 	@exec $(CARGO) run --quiet --locked --package volery -- up $(ARGS)
 
-test: tools ## the gate: every check and every test; the last line counts the tests
+test: tools python ## the gate: every check and every test; the last line counts the tests
 	@$(CARGO) xtask ci
 
 bench: tools ## crude figures: memory of idle sessions, CPU per message; release build, then 2 minutes
@@ -35,6 +35,11 @@ kafka-conformance: tools ## the log's suite on a real Kafka; needs java and mvn,
 	$(CARGO) clippy --quiet --locked --all-targets --manifest-path $(KAFKA) -- -D warnings
 	$(CARGO) test --locked --manifest-path $(KAFKA) -- --nocapture
 
+autobahn: tools python ## Autobahn's cases against the door; the gate runs all of them but group 9, large messages
+	$(CARGO) build --locked --package volery-door --example echo
+	$(CARGO) test --locked --package volery-door --test autobahn
+	AUTOBAHN=9 $(CARGO) test --locked --package volery-door --test autobahn
+
 # A compiler and a linker are all that is needed; what can be installed without asking is.
 tools:
 	@command -v $(CARGO) >/dev/null || { \
@@ -42,6 +47,11 @@ tools:
 	@command -v cc >/dev/null || command -v gcc >/dev/null || $(call install,gcc libc6-dev)
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+# Suites that others wrote come with pip. Without it, their tests say that they are skipped.
+python:
+	@python3 -m pip --version >/dev/null 2>&1 || ( $(call install,python3 python3-pip) ) \
+	  || echo "tests that need Python will be skipped" >&2
 
 define install
 { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
