@@ -6,12 +6,12 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::ProgressBar;
 use reqwest::Client;
 use serde::Deserialize;
-use serde_json::json;
 use volery_kernel::id::{DeviceId, UserId};
+use volery_kernel::time::Timestamp;
 use volery_wire::field;
 
 use crate::failure::Failure;
-use crate::server::{PASSWORD, Server, user_name};
+use crate::server::Person;
 
 /// Source addresses: 127.0.0.2 and on, so that ports never run out.
 const ADDRESSES: usize = 40;
@@ -20,32 +20,43 @@ const AT_ONCE: usize = 32;
 
 /// A device that may open sessions.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Account {
+pub struct Account {
+    /// Whose.
     #[serde(with = "field::user")]
-    pub(crate) user: UserId,
+    pub user: UserId,
+    /// Its id.
     #[serde(with = "field::device")]
-    pub(crate) device: DeviceId,
-    pub(crate) access_token: String,
-    pub(crate) node: String,
+    pub device: DeviceId,
+    /// For `hello`.
+    pub access_token: String,
+    /// First moment at which that is void, by the server's clock.
+    pub access_expires: Timestamp,
+    /// For new tokens, once.
+    pub refresh_token: String,
+    /// The node's address, `ws://…`.
+    pub node: String,
 }
 
-/// The address from which a user comes.
-pub(crate) fn source_of(number: usize) -> IpAddr {
+/// The address from which a user comes: 40 of them, in turn.
+#[must_use]
+pub fn source_of(number: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2 + (number % ADDRESSES) as u8))
 }
 
-/// Logs users in, in the order of their numbers.
-pub(crate) async fn log_in(server: &Server, users: std::ops::Range<usize>) -> Result<Vec<Account>, Failure> {
+/// Logs people in at `http://…`, each on a new device; answers in their order.
+///
+/// # Errors
+/// The first log-in that was refused or not answered.
+pub async fn log_in(gateway: &str, people: &[Person]) -> Result<Vec<Account>, Failure> {
     let clients = (0..ADDRESSES).map(|address| Client::builder().local_address(source_of(address)).build());
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
-    let bar = ProgressBar::new(users.len() as u64).with_message("log-ins");
-    let url = format!("{}/v1/login", server.gateway());
-    let each = stream::iter(users).map(|number| {
+    let bar = ProgressBar::new(people.len() as u64).with_message("log-ins");
+    let url = format!("{gateway}/v1/login");
+    let each = stream::iter(people.iter().enumerate()).map(|(number, person)| {
         let request = clients[number % ADDRESSES].post(&url);
-        let body = json!({ "user_name": user_name(number), "password": PASSWORD });
         let bar = &bar;
         async move {
-            let answer = request.json(&body).send().await?.error_for_status()?;
+            let answer = request.json(person).send().await?.error_for_status()?;
             bar.inc(1);
             Ok::<_, Failure>(answer.json().await?)
         }

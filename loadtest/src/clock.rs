@@ -5,13 +5,15 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Nanoseconds since the first call.
+#[must_use]
 #[expect(clippy::disallowed_methods, reason = "a load test is about real time")]
-pub(crate) fn nanos() -> u64 {
+pub fn nanos() -> u64 {
     static BEGIN: OnceLock<Instant> = OnceLock::new();
     BEGIN.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
-/// The same as a duration.
-pub(crate) fn since(nanos_before: u64) -> Duration {
+/// How long ago that was.
+#[must_use]
+pub fn since(nanos_before: u64) -> Duration {
     Duration::from_nanos(nanos().saturating_sub(nanos_before))
 }

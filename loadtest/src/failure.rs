@@ -2,7 +2,7 @@
 
 /// What was wrong.
 #[derive(Debug)]
-pub(crate) struct Failure(pub(crate) String);
+pub struct Failure(pub String);
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {

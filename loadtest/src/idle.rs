@@ -19,42 +19,73 @@ use crate::tally::text;
 
 /// Sessions opened at once.
 const AT_ONCE: usize = 200;
-const POINTS: usize = 5;
 /// A session to which nothing comes for so long has missed something.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What happens behind a quiet session (marks, archive) is over by then.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// Pairs that fill the server's caches first: those are bounded, and not what a session costs.
-pub(crate) const BEFORE: usize = 100;
+const BEFORE: usize = 100;
 const FILLING: Span = Span { warm_up: Duration::from_secs(2), measured: Duration::from_secs(10) };
 
-/// Opens `sessions` sessions and answers the slope. There are twice [`BEFORE`] users beyond them.
-pub(crate) async fn run(server: &Server, sessions: usize) -> Result<Vec<Figure>, Failure> {
-    let others = sessions..sessions + 2 * BEFORE;
-    load::run(server, "before", others, Drive::Window(8), FILLING).await?;
-    let accounts = log_in(server, 0..sessions).await?;
+/// What was seen.
+#[derive(Clone, Debug)]
+pub struct Idle {
+    /// Sessions and the server's resident memory in KiB, at each point.
+    pub points: Vec<(usize, u64)>,
+}
+
+/// How many users are needed for so many sessions.
+#[must_use]
+pub const fn users(sessions: usize) -> usize {
+    sessions + 2 * BEFORE
+}
+
+/// Opens sessions and weighs the server whenever there are as many as a point says; points rise,
+/// and are even. The users are 0 to [`users`] of the last point.
+///
+/// # Errors
+/// A sentence: what did not come.
+pub async fn run(server: &Server, at: &[usize]) -> Result<Idle, Failure> {
+    let sessions = at.last().copied().unwrap_or(0);
+    load::run(server, sessions..users(sessions), Drive::Window(8), FILLING).await?;
+    let accounts = log_in(server.gateway(), &Server::people(0..sessions)).await?;
     let bar = ProgressBar::new(sessions as u64).with_message("sessions");
     let mut links: Vec<Link> = Vec::with_capacity(sessions);
     let mut points = Vec::new();
-    while links.len() < sessions {
-        let next = links.len()..sessions.min(links.len() + AT_ONCE);
-        let begin = next.start;
-        let opened = next.map(|number| Link::open(&accounts[number], number));
-        let mut opened = join_all(opened).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let talked = opened.iter_mut().enumerate().map(|(at, link)| talk(link, accounts[begin + (at ^ 1)].user));
-        join_all(talked).await.into_iter().collect::<Result<(), _>>()?;
-        links.append(&mut opened);
-        bar.set_position(links.len() as u64);
-        if links.len() * POINTS / sessions > points.len() {
-            tokio::time::sleep(SETTLE).await;
-            points.push((links.len() as f64, rss_kib(server.pid())? as f64));
+    for &point in at {
+        while links.len() < point {
+            let next = links.len()..point.min(links.len() + AT_ONCE);
+            let begin = next.start;
+            let opened = next.map(|number| Link::open(&accounts[number], number));
+            let mut opened = join_all(opened).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let talked = opened.iter_mut().enumerate().map(|(at, link)| talk(link, accounts[begin + (at ^ 1)].user));
+            join_all(talked).await.into_iter().collect::<Result<(), _>>()?;
+            links.append(&mut opened);
+            bar.set_position(links.len() as u64);
         }
+        tokio::time::sleep(SETTLE).await;
+        points.push((point, rss_kib(server.pid())?));
     }
     bar.finish_and_clear();
-    let mut figures = vec![Figure::judged("idle_session_kib", slope(&points), "KiB", Better::Lower, 3.0, 2.0)];
-    figures.extend(points.iter().map(|(at, rss)| Figure::plain(format!("idle_rss[{at}]"), *rss, "KiB")));
-    Ok(figures)
+    Ok(Idle { points })
+}
+
+impl Idle {
+    /// KiB a session: the slope over all points.
+    #[must_use]
+    pub fn kib_per_session(&self) -> f64 {
+        let points: Vec<_> = self.points.iter().map(|&(at, rss)| (at as f64, rss as f64)).collect();
+        slope(&points)
+    }
+
+    /// As figures.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figure> {
+        let slope = Figure::judged("idle_session_kib", self.kib_per_session(), "KiB", Better::Lower, 3.0, 2.0);
+        let points = self.points.iter().map(|(at, rss)| Figure::plain(format!("idle_rss[{at}]"), *rss as f64, "KiB"));
+        std::iter::once(slope).chain(points).collect()
+    }
 }
 
 /// One message there, one back, one ping, everything confirmed.

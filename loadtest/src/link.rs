@@ -1,10 +1,12 @@
-//! One session as a client sees it, made to be cheap: it confirms what it gets, resumes after a
-//! `reset`, and hands everything else to its scenario. It keeps no messages.
+//! One session by hand, made to be cheap, for measurements that do what no good client does: stop
+//! reading, resume from any position, be cut without a word. It confirms what it gets, resumes after
+//! a `reset`, and hands everything else to its caller. It keeps no messages and retries nothing:
+//! what it sends must not be counted as a promise.
 //!
 //! Frames written between two turns leave together, in one system call.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::task::Poll;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use volery_door::socket::{Heard, Limits, Socket};
 use volery_kernel::id::{Id, SessionNumber, UserId};
 use volery_wire::client::{Hello, Received, Request, Resume, Send};
 use volery_wire::codec::{Encoding, decode_reply, encode_request};
+use volery_wire::field::Blob;
 use volery_wire::server::{At, Reply};
 
 use crate::account::{Account, source_of};
@@ -35,13 +38,27 @@ const CONFIRM_NANOS: u64 = 1_000_000_000;
 const LIMITS: Limits = Limits { message: 2 << 20, queue: 2 << 20 };
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
 
-/// An open session.
-pub(crate) struct Link {
+/// How a session begins.
+#[derive(Clone, Debug, Default)]
+pub struct Open {
+    /// Size of the socket's receive buffer in bytes, as the kernel is asked for; its default if `None`.
+    pub receive_buffer: Option<u32>,
+    /// The device's session before this one: [`Link::session`] of it.
+    pub previous: Option<SessionNumber>,
+    /// The largest id that the device has seen; 0 for none.
+    pub largest_id: Id,
+    /// The position that the device has stored: [`Link::position`].
+    pub resume: Option<Blob>,
+}
+
+/// An open session. Dropping it breaks the connection without a close frame.
+#[derive(Debug)]
+pub struct Link {
     socket: Socket,
     state: State,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     requests: u64,
     sends: u32,
@@ -51,32 +68,29 @@ struct State {
     bytes: usize,
     since: u64,
     synced: bool,
+    session: Option<SessionNumber>,
+    position: Option<Blob>,
+    largest_id: Id,
     out: Vec<Vec<u8>>,
     failed: Option<String>,
 }
 
 impl Link {
-    /// Connects from the address of user `number`, says hello and waits until it is synced.
-    pub(crate) async fn open(account: &Account, number: usize) -> Result<Self, Failure> {
-        let host = account.node.trim_start_matches("ws://").split('/').next().unwrap_or_default().to_owned();
-        let socket = TcpSocket::new_v4()?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(SocketAddr::new(source_of(number), 0))?;
-        let stream = socket.connect(host.parse()?).await?;
-        let mut random: StdRng = rand::make_rng();
-        let mut nonce = [0; 16];
-        random.fill_bytes(&mut nonce);
-        // A key per frame from four bytes of state: masking hides nothing here, it only has to be done.
-        let mut key = random.next_u32();
-        let keys = Box::new(move || {
-            key = key.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-            key.to_be_bytes()
-        });
-        let offer = Offer::new(ENCODING, nonce);
-        let deadline = Instant::now() + OPEN_WITHIN;
-        let socket = connect(stream, &host, &offer, keys, LIMITS, deadline).await?;
-        let mut link = Self { socket, state: State::default() };
-        link.hello(account);
+    /// Connects from the address of user `number` ([`source_of`]), says hello as a new device and
+    /// waits until it is synced.
+    ///
+    /// # Errors
+    /// A sentence: refused, or not synced within 30 s.
+    pub async fn open(account: &Account, number: usize) -> Result<Self, Failure> {
+        Self::open_as(account, number, &Open::default()).await
+    }
+
+    /// The same for a device that says where it was, or that has little room.
+    ///
+    /// # Errors
+    /// As [`Link::open`].
+    pub async fn open_as(account: &Account, number: usize, open: &Open) -> Result<Self, Failure> {
+        let mut link = Self::greet(account, number, open).await?;
         while !link.state.synced {
             let turn = tokio::time::timeout(OPEN_WITHIN, link.turn(&mut |_| {})).await;
             turn.map_err(|_| Failure(format!("user {number} was not synced in time")))??;
@@ -84,18 +98,51 @@ impl Link {
         Ok(link)
     }
 
-    fn hello(&mut self, account: &Account) {
-        self.state.ask(&Request::Hello(Hello {
+    /// Connects and asks for a session, and waits for no answer: the caller takes [`Link::turn`]s
+    /// until [`Link::is_synced`], as it likes.
+    ///
+    /// # Errors
+    /// A sentence: no connection, or no handshake within 30 s.
+    pub async fn greet(account: &Account, number: usize, open: &Open) -> Result<Self, Failure> {
+        let socket = connect_from(source_of(number), &account.node, open.receive_buffer).await?;
+        let mut link = Self { socket, state: State::default() };
+        link.state.ask(&Request::Hello(Hello {
             token: account.access_token.as_str().into(),
             device: account.device,
-            previous_session: SessionNumber(Id::ZERO),
-            largest_id: Id::ZERO,
-            resume: None,
+            previous_session: open.previous.unwrap_or(SessionNumber(Id::ZERO)),
+            largest_id: open.largest_id,
+            resume: open.resume.clone(),
         }));
+        link.flush()?;
+        Ok(link)
     }
 
-    /// Sends a message; its number is the answer.
-    pub(crate) fn send(&mut self, to: UserId, text: &str) -> u32 {
+    /// Whether `synced` came since the beginning or the last `gap`.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.state.synced
+    }
+
+    /// The session's number, once it is welcome.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionNumber> {
+        self.state.session
+    }
+
+    /// The newest position that came: where a device which stored it goes on ([`Open::resume`]).
+    #[must_use]
+    pub fn position(&self) -> Option<&Blob> {
+        self.state.position.as_ref()
+    }
+
+    /// The largest id seen ([`Open::largest_id`]).
+    #[must_use]
+    pub fn largest_id(&self) -> Id {
+        self.state.largest_id
+    }
+
+    /// Sends a message with the next [`Link::turn`] or [`Link::flush`]; its number is the answer.
+    pub fn send(&mut self, to: UserId, text: &str) -> u32 {
         self.state.sends += 1;
         let number = self.state.sends;
         self.state.ask(&Request::Send(Send {
@@ -110,24 +157,30 @@ impl Link {
     }
 
     /// Asks anything else.
-    pub(crate) fn ask(&mut self, request: &Request<'_>) {
+    pub fn ask(&mut self, request: &Request<'_>) {
         self.state.ask(request);
     }
 
     /// Confirms what has come, due or not: a session that falls silent leaves nothing open.
-    pub(crate) fn confirm(&mut self) {
+    pub fn confirm(&mut self) {
         let n = self.state.event;
         (self.state.confirmed, self.state.bytes) = (n, 0);
         self.state.ask(&Request::Received(Received { n }));
     }
 
     /// Writes what was asked, without waiting for anything.
-    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// The connection is gone, or the server does not read.
+    pub fn flush(&mut self) -> Result<(), Failure> {
         self.state.write(&mut self.socket)
     }
 
-    /// Writes what was asked, waits until something comes, and shows it.
-    pub(crate) async fn turn(&mut self, see: &mut dyn FnMut(&Reply<'_>)) -> Result<(), Failure> {
+    /// Writes what was asked, waits until something comes, and shows all of it.
+    ///
+    /// # Errors
+    /// The connection is gone, or the server said `error`.
+    pub async fn turn(&mut self, see: &mut dyn FnMut(&Reply<'_>)) -> Result<(), Failure> {
         let Self { socket, state } = self;
         poll_fn(|cx| {
             if let Err(failure) = state.write(socket) {
@@ -186,17 +239,33 @@ impl State {
             Err(malformed) => return self.failed = Some(malformed.to_string()),
         };
         match &reply {
+            Reply::Welcome(welcome) => self.session = Some(welcome.session),
             Reply::Reset(At { position: Some(position) }) => {
                 self.ask(&Request::Resume(Resume { position: position.clone() }));
             }
-            Reply::Synced(_) => self.synced = true,
-            Reply::Error(error) => self.failed = Some(format!("{}: {}", error.code, error.message)),
-            Reply::Message(_) | Reply::Changed(_) | Reply::Marked(_) | Reply::Answer(_) => {
-                self.confirm(number, frame.len());
+            Reply::Synced(at) => {
+                self.synced = true;
+                self.at(at.position.as_ref(), Id::ZERO);
             }
+            Reply::Gap => self.synced = false,
+            Reply::Error(error) => self.failed = Some(format!("{}: {}", error.code, error.message)),
+            Reply::Ack(ack) => self.largest_id = self.largest_id.max(ack.id),
+            Reply::Message(message) => self.at(message.position.as_ref(), message.id),
+            Reply::Changed(changed) => self.at(changed.position.as_ref(), changed.change),
+            Reply::Marked(marked) => self.at(marked.position.as_ref(), marked.id),
             _ => {}
         }
+        if matches!(reply, Reply::Message(_) | Reply::Changed(_) | Reply::Marked(_) | Reply::Answer(_)) {
+            self.confirm(number, frame.len());
+        }
         see(&reply);
+    }
+
+    fn at(&mut self, position: Option<&Blob>, id: Id) {
+        self.largest_id = self.largest_id.max(id);
+        if position.is_some() {
+            self.position = position.cloned();
+        }
     }
 
     fn confirm(&mut self, number: u64, bytes: usize) {
@@ -213,4 +282,32 @@ impl State {
             self.ask(&Request::Received(Received { n: number }));
         }
     }
+}
+
+/// A socket from `source` to the node at `ws://host:port/…`; `receive_buffer` in bytes if not the
+/// kernel's default.
+///
+/// # Errors
+/// A sentence: no connection, or no handshake within 30 s.
+pub async fn connect_from(source: IpAddr, node: &str, receive_buffer: Option<u32>) -> Result<Socket, Failure> {
+    let host = node.trim_start_matches("ws://").split('/').next().unwrap_or_default().to_owned();
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    if let Some(bytes) = receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    socket.bind(SocketAddr::new(source, 0))?;
+    let deadline = Instant::now() + OPEN_WITHIN;
+    let stream = tokio::time::timeout_at(deadline, socket.connect(host.parse()?)).await;
+    let stream = stream.map_err(|_| Failure(format!("no connection to {host} in time")))??;
+    let mut random: StdRng = rand::make_rng();
+    let mut nonce = [0; 16];
+    random.fill_bytes(&mut nonce);
+    // A key per frame from four bytes of state: masking hides nothing here, it only has to be done.
+    let mut key = random.next_u32();
+    let keys = Box::new(move || {
+        key = key.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        key.to_be_bytes()
+    });
+    Ok(connect(stream, &host, &Offer::new(ENCODING, nonce), keys, LIMITS, deadline).await?)
 }

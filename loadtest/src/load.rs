@@ -12,11 +12,10 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{join_all, select_all};
+use hdrhistogram::Histogram;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use volery_kernel::chat::ChatId;
 use volery_kernel::id::UserId;
-use volery_wire::client::{History, Request};
 use volery_wire::server::Reply;
 
 use crate::account::{Account, log_in};
@@ -37,7 +36,7 @@ const ARCHIVED: &str = "volery_messages_total{stage=\"archived\"}";
 
 /// What drives the clients.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Drive {
+pub enum Drive {
     /// Each side keeps half of this many messages unacknowledged.
     Window(usize),
     /// Messages a second, of all pairs together.
@@ -46,22 +45,23 @@ pub(crate) enum Drive {
 
 /// How long the clients write, and how long before that nothing is measured.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Span {
-    pub(crate) warm_up: Duration,
-    pub(crate) measured: Duration,
+pub struct Span {
+    /// Nothing is measured.
+    pub warm_up: Duration,
+    /// Everything is.
+    pub measured: Duration,
 }
 
 struct Side {
     link: Link,
     peer: UserId,
-    chat: ChatId,
     sent: VecDeque<u64>,
 }
 
 impl Side {
     async fn open(account: Account, peer: UserId, number: usize) -> Result<Self, Failure> {
         let link = Link::open(&account, number).await?;
-        Ok(Self { link, peer, chat: ChatId::direct(account.user, peer), sent: VecDeque::new() })
+        Ok(Self { link, peer, sent: VecDeque::new() })
     }
 
     fn send(&mut self, meant: u64) {
@@ -99,54 +99,61 @@ impl Side {
             }
         }
     }
+}
 
-    /// How long each of `count` newest pages took, in nanoseconds.
-    async fn pages(&mut self, count: usize) -> Result<Vec<u64>, Failure> {
-        let newest = History {
-            chat: self.chat,
-            before: None,
-            after: None,
-            around: None,
-            around_time: None,
-            cursor: None,
-            limit: Some(50),
-        };
-        let mut took = Vec::with_capacity(count);
-        while took.len() < count {
-            let begun = clock::nanos();
-            let mut rows = None;
-            self.link.ask(&Request::History(newest.clone()));
-            while rows.is_none() {
-                let mut see = |reply: &Reply<'_>| {
-                    if let Reply::Page(page) = reply {
-                        rows = Some(page.messages.len());
-                    }
-                };
-                self.link.turn(&mut see).await?;
-            }
-            if rows != Some(50) {
-                return Err(Failure(format!("a page has {rows:?} rows, not 50")));
-            }
-            took.push(clock::nanos() - begun);
-        }
-        Ok(took)
+/// What was seen. "Measured" leaves the warm-up out; processor time does not, and goes on until
+/// everything is archived.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Acknowledged, all of them.
+    pub messages: u64,
+    /// Acknowledged a second, measured.
+    pub per_second: f64,
+    /// What the server used.
+    pub server: Cpu,
+    /// What this process used.
+    pub client: Cpu,
+    /// From sending (or its intended time) to the acknowledgement, in µs, measured.
+    pub ack: Histogram<u64>,
+    /// From sending (or its intended time) to the delivery, in µs, measured.
+    pub delivery: Histogram<u64>,
+    /// `gap`s that the server ever said.
+    pub gaps: u64,
+    /// From the last send until the last message was archived.
+    pub archived_after: Duration,
+}
+
+impl Flow {
+    /// As figures, each beginning with `name`.
+    #[must_use]
+    pub fn figures(&self, name: &str, drive: Drive) -> Vec<Figure> {
+        let messages = self.messages as f64;
+        let each = |used: u64| used as f64 / messages;
+        let mut figures = judged(name, drive, self.per_second, each(self.server.total));
+        figures.push(Figure::plain(format!("{name}_client_cpu_us_per_message"), each(self.client.total), "us"));
+        figures.push(Figure::plain(format!("{name}_messages"), messages, "messages"));
+        figures.push(Figure::plain(format!("{name}_gaps"), self.gaps as f64, "gaps"));
+        let drained = self.archived_after.as_secs_f64() * 1_000.0;
+        figures.push(Figure::plain(format!("{name}_archived_after"), drained, "ms"));
+        let threads = self.server.threads.iter().map(|(thread, used)| (thread, each(*used)));
+        let threads = threads.filter(|(_, share)| *share >= 0.05);
+        figures.extend(threads.map(|(thread, share)| Figure::plain(format!("{name}_cpu_us[{thread}]"), share, "us")));
+        figures.extend(tally::latencies(&format!("{name}_ack"), &self.ack));
+        figures.extend(tally::latencies(&format!("{name}_delivery"), &self.delivery));
+        figures
     }
 }
 
-/// Runs `pairs` pairs and answers the figures, each beginning with `name`.
-pub(crate) async fn run(
-    server: &Server,
-    name: &str,
-    users: std::ops::Range<usize>,
-    drive: Drive,
-    span: Span,
-) -> Result<Vec<Figure>, Failure> {
+/// Logs these users in, lets neighbours (0 and 1, 2 and 3, …) write to each other, and waits until
+/// everything is delivered and archived.
+///
+/// # Errors
+/// A sentence: a client that failed, or what did not come in time.
+pub async fn run(server: &Server, users: std::ops::Range<usize>, drive: Drive, span: Span) -> Result<Flow, Failure> {
     let begin = users.start;
-    let accounts = log_in(server, users).await?;
-    let opened = accounts.iter().enumerate().map(|(at, account)| {
-        // Neighbours talk to each other.
-        Side::open(account.clone(), accounts[at ^ 1].user, begin + at)
-    });
+    let accounts = log_in(server.gateway(), &Server::people(users)).await?;
+    let opened = accounts.iter().enumerate();
+    let opened = opened.map(|(at, account)| Side::open(account.clone(), accounts[at ^ 1].user, begin + at));
     let sides = join_all(opened).await.into_iter().collect::<Result<Vec<_>, _>>()?;
 
     let tally = Tally::new()?;
@@ -162,33 +169,23 @@ pub(crate) async fn run(
         running.set(false);
         (tally.acks() - acks) as f64 / clock::since(begun).as_secs_f64()
     };
-    let (rate, clients) = beside(writing, clients).await?;
+    let (per_second, clients) = beside(writing, clients).await?;
     let ended = clock::nanos();
     let ((), clients) = beside(all_delivered(&tally), clients).await?;
     let archived = server.reaches(ARCHIVED, archived_before + tally.acks(), DRAINED_WITHIN);
-    let (archived, clients) = beside(archived, clients).await?;
-    archived?;
-    let drained = clock::since(ended);
-    let used = Cpu::of(server.pid())?.since(&cpu_before);
-    let own = Cpu::of(std::process::id())?.since(&own_before);
-
-    let messages = tally.acks() as f64;
-    let mut figures = judged(name, drive, rate, used.total as f64 / messages);
-    figures.push(Figure::plain(format!("{name}_client_cpu_us_per_message"), own.total as f64 / messages, "us"));
-    figures.push(Figure::plain(format!("{name}_messages"), messages, "messages"));
-    figures.push(Figure::plain(format!("{name}_gaps"), server.metric(GAPS).await? as f64, "gaps"));
-    figures.push(Figure::plain(format!("{name}_archived_after"), drained.as_secs_f64() * 1_000.0, "ms"));
-    for (thread, used) in &used.threads {
-        let share = *used as f64 / messages;
-        if share >= 0.05 {
-            figures.push(Figure::plain(format!("{name}_cpu_us[{thread}]"), share, "us"));
-        }
-    }
-    figures.extend(tally.latencies(name));
-    if let Drive::Window(_) = drive {
-        figures.extend(pages(clients, name).await?);
-    }
-    Ok(figures)
+    beside(archived, clients).await?.0?;
+    let archived_after = clock::since(ended);
+    let (ack, delivery) = tally.histograms();
+    Ok(Flow {
+        messages: tally.acks(),
+        per_second,
+        server: Cpu::of(server.pid())?.since(&cpu_before),
+        client: Cpu::of(std::process::id())?.since(&own_before),
+        ack,
+        delivery,
+        gaps: server.metric(GAPS).await?,
+        archived_after,
+    })
 }
 
 fn judged(name: &str, drive: Drive, rate: f64, cpu: f64) -> Vec<Figure> {
@@ -205,40 +202,30 @@ fn judged(name: &str, drive: Drive, rate: f64, cpu: f64) -> Vec<Figure> {
     }
 }
 
-type Client = JoinHandle<Result<Side, Failure>>;
+type Client = JoinHandle<Result<(), Failure>>;
 
 struct Clients {
     tasks: Vec<Client>,
-    stop: Rc<tokio::sync::Notify>,
 }
 
 fn start(sides: Vec<Side>, drive: Drive, running: &Rc<Cell<bool>>, tally: &Tally) -> Clients {
-    let stop = Rc::new(tokio::sync::Notify::new());
     let mut times = Vec::new();
     let tasks = sides.into_iter().map(|mut side| {
-        let (running, tally, stop) = (Rc::clone(running), tally.clone(), Rc::clone(&stop));
+        let (running, tally) = (Rc::clone(running), tally.clone());
         let (due, mut due_now) = mpsc::unbounded_channel();
         times.push(due);
         tokio::task::spawn_local(async move {
-            let stopped = stop.notified();
-            let driven = async {
-                match drive {
-                    Drive::Window(window) => side.flood((window / 2).max(1), &running, &tally).await,
-                    Drive::Rate(_) => side.follow(&mut due_now, &tally).await,
-                }
-            };
-            tokio::select! {
-                ended = driven => ended?,
-                () = stopped => {}
+            match drive {
+                Drive::Window(window) => side.flood((window / 2).max(1), &running, &tally).await,
+                Drive::Rate(_) => side.follow(&mut due_now, &tally).await,
             }
-            Ok(side)
         })
     });
     let tasks = tasks.collect();
     if let Drive::Rate(rate) = drive {
         pace(rate, times, running);
     }
-    Clients { tasks, stop }
+    Clients { tasks }
 }
 
 /// Says when to send, from a thread of its own: a runtime's timers are exact to a millisecond only.
@@ -282,19 +269,4 @@ async fn all_delivered(tally: &Tally) {
     while tally.deliveries() < tally.acks() && clock::since(begun) < DRAINED_WITHIN {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-/// Pages of 50 over the socket, one at a time, of the chats that were just written.
-async fn pages(clients: Clients, name: &str) -> Result<Vec<Figure>, Failure> {
-    let Clients { tasks, stop } = clients;
-    stop.notify_waiters();
-    let mut took = Vec::new();
-    for task in tasks {
-        let mut side = task.await??;
-        took.extend(side.pages(10).await?);
-    }
-    took.sort_unstable();
-    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize] as f64 / 1_000.0;
-    let gauge = |which: &str, share| Figure::plain(format!("{name}_page_{which}"), at(share), "us");
-    Ok(vec![gauge("p50", 0.5), gauge("p99", 0.99)])
 }

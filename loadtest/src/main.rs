@@ -3,27 +3,17 @@
 //! Starts a server of its own on an empty folder, so that runs are comparable. Clients share one
 //! thread; their own CPU is shown, because they share the machine.
 
-mod account;
-mod clock;
-mod failure;
-mod idle;
-mod link;
-mod load;
-mod process;
-mod report;
-mod server;
-mod tally;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use failure::Failure;
-use load::{Drive, Span};
-use report::Figure;
-use server::Server;
+use loadtest::failure::Failure;
+use loadtest::load::{Drive, Span};
+use loadtest::report::Figure;
+use loadtest::server::{Server, Setup, beside};
+use loadtest::{idle, load, process, report};
 
 #[derive(Parser)]
 #[command(version, about = "Load through the public protocol, and what it costs the server")]
@@ -114,7 +104,7 @@ fn run(scenario: Scenario, common: &Common) -> Result<Vec<Figure>, Failure> {
 /// One scenario on a server of its own.
 fn alone(scenario: Scenario, common: &Common) -> Result<Vec<Figure>, Failure> {
     let users = match scenario {
-        Scenario::Idle { sessions } => sessions + 2 * idle::BEFORE,
+        Scenario::Idle { sessions } => idle::users(sessions),
         Scenario::Flood { pairs, .. } | Scenario::Pairs { pairs, .. } => 2 * pairs,
         Scenario::Bench => 0,
     };
@@ -122,19 +112,30 @@ fn alone(scenario: Scenario, common: &Common) -> Result<Vec<Figure>, Failure> {
     if process::files_allowed() < files {
         return Err(Failure(format!("{files} open files are needed: ulimit -n {files}")));
     }
-    let binary = common.server.clone().unwrap_or_else(server::beside);
-    let server = Server::start(&binary, common.data.as_deref(), &common.settings, users)?;
+    let server = Server::start(&Setup {
+        binary: common.server.clone().unwrap_or_else(beside),
+        data: common.data.clone(),
+        settings: common.settings.clone(),
+        users,
+    })?;
     let span = Span { warm_up: Duration::from_secs(2), measured: Duration::from_secs(common.seconds) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         match scenario {
-            Scenario::Idle { sessions } => idle::run(&server, sessions).await,
-            Scenario::Flood { window, .. } => load::run(&server, "flood", 0..users, Drive::Window(window), span).await,
+            Scenario::Idle { sessions } => {
+                let points: Vec<usize> = (1..=5).map(|fifth| sessions * fifth / 10 * 2).collect();
+                Ok(idle::run(&server, &points).await?.figures())
+            }
+            Scenario::Flood { window, .. } => flow(&server, "flood", users, Drive::Window(window), span).await,
             Scenario::Pairs { rate, .. } => {
-                load::run(&server, &format!("rate_{rate}"), 0..users, Drive::Rate(rate), span).await
+                flow(&server, &format!("rate_{rate}"), users, Drive::Rate(rate), span).await
             }
             Scenario::Bench => Ok(Vec::new()),
         }
     })
+}
+
+async fn flow(server: &Server, name: &str, users: usize, drive: Drive, span: Span) -> Result<Vec<Figure>, Failure> {
+    Ok(load::run(server, 0..users, drive, span).await?.figures(name, drive))
 }

@@ -7,16 +7,19 @@ use crate::failure::Failure;
 
 /// CPU of a process and of its threads by name, in microseconds since it began.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cpu {
+pub struct Cpu {
     /// Of all threads, ended ones too.
-    pub(crate) total: u64,
+    pub total: u64,
     /// Of the threads that live, by name; numbers at the end of a name are left out.
-    pub(crate) threads: BTreeMap<String, u64>,
+    pub threads: BTreeMap<String, u64>,
 }
 
 impl Cpu {
     /// Reads both now.
-    pub(crate) fn of(pid: u32) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn of(pid: u32) -> Result<Self, Failure> {
         let total = ticks(&fs::read_to_string(format!("/proc/{pid}/stat"))?)?;
         let mut threads = BTreeMap::new();
         for task in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -28,7 +31,8 @@ impl Cpu {
     }
 
     /// What was used since.
-    pub(crate) fn since(&self, before: &Self) -> Self {
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
         let of_thread = |(name, used): (&String, &u64)| {
             (name.clone(), used.saturating_sub(before.threads.get(name).copied().unwrap_or_default()))
         };
@@ -55,15 +59,19 @@ fn ticks_per_second() -> u64 {
 }
 
 /// Resident memory in KiB.
-pub(crate) fn rss_kib(pid: u32) -> Result<u64, Failure> {
+///
+/// # Errors
+/// There is no such process.
+pub fn rss_kib(pid: u32) -> Result<u64, Failure> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().next()).ok_or(Failure("no VmRSS".to_owned()))?;
     Ok(number.parse()?)
 }
 
-/// Whether so many files may be opened by one process.
-pub(crate) fn files_allowed() -> u64 {
+/// How many files this process may open.
+#[must_use]
+pub fn files_allowed() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel fills in the structure that it is given.
     let asked = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };

@@ -9,14 +9,16 @@ use crate::failure::Failure;
 /// Which way is good.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Better {
+pub enum Better {
+    /// Small is good.
     Lower,
+    /// Large is good.
     Higher,
 }
 
 /// One figure. Those without a target explain the others.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Figure {
+pub struct Figure {
     name: String,
     value: f64,
     unit: &'static str,
@@ -30,12 +32,14 @@ pub(crate) struct Figure {
 
 impl Figure {
     /// A figure that only says how it is.
-    pub(crate) fn plain(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+    #[must_use]
+    pub fn plain(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
         Self { name: name.into(), value, unit, target: None, goal: None, better: Better::Lower, ok: true }
     }
 
     /// A figure with a target to meet and a goal beyond it.
-    pub(crate) fn judged(name: &str, value: f64, unit: &'static str, better: Better, target: f64, goal: f64) -> Self {
+    #[must_use]
+    pub fn judged(name: &str, value: f64, unit: &'static str, better: Better, target: f64, goal: f64) -> Self {
         let ok = match better {
             Better::Lower => value <= target,
             Better::Higher => value >= target,
@@ -45,7 +49,7 @@ impl Figure {
 }
 
 /// Prints the table.
-pub(crate) fn print(figures: &[Figure]) {
+pub fn print(figures: &[Figure]) {
     println!("\n{:<42} {:>12}  {:<10} {:>10} {:>10}", "figure", "value", "unit", "target", "goal");
     for figure in figures {
         let bound = |bound: Option<f64>| bound.map_or(String::new(), |bound| format!("{bound}"));
@@ -56,7 +60,10 @@ pub(crate) fn print(figures: &[Figure]) {
 }
 
 /// Writes the file, and its folder if need be.
-pub(crate) fn write(file: &Path, figures: &[Figure]) -> Result<(), Failure> {
+///
+/// # Errors
+/// What the file system says.
+pub fn write(file: &Path, figures: &[Figure]) -> Result<(), Failure> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use argon2::password_hash::PasswordHasher as _;
 use argon2::{Algorithm, Argon2, Params, Version};
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
 /// Everybody's password.
-pub(crate) const PASSWORD: &str = "load test";
+const PASSWORD: &str = "load test";
 /// Limits that would be in the way: one machine here stands for many.
 const SETTINGS: &[&str] = &[
     "gateway.listen=127.0.0.1:0",
@@ -25,60 +26,121 @@ const SETTINGS: &[&str] = &[
     "accounts.logins_per_minute_address=1000000",
 ];
 
-/// A running server; dropping it ends it.
-pub(crate) struct Server {
-    child: Child,
-    gateway: String,
-    _folder: tempfile::TempDir,
+/// What a server is started with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The program `volery`.
+    pub binary: PathBuf,
+    /// Where the server's folder is made; the system's place for temporary files if `None`.
+    pub data: Option<PathBuf>,
+    /// `KEY=VALUE`, after those that open the limits which would be in the way.
+    pub settings: Vec<String>,
+    /// Users imported before the start, by a process of its own; see [`Server::people`].
+    pub users: usize,
 }
 
-/// The name of a user.
-pub(crate) fn user_name(number: usize) -> String {
-    format!("load_{number}")
+impl Setup {
+    /// `users` users; the binary beside this program; a temporary folder.
+    #[must_use]
+    pub fn new(users: usize) -> Self {
+        Self { binary: beside(), data: None, settings: Vec::new(), users }
+    }
+}
+
+/// A running server; dropping it ends it, and removes its folder.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    gateway: String,
+    setup: Setup,
+    folder: tempfile::TempDir,
+}
+
+/// How to log in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Person {
+    /// The name.
+    pub user_name: String,
+    /// The password.
+    pub password: String,
 }
 
 impl Server {
-    /// Imports `users` users into a new folder under `data`, then starts the server on it.
-    pub(crate) fn start(
-        binary: &Path,
-        data: Option<&Path>,
-        settings: &[String],
-        users: usize,
-    ) -> Result<Self, Failure> {
-        let folder = data.map_or_else(tempfile::tempdir, |dir| {
+    /// Imports the users into a new folder, then starts the server on it.
+    ///
+    /// # Errors
+    /// A sentence: the binary is missing, the import failed, or the server did not become ready.
+    pub fn start(setup: &Setup) -> Result<Self, Failure> {
+        let folder = setup.data.as_deref().map_or_else(tempfile::tempdir, |dir| {
             std::fs::create_dir_all(dir)?;
             tempfile::tempdir_in(dir)
         })?;
-        import(binary, folder.path(), users)?;
-        let mut command = Command::new(binary);
-        command.arg("up").arg("--data").arg(folder.path()).stdout(Stdio::piped());
-        for setting in SETTINGS.iter().copied().chain(settings.iter().map(String::as_str)) {
-            command.args(["--set", setting]);
-        }
-        let mut child = command.spawn().map_err(|error| Failure(format!("{}: {error}", binary.display())))?;
-        let gateway = ready(&mut child)?;
-        Ok(Self { child, gateway, _folder: folder })
+        import(&setup.binary, folder.path(), setup.users)?;
+        let (child, gateway) = spawn(setup, folder.path())?;
+        Ok(Self { child, gateway, setup: setup.clone(), folder })
     }
 
-    /// Of the process.
-    pub(crate) fn pid(&self) -> u32 {
+    /// Stops the server in order (`TERM`) and starts it anew on the same folder, at new ports.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn restart(&mut self) -> Result<(), Failure> {
+        self.end();
+        (self.child, self.gateway) = spawn(&self.setup, self.folder.path())?;
+        Ok(())
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// `http://…`.
-    pub(crate) fn gateway(&self) -> &str {
+    #[must_use]
+    pub fn gateway(&self) -> &str {
         &self.gateway
     }
 
+    /// The imported users of these numbers.
+    #[must_use]
+    pub fn people(users: std::ops::Range<usize>) -> Vec<Person> {
+        let person = |number| Person { user_name: user_name(number), password: PASSWORD.to_owned() };
+        users.map(person).collect()
+    }
+
+    fn end(&mut self) {
+        // SAFETY: a signal to a child that was not waited for yet, so its number is still its own.
+        let asked = i32::try_from(self.child.id()).is_ok_and(|pid| unsafe { libc::kill(pid, libc::SIGTERM) } == 0);
+        if !asked {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+
+    /// All of `/metrics`, as text.
+    ///
+    /// # Errors
+    /// The request's.
+    pub async fn metrics(&self) -> Result<String, Failure> {
+        Ok(reqwest::get(format!("{}/metrics", self.gateway)).await?.text().await?)
+    }
+
     /// One number out of `/metrics`; `series` is the name with its labels.
-    pub(crate) async fn metric(&self, series: &str) -> Result<u64, Failure> {
-        let text = reqwest::get(format!("{}/metrics", self.gateway)).await?.text().await?;
+    ///
+    /// # Errors
+    /// The request's, or that there is no such series.
+    pub async fn metric(&self, series: &str) -> Result<u64, Failure> {
+        let text = self.metrics().await?;
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse::<f64>().ok());
         value.map(|value| value as u64).ok_or_else(|| Failure(format!("/metrics has no {series}")))
     }
 
-    /// Waits until a counter has reached a number; says how far it is after `within`.
-    pub(crate) async fn reaches(&self, series: &str, least: u64, within: Duration) -> Result<(), Failure> {
+    /// Waits until a counter has reached a number.
+    ///
+    /// # Errors
+    /// How far it is after `within`.
+    pub async fn reaches(&self, series: &str, least: u64, within: Duration) -> Result<(), Failure> {
         let begun = crate::clock::nanos();
         loop {
             let now = self.metric(series).await?;
@@ -96,13 +158,34 @@ impl Server {
 impl Drop for Server {
     /// Orderly if that works, else at once; the folder goes after it.
     fn drop(&mut self) {
-        // SAFETY: a signal to a child that was not waited for yet, so its number is still its own.
-        let asked = i32::try_from(self.child.id()).is_ok_and(|pid| unsafe { libc::kill(pid, libc::SIGTERM) } == 0);
-        if !asked {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
+        self.end();
     }
+}
+
+fn spawn(setup: &Setup, folder: &Path) -> Result<(Child, String), Failure> {
+    let mut command = Command::new(&setup.binary);
+    command.arg("up").arg("--data").arg(folder).stdout(Stdio::piped());
+    for setting in SETTINGS.iter().copied().chain(setup.settings.iter().map(String::as_str)) {
+        command.args(["--set", setting]);
+    }
+    let mut child = command.spawn().map_err(|error| missing(&setup.binary, &error))?;
+    match ready(&mut child) {
+        Ok(gateway) => Ok((child, gateway)),
+        Err(failure) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(failure)
+        }
+    }
+}
+
+fn missing(binary: &Path, error: &std::io::Error) -> Failure {
+    Failure(format!("{}: {error}; build it (cargo build --release -p volery) or name it by --server", binary.display()))
+}
+
+/// The name of a user.
+fn user_name(number: usize) -> String {
+    format!("load_{number}")
 }
 
 fn import(binary: &Path, folder: &Path, users: usize) -> Result<(), Failure> {
@@ -113,8 +196,8 @@ fn import(binary: &Path, folder: &Path, users: usize) -> Result<(), Failure> {
     }
     let file = folder.join("users.jsonl");
     std::fs::write(&file, lines)?;
-    let output =
-        Command::new(binary).args(["admin", "users", "import"]).arg(&file).arg("--data").arg(folder).output()?;
+    let output = Command::new(binary).args(["admin", "users", "import"]).arg(&file).arg("--data").arg(folder).output();
+    let output = output.map_err(|error| missing(binary, &error))?;
     if output.status.success() {
         return Ok(());
     }
@@ -140,7 +223,8 @@ fn ready(child: &mut Child) -> Result<String, Failure> {
 }
 
 /// The server's binary beside this one.
-pub(crate) fn beside() -> PathBuf {
+#[must_use]
+pub fn beside() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     own.with_file_name("volery")
 }

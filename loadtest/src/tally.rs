@@ -15,9 +15,10 @@ const DIGITS: usize = 20;
 const MOST: u64 = 60_000_000;
 
 /// Shared by all clients of a run.
-#[derive(Clone)]
-pub(crate) struct Tally(Rc<RefCell<Counts>>);
+#[derive(Clone, Debug)]
+pub struct Tally(Rc<RefCell<Counts>>);
 
+#[derive(Debug)]
 struct Counts {
     acked: u64,
     delivered: u64,
@@ -27,20 +28,23 @@ struct Counts {
 
 impl Tally {
     /// Nothing seen yet.
-    pub(crate) fn new() -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// Never with the bounds of this module.
+    pub fn new() -> Result<Self, Failure> {
         let histogram = || Histogram::new_with_bounds(1, MOST, 3);
         Ok(Self(Rc::new(RefCell::new(Counts { acked: 0, delivered: 0, ack: histogram()?, delivery: histogram()? }))))
     }
 
     /// An acknowledgement of what was sent, or meant to be, at that moment.
-    pub(crate) fn acked(&self, sent: u64) {
+    pub fn acked(&self, sent: u64) {
         let mut counts = self.0.borrow_mut();
         counts.acked += 1;
         counts.ack.saturating_record(clock::since(sent).as_micros() as u64);
     }
 
     /// A message that says when it was sent.
-    pub(crate) fn delivered(&self, text: &str) {
+    pub fn delivered(&self, text: &str) {
         let mut counts = self.0.borrow_mut();
         counts.delivered += 1;
         if let Some(sent) = text.get(..DIGITS).and_then(|digits| digits.parse().ok()) {
@@ -49,36 +53,43 @@ impl Tally {
     }
 
     /// Acknowledgements so far.
-    pub(crate) fn acks(&self) -> u64 {
+    #[must_use]
+    pub fn acks(&self) -> u64 {
         self.0.borrow().acked
     }
 
     /// Deliveries so far.
-    pub(crate) fn deliveries(&self) -> u64 {
+    #[must_use]
+    pub fn deliveries(&self) -> u64 {
         self.0.borrow().delivered
     }
 
     /// Forgets latencies, not counts: what came before was the way there.
-    pub(crate) fn begin(&self) {
+    pub fn begin(&self) {
         let mut counts = self.0.borrow_mut();
         counts.ack.reset();
         counts.delivery.reset();
     }
 
-    /// The latencies, in milliseconds.
-    pub(crate) fn latencies(&self, of: &str) -> Vec<Figure> {
+    /// The latencies of acknowledgements and of deliveries, in µs.
+    #[must_use]
+    pub fn histograms(&self) -> (Histogram<u64>, Histogram<u64>) {
         let counts = self.0.borrow();
-        let quantiles = [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999)];
-        let each = |what: &'static str, histogram: &Histogram<u64>| {
-            let value = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
-            quantiles.map(|(name, quantile)| Figure::plain(format!("{of}_{what}_{name}"), value(quantile), "ms"))
-        };
-        [each("ack", &counts.ack), each("delivery", &counts.delivery)].concat()
+        (counts.ack.clone(), counts.delivery.clone())
     }
 }
 
-/// A text of so many bytes that says when it was sent.
-pub(crate) fn text(sent: u64, bytes: usize) -> String {
+/// Three quantiles in milliseconds of a histogram of µs.
+#[must_use]
+pub fn latencies(of: &str, histogram: &Histogram<u64>) -> Vec<Figure> {
+    let quantiles = [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999)];
+    let value = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+    quantiles.map(|(name, quantile)| Figure::plain(format!("{of}_{name}"), value(quantile), "ms")).into()
+}
+
+/// A text of at least so many bytes that says when it was sent.
+#[must_use]
+pub fn text(sent: u64, bytes: usize) -> String {
     format!("{sent:020}{:.<rest$}", "", rest = bytes.saturating_sub(DIGITS))
 }
 
