@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use volery_wire::client::Request;
 use volery_wire::server::Reply;
 
-use crate::account::log_in;
+use crate::account::{Account, log_in};
 use crate::failure::Failure;
 use crate::link::Link;
 use crate::load::{self, Drive, Span};
@@ -48,8 +48,18 @@ pub const fn users(sessions: usize) -> usize {
 /// A sentence: what did not come.
 pub async fn run(server: &Server, at: &[usize]) -> Result<Idle, Failure> {
     let sessions = at.last().copied().unwrap_or(0);
-    load::run(server, sessions..users(sessions), Drive::Window(8), FILLING).await?;
     let accounts = log_in(server.gateway(), &Server::people(0..sessions)).await?;
+    weigh(server, &accounts, at).await
+}
+
+/// The same with accounts that are there already: those of users 0 to the last point, whose node is
+/// the server as it runs now.
+///
+/// # Errors
+/// As [`run`].
+pub async fn weigh(server: &Server, accounts: &[Account], at: &[usize]) -> Result<Idle, Failure> {
+    let sessions = at.last().copied().unwrap_or(0);
+    load::run(server, sessions..users(sessions), Drive::Window(8), FILLING).await?;
     let bar = ProgressBar::new(sessions as u64).with_message("sessions");
     let mut links: Vec<Link> = Vec::with_capacity(sessions);
     let mut points = Vec::new();

@@ -85,7 +85,16 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub fn restart(&mut self) -> Result<(), Failure> {
+        self.restart_after(|_| Ok(()))
+    }
+
+    /// The same, and in between something is done with the folder, which nobody has open then.
+    ///
+    /// # Errors
+    /// As [`Server::start`], and what was done says; the server is down after that.
+    pub fn restart_after(&mut self, between: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), Failure> {
         self.end();
+        between(self.folder.path())?;
         (self.child, self.gateway) = spawn(&self.setup, self.folder.path())?;
         Ok(())
     }
@@ -110,6 +119,10 @@ impl Server {
     }
 
     fn end(&mut self) {
+        // After a restart that failed there is nobody left to signal.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         // SAFETY: a signal to a child that was not waited for yet, so its number is still its own.
         let asked = i32::try_from(self.child.id()).is_ok_and(|pid| unsafe { libc::kill(pid, libc::SIGTERM) } == 0);
         if !asked {
