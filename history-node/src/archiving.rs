@@ -17,11 +17,12 @@ use volery_ports::log::{ReadError, Reader as LogReader};
 use volery_ports::timeline::{Commit, Unavailable, Write};
 
 use crate::archive::{Archive, Step};
+use crate::news::News;
 use crate::node::Shared;
 
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Records are taken up in time with this: one batch for what came within it, one waking for all partitions.
-const TICK_MS: u64 = 20;
+pub(crate) const TICK_MS: u64 = 20;
 /// How often the log is told what it may delete.
 const RELEASE_EVERY_MS: u64 = 10_000;
 
@@ -38,9 +39,9 @@ enum Failed {
 }
 
 /// Runs one partition's archive until the task is dropped.
-pub(crate) async fn run(partition: Partition, shared: Arc<Shared>) {
+pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
     loop {
-        match follow(partition, &shared).await {
+        match follow(partition, &shared, &news).await {
             Ok(()) => {}
             Err(error @ Failed::OtherLog { .. }) => {
                 tracing::error!(%partition, %error, "archive has stopped");
@@ -56,7 +57,7 @@ pub(crate) async fn run(partition: Partition, shared: Arc<Shared>) {
     }
 }
 
-async fn follow(partition: Partition, shared: &Shared) -> Result<(), Failed> {
+async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<(), Failed> {
     let log = shared.log.as_ref();
     let committed = shared.timeline.committed(partition).await?;
     check_same_log(partition, committed, shared).await?;
@@ -81,8 +82,7 @@ async fn follow(partition: Partition, shared: &Shared) -> Result<(), Failed> {
             Step::Read => {
                 let from = archive.next_offset();
                 release(partition, from, &mut released, shared).await;
-                log.beyond(partition, from).await?;
-                shared.until_tick(TICK_MS).await;
+                news.beyond(partition, from).await?;
                 archive.read(volery_reader::read(log, partition, from).await?);
             }
         }

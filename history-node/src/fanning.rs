@@ -12,6 +12,7 @@ use volery_node::metrics::{Reader, Stage};
 use volery_ports::log::{AppendError, Log, ReadError, Reader as LogReader};
 
 use crate::fanout::Fanout;
+use crate::news::News;
 use crate::node::Shared;
 
 /// How long a failed append or read waits for its next try.
@@ -20,19 +21,19 @@ const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 
 /// Records are taken up in time with this: what all partitions derive within it becomes durable in one sync.
-const TICK_MS: u64 = 5;
+pub(crate) const TICK_MS: u64 = 5;
 
 /// Runs one partition's fan-out until the task is dropped.
-pub(crate) async fn run(partition: Partition, shared: Arc<Shared>) {
+pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
     loop {
-        if let Err(error) = follow(partition, &shared).await {
+        if let Err(error) = follow(partition, &shared, &news).await {
             tracing::error!(%partition, %error, "fan-out cannot read its partition");
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     }
 }
 
-async fn follow(partition: Partition, shared: &Shared) -> Result<(), ReadError> {
+async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<(), ReadError> {
     let log = shared.log.as_ref();
     let start = log.extent(partition).await?.start;
     let from = log.committed(LogReader::Fanout, partition).await?.max(start);
@@ -53,7 +54,7 @@ async fn follow(partition: Partition, shared: &Shared) -> Result<(), ReadError> 
                 note(shared, &result);
                 fanout.appended(target, result.is_ok());
             }
-            records = next(shared, partition, fanout.read_below()), if fanout.wants_more() => {
+            records = next(shared, news, partition, fanout.read_below()), if fanout.wants_more() => {
                 for record in records? {
                     shared.metrics.reader_lag_seconds.of(Reader::Fanout).observe(shared.clock.now().since(record.stamp) as f64 / 1_000.0);
                     fanout.read(record);
@@ -87,10 +88,10 @@ async fn append(log: &dyn Log, target: Partition, events: Vec<Event>) -> (Partit
 /// The records from an offset on, once there are some. Cancel-safe.
 async fn next(
     shared: &Shared,
+    news: &News,
     partition: Partition,
     from: Offset,
 ) -> Result<Vec<volery_kernel::event::Record>, ReadError> {
-    shared.log.beyond(partition, from).await?;
-    shared.until_tick(TICK_MS).await;
+    news.beyond(partition, from).await?;
     volery_reader::read(shared.log.as_ref(), partition, from).await
 }

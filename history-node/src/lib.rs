@@ -7,6 +7,7 @@
 //! | [`view`] | a stored row as people may see it (pure) |
 //! | [`cursor`] | page cursors (pure) |
 //! | `fanning`, `archiving` | the shells around both: one task a partition |
+//! | `news` | what a thread waits for, in ticks |
 //! | [`node`] | threads and tasks put together |
 //! | [`reads`] | pages, chat lists and stretches of a stream, over the timeline |
 
@@ -15,6 +16,7 @@ mod archiving;
 pub mod cursor;
 mod fanning;
 pub mod fanout;
+mod news;
 pub mod node;
 pub mod reads;
 pub mod view;

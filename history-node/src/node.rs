@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use volery_kernel::slot::{Partition, Partitions};
@@ -15,6 +14,7 @@ use volery_node::metrics::Metrics;
 use volery_ports::log::Log;
 use volery_ports::timeline::Timeline;
 
+use crate::news::News;
 use crate::reads::Reads;
 use crate::{archiving, fanning};
 
@@ -42,15 +42,6 @@ pub(crate) struct Shared {
     pub(crate) archive: Part,
 }
 
-impl Shared {
-    /// Waits for the next tick of the wall clock, the same for all partitions. What nobody waits for is
-    /// done in batches: waking a thread for one record costs more than the record.
-    pub(crate) async fn until_tick(&self, every_ms: u64) {
-        let rest = every_ms - self.clock.now().0 % every_ms;
-        tokio::time::sleep(Duration::from_millis(rest)).await;
-    }
-}
-
 /// A running node.
 pub struct HistoryNode {
     reads: Arc<Reads>,
@@ -69,8 +60,8 @@ impl HistoryNode {
         let reads = Arc::new(Reads::new(Arc::clone(&timeline), partitions));
         let archive = health.part("archive");
         let shared = Arc::new(Shared { partitions, log, timeline, clock, metrics, archived, archive });
-        let fanout = thread("fanout", &shared, fanning::run)?;
-        let archive = thread("archive", &shared, archiving::run)?;
+        let fanout = thread("fanout", &shared, fanning::TICK_MS, fanning::run)?;
+        let archive = thread("archive", &shared, archiving::TICK_MS, archiving::run)?;
         Ok(Self { reads, threads: vec![fanout, archive] })
     }
 
@@ -93,9 +84,9 @@ impl HistoryNode {
 type Running = (oneshot::Sender<()>, std::thread::JoinHandle<()>);
 
 /// One task a partition, on a thread of its own, until the sender is dropped.
-fn thread<F, R>(name: &str, shared: &Arc<Shared>, run: F) -> std::io::Result<Running>
+fn thread<F, R>(name: &str, shared: &Arc<Shared>, tick_ms: u64, run: F) -> std::io::Result<Running>
 where
-    F: Fn(Partition, Arc<Shared>) -> R + Send + 'static,
+    F: Fn(Partition, Arc<Shared>, News) -> R + Send + 'static,
     R: Future<Output = ()> + 'static,
 {
     let (stop, stopped) = oneshot::channel();
@@ -103,8 +94,10 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         let local = tokio::task::LocalSet::new();
+        let (news, watch) = News::new(Arc::clone(&shared.log), Arc::clone(&shared.clock), tick_ms);
+        local.spawn_local(watch.run());
         for partition in shared.partitions.iter() {
-            local.spawn_local(run(partition, Arc::clone(&shared)));
+            local.spawn_local(run(partition, Arc::clone(&shared), news.clone()));
         }
         local.block_on(&runtime, async {
             // Dropped, never sent.

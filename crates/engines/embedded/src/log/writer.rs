@@ -9,6 +9,9 @@
 //! The trap: after a failed sync the kernel may drop the pages and let the next sync succeed. So
 //! nothing is ever written behind a failed sync; a new segment begins, and its header disowns what
 //! stands behind the last good one. Its offsets are given out again.
+//!
+//! A segment grows by zeros ahead of its groups: a sync of bytes whose blocks and file length are
+//! durable already waits for one write, not for the file system's own records too.
 
 use std::sync::Arc;
 
@@ -46,6 +49,9 @@ impl Batch {
     }
 }
 
+/// Zeros written ahead, with the group that reaches beyond the former ones.
+const AHEAD: u64 = 256 << 10;
+
 /// Where a segment's random number comes from.
 pub(crate) type Salts = Box<dyn FnMut() -> u32 + Send>;
 
@@ -61,6 +67,8 @@ pub(crate) struct Writer {
     /// The largest sequence number in use, and how much of that segment counts.
     sequence: u64,
     former: u64,
+    /// How far the active segment has zeros or groups.
+    prepared: u64,
     buffer: Vec<u8>,
 }
 
@@ -68,7 +76,8 @@ impl Writer {
     pub(crate) fn new(store: Arc<Store>, settings: Settings, salts: Salts, recovered: Recovered) -> Self {
         let Recovered { nexts, sequence, former, .. } = recovered;
         let budget = Budget::new(settings.cache_bytes);
-        Self { store, settings, salts, budget, nexts, active: None, sequence, former, buffer: Vec::new() }
+        let (active, prepared, buffer) = (None, 0, Vec::new());
+        Self { store, settings, salts, budget, nexts, active, sequence, former, prepared, buffer }
     }
 
     /// Appends a group: all of it, or none that anybody will be told about. Every partition must exist.
@@ -115,6 +124,8 @@ impl Writer {
     /// written once, and lost, may come back with a crash and disown all that was written meanwhile.
     fn seal(&mut self, segment: &Segment) {
         self.former = segment.len();
+        // Zeros that stay are no harm: the successor's header says how far the file counts.
+        let _ = segment.file.truncate(segment.len());
         let bytes = segment.index.read().encode(segment.head.salt, segment.len());
         let file = self.store.disk.create(&index_name(segment.head.sequence));
         if let Err(error) = file.and_then(|file| file.write_at(0, &bytes)) {
@@ -143,6 +154,7 @@ impl Writer {
             if is_full(&error) { AppendError::Full } else { AppendError::Unavailable(error.to_string()) }
         })?;
         self.sequence = head.sequence;
+        self.prepared = 0;
         add(&self.store.stats.disk_bytes, bytes.len() as u64);
         let (check, index) = (self.settings.check(head.salt), Index::new(self.nexts.len()));
         let segment = Arc::new(Segment::new(head, file, check, index, bytes.len() as u64));
@@ -171,13 +183,20 @@ impl Writer {
     }
 
     fn write(&mut self, segment: &Segment, group: &Group) -> Result<(), AppendError> {
+        if group.end() > self.prepared {
+            self.prepared = (group.end() + AHEAD).min(self.settings.segment_bytes.max(group.end()));
+            self.buffer.resize((self.prepared - group.at) as usize, 0);
+        }
         let error = match segment.file.write_at(group.at, &self.buffer) {
             Ok(()) => match segment.file.sync_data() {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             },
             // What was cut off before its end is not whole, now or after any crash.
-            Err(error) if is_full(&error) && segment.file.truncate(group.at).is_ok() => return Err(AppendError::Full),
+            Err(error) if is_full(&error) && segment.file.truncate(group.at).is_ok() => {
+                self.prepared = group.at;
+                return Err(AppendError::Full);
+            }
             Err(error) => error,
         };
         tracing::error!(%error, sequence = segment.head.sequence, "a log segment is given up");
@@ -203,7 +222,7 @@ impl Writer {
         let stats = &self.store.stats;
         add(&stats.records, u64::from(group.records));
         add(&stats.syncs, 1);
-        [&stats.bytes, &stats.disk_bytes].iter().for_each(|counter| add(counter, self.buffer.len() as u64));
+        [&stats.bytes, &stats.disk_bytes].iter().for_each(|counter| add(counter, group.end() - group.at));
         answers
     }
 

@@ -1,0 +1,106 @@
+//! News of all partitions of one thread, told in ticks: waking a thread for one record costs more than
+//! the record, and nobody waits for what is done here.
+//!
+//! One task waits on the log for all others. The trap it avoids: were each partition to wait on the
+//! log by itself, every record of a busy second would wake the thread anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::LocalBoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
+use tokio::sync::{mpsc, oneshot};
+use volery_kernel::position::Offset;
+use volery_kernel::slot::Partition;
+use volery_kernel::time::Clock;
+use volery_ports::log::{Log, ReadError};
+
+type Told = Result<(), ReadError>;
+
+struct Wait {
+    partition: Partition,
+    seen: Offset,
+    tell: oneshot::Sender<Told>,
+}
+
+/// Where the partitions of a thread wait.
+#[derive(Clone)]
+pub(crate) struct News {
+    waits: mpsc::UnboundedSender<Wait>,
+}
+
+/// Whoever waited, and what it is told.
+type Over = (oneshot::Sender<Told>, Told);
+
+/// The task that waits for all. Its queue holds one wait a partition at most.
+pub(crate) struct Watch {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    every_ms: u64,
+    asked: mpsc::UnboundedReceiver<Wait>,
+    waiting: FuturesUnordered<LocalBoxFuture<'static, Over>>,
+}
+
+impl News {
+    /// News told when the wall clock reaches a multiple of `every_ms`, the same for all partitions.
+    pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, every_ms: u64) -> (Self, Watch) {
+        let (waits, asked) = mpsc::unbounded_channel();
+        (Self { waits }, Watch { log, clock, every_ms, asked, waiting: FuturesUnordered::new() })
+    }
+
+    /// Waits until a partition's end is beyond `seen`, and for the tick after that. Cancel-safe.
+    pub(crate) async fn beyond(&self, partition: Partition, seen: Offset) -> Told {
+        let (tell, told) = oneshot::channel();
+        let gone = || ReadError::Unavailable("the node stops".to_owned());
+        self.waits.send(Wait { partition, seen, tell }).map_err(|_| gone())?;
+        told.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+impl Watch {
+    /// Runs until nobody can ask any more.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                asked = self.asked.recv() => match asked {
+                    Some(wait) => { self.wait(wait); continue }
+                    None => return,
+                },
+                Some(over) = self.waiting.next() => over,
+            };
+            self.until_tick().await;
+            tell(first);
+            while let Ok(wait) = self.asked.try_recv() {
+                self.wait(wait);
+            }
+            while let Some(Some(over)) = self.waiting.next().now_or_never() {
+                tell(over);
+            }
+        }
+    }
+
+    fn wait(&mut self, Wait { partition, seen, mut tell }: Wait) {
+        let log = Arc::clone(&self.log);
+        let wait = async move {
+            let told = tokio::select! {
+                // Who was dropped waits no more.
+                () = tell.closed() => Ok(()),
+                told = log.beyond(partition, seen) => told.map(drop),
+            };
+            (tell, told)
+        };
+        self.waiting.push(wait.boxed_local());
+    }
+
+    async fn until_tick(&self) {
+        let rest = self.every_ms - self.clock.now().0 % self.every_ms;
+        tokio::time::sleep(Duration::from_millis(rest)).await;
+    }
+}
+
+/// Who stopped listening needs no telling.
+fn tell((tell, told): Over) {
+    drop(tell.send(told));
+}
