@@ -40,13 +40,14 @@ pub(crate) struct Watch {
     every_ms: u64,
     asked: mpsc::UnboundedReceiver<Wait>,
     waiting: FuturesUnordered<LocalBoxFuture<'static, Over>>,
+    over: Vec<Over>,
 }
 
 impl News {
     /// News told when the wall clock reaches a multiple of `every_ms`, the same for all partitions.
     pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, every_ms: u64) -> (Self, Watch) {
         let (waits, asked) = mpsc::unbounded_channel();
-        (Self { waits }, Watch { log, clock, every_ms, asked, waiting: FuturesUnordered::new() })
+        (Self { waits }, Watch { log, clock, every_ms, asked, waiting: FuturesUnordered::new(), over: Vec::new() })
     }
 
     /// Waits until a partition's end is beyond `seen`, and for the tick after that. Cancel-safe.
@@ -61,24 +62,46 @@ impl News {
 impl Watch {
     /// Runs until nobody can ask any more.
     pub(crate) async fn run(mut self) {
-        loop {
-            let first = tokio::select! {
-                biased;
-                asked = self.asked.recv() => match asked {
-                    Some(wait) => { self.wait(wait); continue }
-                    None => return,
-                },
-                Some(over) = self.waiting.next() => over,
-            };
-            self.until_tick().await;
-            tell(first);
-            while let Ok(wait) = self.asked.try_recv() {
-                self.wait(wait);
-            }
-            while let Some(Some(over)) = self.waiting.next().now_or_never() {
-                tell(over);
+        while self.something().await {
+            loop {
+                self.until_tick().await;
+                if !self.tell() {
+                    break;
+                }
             }
         }
+    }
+
+    /// Waits until there is something to tell; false if nobody can ask any more.
+    async fn something(&mut self) -> bool {
+        loop {
+            tokio::select! {
+                biased;
+                asked = self.asked.recv() => match asked {
+                    Some(wait) => self.wait(wait),
+                    None => return false,
+                },
+                Some(over) = self.waiting.next() => {
+                    self.over.push(over);
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Tells whoever need not wait any more; whether there was anyone. Polled without a waker, what
+    /// waits does not wake the thread before the next tick.
+    fn tell(&mut self) -> bool {
+        while let Ok(wait) = self.asked.try_recv() {
+            self.wait(wait);
+        }
+        while let Some(Some(over)) = self.waiting.next().now_or_never() {
+            self.over.push(over);
+        }
+        let any = !self.over.is_empty();
+        // Who stopped listening needs no telling.
+        self.over.drain(..).for_each(|(tell, told)| drop(tell.send(told)));
+        any
     }
 
     fn wait(&mut self, Wait { partition, seen, mut tell }: Wait) {
@@ -98,9 +121,4 @@ impl Watch {
         let rest = self.every_ms - self.clock.now().0 % self.every_ms;
         tokio::time::sleep(Duration::from_millis(rest)).await;
     }
-}
-
-/// Who stopped listening needs no telling.
-fn tell((tell, told): Over) {
-    drop(tell.send(told));
 }
