@@ -1,0 +1,117 @@
+//! Whatever an honest world does, nothing is found wrong; and it is not because nothing is decided.
+
+use proptest::prelude::*;
+use volery_checker::examine;
+use volery_checker::history::Act;
+use volery_kernel::chat::ChatId;
+
+use crate::device::Fate;
+use crate::world::{World, text, user};
+
+/// Devices by user: two of the first two users, one of the third.
+const USERS: &[u32] = &[0, 0, 1, 1, 2];
+
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Say(u32),
+    Edit(usize),
+    Delete(usize),
+    React(usize),
+    Send(Fate, bool),
+    Deliver(usize),
+    FanOut(usize),
+    Connect,
+    Close,
+    Stop,
+    Restore,
+    Expire,
+    Gap,
+    Read(u32),
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        6 => (0..3u32).prop_map(Deed::Say),
+        1 => any::<usize>().prop_map(Deed::Edit),
+        1 => any::<usize>().prop_map(Deed::Delete),
+        1 => any::<usize>().prop_map(Deed::React),
+        6 => any::<bool>().prop_map(|shows| Deed::Send(Fate::Accepted, shows)),
+        2 => any::<bool>().prop_map(|accepted| Deed::Send(Fate::Lost { accepted }, false)),
+        1 => Just(Deed::Send(Fate::Refused, false)),
+        1 => Just(Deed::Send(Fate::Busy, false)),
+        5 => (0..6usize).prop_map(Deed::Deliver),
+        5 => (0..6usize).prop_map(Deed::FanOut),
+        4 => Just(Deed::Connect),
+        1 => Just(Deed::Close),
+        1 => Just(Deed::Stop),
+        1 => Just(Deed::Restore),
+        1 => Just(Deed::Expire),
+        1 => Just(Deed::Gap),
+        3 => (0..3u32).prop_map(Deed::Read),
+    ]
+}
+
+fn deeds() -> impl Strategy<Value = Vec<(u32, Deed)>> {
+    prop::collection::vec((0..USERS.len() as u32, deed()), 0..200)
+}
+
+fn act(world: &mut World, n: u32, pick: usize, act: impl FnOnce(ChatId, volery_kernel::id::Id, &mut World)) {
+    let own = world.devices[n as usize].own();
+    if let Some((chat, id)) = own.get(pick % own.len().max(1)) {
+        act(*chat, *id, world);
+    }
+}
+
+fn apply(world: &mut World, n: u32, deed: Deed) {
+    match deed {
+        Deed::Say(to) => {
+            world.say(n, user(to));
+        }
+        Deed::Edit(pick) => act(world, n, pick, |chat, target, world| {
+            world.want(n, chat, |label| Act::Edit { target, text: text(label) });
+        }),
+        Deed::Delete(pick) => act(world, n, pick, |chat, target, world| {
+            world.want(n, chat, |_| Act::Delete(target));
+        }),
+        Deed::React(pick) => act(world, n, pick, |chat, target, world| {
+            world.want(n, chat, |_| Act::React(target));
+        }),
+        Deed::Send(fate, shows) => world.send(n, fate, shows),
+        Deed::Deliver(count) => world.deliver(n, count),
+        Deed::FanOut(count) => world.fan_out(count),
+        Deed::Connect => world.connect(n),
+        Deed::Close => world.close(n),
+        Deed::Stop => world.stop(n),
+        Deed::Restore => world.restore(n),
+        Deed::Expire => world.expire(n),
+        Deed::Gap => world.gap(n),
+        Deed::Read(of) => {
+            let chat = ChatId::direct(world.devices[n as usize].user, user(of));
+            world.read(n, chat);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_honest_world_breaks_no_promise(deeds in deeds()) {
+        let mut world = World::new(USERS);
+        deeds.into_iter().for_each(|(n, deed)| apply(&mut world, n, deed));
+        world.come_to_rest();
+        let report = examine(&world.history);
+        let told: Vec<String> = report.violations.iter().map(|violation| violation.tell(&world.history)).collect();
+        prop_assert!(told.is_empty(), "{}", told.concat());
+        let acknowledged = world.history.steps.iter().any(|step| matches!(step.what, volery_checker::history::What::Acked { .. }));
+        prop_assert_eq!(report.summary.proves_nothing(), !acknowledged && report.summary.required == 0);
+        prop_assert_eq!(report.summary.views, USERS.len());
+    }
+
+    #[test]
+    fn what_stops_half_way_breaks_no_promise(deeds in deeds(), cut in any::<prop::sample::Index>()) {
+        let mut world = World::new(USERS);
+        deeds.into_iter().for_each(|(n, deed)| apply(&mut world, n, deed));
+        let keep = cut.index(world.history.steps.len() + 1);
+        world.history.steps.truncate(keep);
+        prop_assert_eq!(volery_checker::check(&world.history), vec![]);
+    }
+}
