@@ -11,6 +11,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, WrapFuture};
+use smallvec::SmallVec;
 use tokio::sync::mpsc;
 use volery_kernel::chat::Recipient;
 use volery_kernel::id::UserId;
@@ -103,10 +104,13 @@ impl Signal {
     }
 }
 
+/// A user's sessions, most often one.
+type Sessions = SmallVec<[Rc<Signal>; 1]>;
+
 /// What a partition's actor and its sessions share.
 pub(crate) struct Owned {
     pub(crate) tail: RefCell<Tail>,
-    sessions: RefCell<HashMap<UserId, Vec<Rc<Signal>>>>,
+    sessions: RefCell<HashMap<UserId, Sessions>>,
     /// Who wants to know when the tail's head is there, whoever the records on the way concern.
     awaiting: RefCell<Vec<(Offset, Weak<Signal>)>>,
     extending: tokio::sync::Mutex<()>,

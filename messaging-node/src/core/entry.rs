@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use bytes::Bytes;
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::event::{Body, Content, Event, Mark, MarkKind, Outcome, Record, Send, SendKey};
 use volery_kernel::id::{Id, UserId};
@@ -20,7 +19,7 @@ use volery_wire::server::{self, Reply};
 pub const AROUND_FRAME: usize = 160;
 
 /// An operation with its encoded body, without a session's own numbers.
-pub type Encoded = (ServerOp, Bytes);
+pub type Encoded = (ServerOp, Box<[u8]>);
 
 /// See the module.
 pub struct Entry {
@@ -90,10 +89,15 @@ impl Entry {
         self.encode(encoding, None)
     }
 
+    /// Gives up the encoded forms; whoever still wants one makes it anew.
+    pub fn forget_encoded(&mut self) {
+        self.encoded = Default::default();
+    }
+
     fn encode(&self, encoding: Encoding, position: Option<Position>) -> Option<Encoded> {
         let position = position.map(blob);
         let (op, body) = encode_reply(encoding, &reply_of(&self.event, self.position.source, position)?);
-        Some((op, body.into()))
+        Some((op, body.into_boxed_slice()))
     }
 }
 

@@ -7,7 +7,7 @@
 //! is unconfirmed is for the device to retry in its next session. Trap avoided: after a refusal that
 //! wrote nothing, later sends are refused as well, else a device's order would break.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use volery_kernel::chat::Recipient;
 use volery_kernel::code::Code;
@@ -80,8 +80,9 @@ struct Pending {
     durable: Option<Source>,
 }
 
-#[derive(Default)]
+/// What is under way to a partition. There are no more of them than unacknowledged sends.
 struct Lane {
+    partition: Partition,
     in_flight: usize,
     waiting: Vec<Event>,
 }
@@ -93,7 +94,7 @@ pub struct Sends {
     floor: Id,
     newest_number: u32,
     pending: VecDeque<Pending>,
-    lanes: HashMap<Partition, Lane>,
+    lanes: Vec<Lane>,
     retrying: Vec<(Recipient, SendKey)>,
     ended: Option<Code>,
 }
@@ -108,7 +109,7 @@ impl Sends {
             floor,
             newest_number: 0,
             pending: VecDeque::new(),
-            lanes: HashMap::new(),
+            lanes: Vec::new(),
             retrying: Vec::new(),
             ended: None,
         }
@@ -181,23 +182,33 @@ impl Sends {
         self.pending.push_back(Pending { request, key, id, flagged, partition, durable: None });
         let (sender, session) = (self.who.user, self.who.session);
         let send = Send { id, sender, recipient, key, session, flagged, resolve_only, shown, content };
-        let lane = self.lanes.entry(partition).or_default();
-        lane.waiting.push(Event::Send(send));
+        match self.lane(partition) {
+            Some(lane) => lane.waiting.push(Event::Send(send)),
+            None => self.lanes.push(Lane { partition, in_flight: 0, waiting: vec![Event::Send(send)] }),
+        }
         self.depart(partition, out);
         Ok(())
     }
 
+    fn lane(&mut self, partition: Partition) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.partition == partition)
+    }
+
+    fn end_lane(&mut self, partition: Partition) -> Option<Lane> {
+        let at = self.lanes.iter().position(|lane| lane.partition == partition)?;
+        let ended = self.lanes.swap_remove(at);
+        if self.lanes.is_empty() {
+            self.lanes = Vec::new();
+        }
+        Some(ended)
+    }
+
     /// Sends what waits for a partition, unless a batch is under way.
     fn depart(&mut self, partition: Partition, out: &mut Vec<Out>) {
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
-        if lane.in_flight > 0 || self.ended.is_some() {
-            return;
-        }
+        let ended = self.ended.is_some();
+        let Some(lane) = self.lane(partition).filter(|lane| lane.in_flight == 0 && !ended) else { return };
         if lane.waiting.is_empty() {
-            self.lanes.remove(&partition);
-            if self.lanes.is_empty() {
-                self.lanes = HashMap::new();
-            }
+            self.end_lane(partition);
             return;
         }
         let batch = std::mem::take(&mut lane.waiting);
@@ -207,7 +218,7 @@ impl Sends {
 
     /// The log's answer to the batch under way.
     pub fn appended(&mut self, partition: Partition, result: Result<Vec<Appended>, AppendError>, out: &mut Vec<Out>) {
-        let Some(lane) = self.lanes.get_mut(&partition) else { return };
+        let Some(lane) = self.lane(partition) else { return };
         let count = std::mem::take(&mut lane.in_flight);
         match result {
             Ok(appended) if appended.len() == count => self.durable(partition, &appended, out),
@@ -254,7 +265,7 @@ impl Sends {
     /// Nothing of the batch was written: it and all that follows is refused.
     fn refuse(&mut self, partition: Partition, count: usize, code: Code, out: &mut Vec<Out>) {
         self.end(code);
-        let mut left = count + self.lanes.remove(&partition).map_or(0, |lane| lane.waiting.len());
+        let mut left = count + self.end_lane(partition).map_or(0, |lane| lane.waiting.len());
         self.pending.retain(|pending| {
             let refused = pending.partition == partition && pending.durable.is_none() && left > 0;
             if refused {
@@ -269,12 +280,8 @@ impl Sends {
 
     /// What waits for other partitions was not written either.
     fn refuse_waiting(&mut self, code: Code, out: &mut Vec<Out>) {
-        let waiting: Vec<Id> = self
-            .lanes
-            .values_mut()
-            .flat_map(|lane| std::mem::take(&mut lane.waiting))
-            .map(|event| event.id())
-            .collect();
+        let waiting: Vec<Id> =
+            self.lanes.iter_mut().flat_map(|lane| std::mem::take(&mut lane.waiting)).map(|event| event.id()).collect();
         self.pending.retain(|pending| {
             let refused = waiting.contains(&pending.id);
             if refused {

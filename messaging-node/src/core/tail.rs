@@ -17,6 +17,9 @@ use volery_kernel::slot::Partition;
 
 use super::entry::Entry;
 
+/// Entries this far behind the head have been handed to whoever is live: their encoded forms go.
+const ENCODED_KEPT: usize = 64;
+
 struct Slot {
     id: Id,
     entry: Option<Rc<Entry>>,
@@ -108,6 +111,7 @@ impl Tail {
             self.streams.entry(stream).or_default().push_back(entry.offset());
         }
         self.slots.push_back(Slot { id, entry });
+        self.forget_encoded();
         while self.bytes > self.budget && self.slots.len() > 1 {
             self.drop_oldest();
         }
@@ -142,6 +146,12 @@ impl Tail {
             self.slots.push_front(slot);
         }
         true
+    }
+
+    fn forget_encoded(&mut self) {
+        let Some(behind) = self.slots.len().checked_sub(ENCODED_KEPT + 1) else { return };
+        let entry = self.slots.get_mut(behind).and_then(|slot| slot.entry.as_mut());
+        entry.and_then(Rc::get_mut).into_iter().for_each(Entry::forget_encoded);
     }
 
     fn drop_oldest(&mut self) {
