@@ -1,4 +1,4 @@
-//! How often somebody may try to log in or register, by address and by user name.
+//! How often somebody may try to log in, register or refresh, by address and by user name.
 //!
 //! Keys are hashed into 65,536 buckets with a hash that differs from process to process, so that memory
 //! is bounded by construction: names that a client makes up cost nothing, and nobody can aim at the
@@ -12,6 +12,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use volery_kernel::code::Code;
+use volery_kernel::limits;
 
 use crate::problem::Problem;
 
@@ -24,6 +25,8 @@ pub struct Rates {
     pub logins_per_minute_address: NonZeroU32,
     /// Registrations per address and hour.
     pub registrations_per_hour_address: NonZeroU32,
+    /// Refreshes per address and minute.
+    pub refreshes_per_minute_address: NonZeroU32,
 }
 
 impl Default for Rates {
@@ -33,6 +36,7 @@ impl Default for Rates {
             logins_per_minute: number(10),
             logins_per_minute_address: number(60),
             registrations_per_hour_address: number(20),
+            refreshes_per_minute_address: number(limits::REFRESHES_PER_MINUTE_ADDRESS.value),
         }
     }
 }
@@ -63,6 +67,7 @@ pub(crate) struct Limits {
     log_in_address: Limiter,
     register_name: Limiter,
     register_address: Limiter,
+    refresh_address: Limiter,
 }
 
 impl Limits {
@@ -72,6 +77,7 @@ impl Limits {
             log_in_address: Limiter::new(Quota::per_minute(rates.logins_per_minute_address)),
             register_name: Limiter::new(Quota::per_minute(rates.logins_per_minute)),
             register_address: Limiter::new(Quota::per_hour(rates.registrations_per_hour_address)),
+            refresh_address: Limiter::new(Quota::per_minute(rates.refreshes_per_minute_address)),
         }
     }
 
@@ -83,5 +89,9 @@ impl Limits {
     pub(crate) fn register(&self, from: IpAddr, user_name: &str) -> Result<(), Problem> {
         self.register_address.check(from)?;
         self.register_name.check(user_name)
+    }
+
+    pub(crate) fn refresh(&self, from: IpAddr) -> Result<(), Problem> {
+        self.refresh_address.check(from)
     }
 }

@@ -51,7 +51,7 @@ pub struct GatewayOptions {
     pub body_within: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
-    /// How often somebody may try to log in or register.
+    /// How often somebody may try to log in, register or refresh.
     pub rates: Rates,
 }
 

@@ -189,6 +189,7 @@ fn few(logins: u32, logins_address: u32, registrations_address: u32) -> Rates {
         logins_per_minute: number(logins),
         logins_per_minute_address: number(logins_address),
         registrations_per_hour_address: number(registrations_address),
+        ..Rates::default()
     }
 }
 
@@ -221,6 +222,21 @@ async fn log_ins_and_registrations_are_limited_by_address() {
         assert_eq!(post("/v1/register", "192.0.2.1").await, "invalid_password");
         assert_eq!(post("/v1/register", "192.0.2.1").await, "too_many_requests");
     }
+}
+
+#[actix_web::test]
+async fn refreshes_are_limited_by_address() {
+    let rates = Rates { refreshes_per_minute_address: NonZeroU32::MIN.saturating_add(1), ..options().rates };
+    let bench = bench_with(GatewayOptions { rates, ..options() }).await;
+    let grant = bench.person("ada").await;
+    let refresh = async |token: &Value| bench.post("/v1/refresh", json!({"refresh_token": token})).await;
+    assert_eq!(refresh(&json!("made up")).await.problem().0, "invalid_refresh_token");
+    let next = refresh(&grant["refresh_token"]).await.json();
+    let refused = refresh(&next["refresh_token"]).await;
+    assert_eq!(refused.problem(), problem("too_many_requests", None));
+    let wait: u64 = refused.header("retry-after").and_then(|wait| wait.parse().ok()).expect("seconds");
+    assert!((1..=30).contains(&wait), "half a minute at most: {wait}");
+    assert_eq!(bench.get("/v1/me", text(&next, "access_token")).await.status, 200, "nobody was logged out");
 }
 
 #[actix_web::test]

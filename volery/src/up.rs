@@ -188,6 +188,7 @@ fn gateway_options(config: &Config) -> GatewayOptions {
         logins_per_minute: often(config.accounts_logins_per_minute),
         logins_per_minute_address: often(config.accounts_logins_per_minute_address),
         registrations_per_hour_address: often(config.accounts_registrations_per_hour_address),
+        refreshes_per_minute_address: often(config.accounts_refreshes_per_minute_address),
     };
     GatewayOptions { listen: config.gateway_listen, rates, ..GatewayOptions::default() }
 }

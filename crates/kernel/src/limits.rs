@@ -65,6 +65,7 @@ limits! {
     INDEX_MS: u64 = 2_592_000_000, "milliseconds", "the inbox index answers absences of up to 30 days; longer ones re-read their chats";
     TOKEN_MS: u64 = 900_000, "milliseconds", "an access token lives 15 minutes: what a stolen one is worth";
     REFRESH_MS: u64 = 2_592_000_000, "milliseconds", "a device that was away for 30 days logs in again";
+    REFRESHES_PER_MINUTE_ADDRESS: u32 = 1_200, "refreshes/minute", "nobody guesses a refresh token; this bounds what one address may make the account store write, with room for 18,000 devices behind it that refresh each 15 minutes";
     TOKEN_BYTES: usize = 4_096, "bytes", "largest access token that is looked at";
     USER_NAME_CHARS: usize = 32, "characters", "longest user name; it is typed and read aloud";
     DISPLAY_NAME_CHARS: usize = 64, "characters", "longest display name";

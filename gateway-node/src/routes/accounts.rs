@@ -20,13 +20,14 @@ use crate::server::Shared;
 #[expect(dead_code, reason = "describes what is read field by field")]
 struct Register {
     /// 3 to 32 characters of a-z, 0-9 and _, beginning with a letter.
-    #[schema(example = "ada")]
+    #[schema(example = "ada", pattern = "^[a-z][a-z0-9_]{2,31}$")]
     user_name: String,
-    /// 1 to 64 characters; the user name if it is missing.
-    #[schema(example = "Ada Lovelace")]
+    /// 1 to 64 characters, none of them a control or bidirectional one; the user name if it is missing or
+    /// empty.
+    #[schema(example = "Ada Lovelace", max_length = 64)]
     display_name: Option<String>,
     /// At least 8 characters, at most 1,024 bytes.
-    #[schema(example = "correct horse battery")]
+    #[schema(example = "correct horse battery", min_length = 8, max_length = 1_024)]
     password: String,
 }
 
@@ -40,8 +41,8 @@ struct Login {
     /// The password.
     #[schema(example = "correct horse battery")]
     password: String,
-    /// What you call this device: 1 to 64 characters.
-    #[schema(example = "laptop")]
+    /// What you call this device: at most 64 characters, none of them a control or bidirectional one.
+    #[schema(example = "laptop", max_length = 64)]
     device_name: Option<String>,
 }
 
@@ -133,8 +134,14 @@ pub(super) async fn log_in(from: Address, shared: Data<Shared>, mut fields: Fiel
 #[utoipa::path(tag = "accounts", request_body = inline(Refresh),
     responses((status = 200, description = "The old refresh token is void: store the new one.", body = Tokens)))]
 #[post("/v1/refresh")]
-pub(super) async fn refresh(shared: Data<Shared>, mut fields: Fields) -> Result<impl Responder, Problem> {
-    let grant = shared.accounts.refresh(&fields.required("refresh_token")?).await?;
+pub(super) async fn refresh(
+    from: Address,
+    shared: Data<Shared>,
+    mut fields: Fields,
+) -> Result<impl Responder, Problem> {
+    let refresh_token = fields.required("refresh_token")?;
+    shared.limits.refresh(from.0)?;
+    let grant = shared.accounts.refresh(&refresh_token).await?;
     Ok(tokens(&shared, grant))
 }
 
@@ -160,7 +167,8 @@ pub(super) async fn log_out(caller: Caller, shared: Data<Shared>) -> Result<impl
 }
 
 /// Log one of my devices out.
-#[utoipa::path(tag = "accounts", security(("token" = [])), params(("device" = String, Path, description = "The device.")),
+#[utoipa::path(tag = "accounts", security(("token" = [])), 
+    params(("device" = String, Path, pattern = "^[0-9]{1,19}$", description = "The device.")),
     responses(
     (status = 204, description = "It is logged out, and its sessions are being closed."),
     (status = 202, description = "It is logged out; its sessions are told as soon as the log takes it.")))]

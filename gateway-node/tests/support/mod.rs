@@ -160,7 +160,12 @@ pub(crate) fn options() -> GatewayOptions {
     GatewayOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         workers: 1,
-        rates: Rates { logins_per_minute: many, logins_per_minute_address: many, registrations_per_hour_address: many },
+        rates: Rates {
+            logins_per_minute: many,
+            logins_per_minute_address: many,
+            registrations_per_hour_address: many,
+            refreshes_per_minute_address: many,
+        },
         ..GatewayOptions::default()
     }
 }

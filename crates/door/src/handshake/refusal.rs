@@ -1,4 +1,4 @@
-//! Answers to requests that open no socket.
+//! Answers to requests that open no socket: problem documents of the same form as the HTTP edge's.
 
 use volery_kernel::code::Code;
 use volery_wire::codec::Encoding;
@@ -50,7 +50,7 @@ impl Refusal {
         }
     }
 
-    const fn title(self) -> &'static str {
+    const fn reason(self) -> &'static str {
         match self {
             Self::Malformed(_) | Self::Subprotocol => "Bad Request",
             Self::Path => "Not Found",
@@ -71,17 +71,23 @@ impl Refusal {
     /// The answer, after which the connection ends. No text of the request is repeated in it.
     #[must_use]
     pub fn response(self) -> Vec<u8> {
-        let (status, title, code, headers) = (self.status(), self.title(), self.code(), self.headers());
+        let (status, reason, headers, body) = (self.status(), self.reason(), self.headers(), self.body());
         let connection = if self == Self::Version { "upgrade, close" } else { "close" };
-        let body = format!(
-            r#"{{"type":"about:blank","title":"{title}","status":{status},"code":"{code}","detail":"{self}"}}"#
-        );
         let length = body.len();
         format!(
-            "HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nContent-Length: {length}\r\n\
+            "HTTP/1.1 {status} {reason}\r\nContent-Type: application/problem+json\r\nContent-Length: {length}\r\n\
              {headers}Connection: {connection}\r\n\r\n{body}"
         )
         .into_bytes()
+    }
+
+    /// None of the texts needs escaping: they are ours, and a test reads them back.
+    fn body(self) -> String {
+        let (status, code, title, retryable) =
+            (self.status(), self.code(), self.code().meaning(), self.code().retryable());
+        format!(
+            r#"{{"type":"urn:volery:error:{code}","code":"{code}","title":"{title}","status":{status},"detail":"{self}","retryable":{retryable}}}"#
+        )
     }
 }
 

@@ -51,6 +51,7 @@ table! {
     accounts_logins_per_minute: u32 = "accounts.logins_per_minute", "10", Bounds::Within(1, 1_000_000), "Log-ins tried per user name and minute; more get `too_many_requests`.";
     accounts_logins_per_minute_address: u32 = "accounts.logins_per_minute_address", "60", Bounds::Within(1, 1_000_000), "Log-ins tried per client address and minute; more get `too_many_requests`.";
     accounts_registrations_per_hour_address: u32 = "accounts.registrations_per_hour_address", "20", Bounds::Within(1, 1_000_000), "Registrations tried per client address and hour; more get `too_many_requests`.";
+    accounts_refreshes_per_minute_address: u32 = "accounts.refreshes_per_minute_address", "1200", Bounds::Within(1, 1_000_000), "Refreshes tried per client address and minute; more get `too_many_requests`.";
     telemetry_filter: Filter = "telemetry.filter", "info", Bounds::Any, "Which lines are logged, to standard error.";
     telemetry_format: LogFormat = "telemetry.format", "text", Bounds::OneOf(&["text", "json"]), "How a logged line looks: for people, or one JSON object a line.";
     shutdown_deadline_ms: Millis = "shutdown.deadline_ms", "10000", Bounds::Within(0, 600_000), "How long an orderly shutdown may take before what is left is dropped.";
