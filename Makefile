@@ -7,7 +7,7 @@ KAFKA := crates/engines/kafka/Cargo.toml
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test bench fmt generate kafka-conformance autobahn tools python
+.PHONY: help up test bench fmt generate kafka-conformance autobahn schemathesis tools python
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ autobahn: tools python ## Autobahn's cases against the door; the gate runs all o
 	$(CARGO) build --locked --package volery-door --example echo
 	$(CARGO) test --locked --package volery-door --test autobahn
 	AUTOBAHN=9 $(CARGO) test --locked --package volery-door --test autobahn
+
+schemathesis: tools python ## the HTTP edge against its description, for long; EXAMPLES=1000 SEED=1 say how long and which
+	SCHEMATHESIS_EXAMPLES=$(or $(EXAMPLES),500) SCHEMATHESIS_SEED=$(or $(SEED),$(shell date +%s)) \
+	  $(CARGO) test --locked --package volery --test http_conformance -- --nocapture
 
 # A compiler and a linker are all that is needed; what can be installed without asking is.
 tools:

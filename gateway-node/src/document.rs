@@ -124,6 +124,8 @@ pub(crate) async fn to_the_docs() -> impl Responder {
 
 #[cfg(test)]
 mod tests {
+    use volery_kernel::limits;
+
     use super::*;
 
     #[test]
@@ -133,6 +135,33 @@ mod tests {
         for other in ["/v1/users", "/v1/users/", "/v1/users/7/", "/v1/users/7/8", "/v2/users/7", "/"] {
             assert!(!matches("/v1/users/{id}", other), "{other}");
         }
+    }
+
+    #[test]
+    fn bounds_are_described_as_they_are_kept() {
+        let api = serde_json::to_value(description()).expect("JSON");
+        let parameter = |path: &str, name: &str| {
+            let all = api["paths"][path]["get"]["parameters"].as_array().expect("parameters");
+            all.iter().find(|parameter| parameter["name"] == name).expect("this one")["schema"].clone()
+        };
+        for (path, most) in [
+            ("/v1/users", limits::USER_SEARCH_MOST),
+            ("/v1/chats", limits::CHATS_MOST),
+            ("/v1/chats/{chat}/messages", limits::PAGE_MOST),
+        ] {
+            let limit = parameter(path, "limit");
+            assert_eq!((&limit["minimum"], &limit["maximum"]), (&1.into(), &most.value.into()), "{path}");
+        }
+        let part = parameter("/v1/users", "q");
+        let lengths = (&part["minLength"], &part["maxLength"]);
+        let kept = (limits::USER_SEARCH_CHARS_LEAST.value, limits::DISPLAY_NAME_CHARS.value);
+        assert_eq!(lengths, (&kept.0.into(), &kept.1.into()));
+        let body = &api["paths"]["/v1/register"]["post"]["requestBody"]["content"]["application/json"]["schema"];
+        let password = &body["properties"]["password"];
+        let lengths = (&password["minLength"], &password["maxLength"]);
+        let kept = (limits::PASSWORD_CHARS_LEAST.value, limits::PASSWORD_BYTES.value);
+        assert_eq!(lengths, (&kept.0.into(), &kept.1.into()));
+        assert_eq!(body["properties"]["display_name"]["maxLength"], limits::DISPLAY_NAME_CHARS.value);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{view, when};
 /// My chats, newest first.
 #[utoipa::path(tag = "chats", security(("token" = [])), params(
     ("cursor" = Option<String>, Query, description = "`next` of the page before."),
-    ("limit" = Option<u8>, Query, description = "1 to 100; 50 if it is missing.")),
+    ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "1 to 100; 50 if it is missing.")),
     responses((status = 200, description = "A page of chats.", body = view::ChatList)))]
 #[get("/v1/chats")]
 pub(super) async fn list(caller: Caller, shared: Data<Shared>, params: Params) -> Result<impl Responder, Problem> {
@@ -29,13 +29,13 @@ pub(super) async fn list(caller: Caller, shared: Data<Shared>, params: Params) -
 /// A page of a chat. At most one of `before`, `after`, `around`, `around_time` and `cursor` says where; the newest
 /// messages if none does.
 #[utoipa::path(tag = "chats", security(("token" = [])), params(
-    ("chat" = String, Path, description = "`direct:<user>:<user>`, the smaller id first, or `group:<id>`."),
-    ("before" = Option<String>, Query, description = "Messages before this id."),
-    ("after" = Option<String>, Query, description = "Messages after this id."),
-    ("around" = Option<String>, Query, description = "Messages around this id."),
+    ("chat" = String, Path, pattern = "^(direct:[0-9]{1,19}:[0-9]{1,19}|group:[0-9]{1,19})$", description = "`direct:<user>:<user>`, the smaller id first, or `group:<id>`."),
+    ("before" = Option<String>, Query, pattern = "^[0-9]{1,19}$", description = "Messages before this id."),
+    ("after" = Option<String>, Query, pattern = "^[0-9]{1,19}$", description = "Messages after this id."),
+    ("around" = Option<String>, Query, pattern = "^[0-9]{1,19}$", description = "Messages around this id."),
     ("around_time" = Option<String>, Query, description = "Messages around this time: RFC 3339, or milliseconds since the Unix epoch."),
     ("cursor" = Option<String>, Query, description = "`older` or `newer` of another page."),
-    ("limit" = Option<u8>, Query, description = "1 to 100; 50 if it is missing.")),
+    ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "1 to 100; 50 if it is missing.")),
     responses((status = 200, description = "Ascending by id.", body = view::Page)))]
 #[get("/v1/chats/{chat}/messages")]
 pub(super) async fn messages(

@@ -72,8 +72,8 @@ pub(super) async fn node(caller: Caller, shared: Data<Shared>) -> impl Responder
 
 /// Find people by a part of their name.
 #[utoipa::path(tag = "people", security(("token" = [])), params(
-    ("q" = String, Query, description = "A part of a user name or display name, at least 3 characters."),
-    ("limit" = Option<u8>, Query, description = "1 to 20; 20 if it is missing.")),
+    ("q" = String, Query, min_length = 3, max_length = 64, description = "A part of a user name or display name, 3 to 64 characters."),
+    ("limit" = Option<u8>, Query, minimum = 1, maximum = 20, description = "1 to 20; 20 if it is missing.")),
     responses((status = 200, description = "An exact user name first.", body = Users)))]
 #[get("/v1/users")]
 pub(super) async fn find(_: Caller, shared: Data<Shared>, params: Params) -> Result<impl Responder, Problem> {
@@ -84,7 +84,8 @@ pub(super) async fn find(_: Caller, shared: Data<Shared>, params: Params) -> Res
 }
 
 /// A person by id.
-#[utoipa::path(tag = "people", security(("token" = [])), params(("id" = String, Path, description = "The user's id.")),
+#[utoipa::path(tag = "people", security(("token" = [])), 
+    params(("id" = String, Path, pattern = "^[0-9]{1,19}$", description = "The user's id.")),
     responses((status = 200, description = "The person.", body = Person)))]
 #[get("/v1/users/{id}")]
 pub(super) async fn one(_: Caller, shared: Data<Shared>, id: Path<String>) -> Result<impl Responder, Problem> {
