@@ -9,7 +9,10 @@ use volery_node::telemetry;
 use crate::{Failure, admin, up};
 
 /// Runs what the command line says.
-pub(crate) fn run() -> Result<(), Failure> {
+///
+/// # Errors
+/// A sentence for whoever typed it.
+pub fn run() -> Result<(), Failure> {
     let matches = command().get_matches();
     match matches.subcommand() {
         Some(("up", matches)) => {

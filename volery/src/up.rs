@@ -4,6 +4,7 @@
 //! stops them from the doors inwards. Nothing here decides anything about messages.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,9 +36,20 @@ use crate::sink::LogSink;
 /// Runs until a signal stops it.
 pub(crate) fn run(config: &Config) -> Result<(), Failure> {
     actix_rt::System::new().block_on(async {
-        let _lock = lock(&config.data_dir)?;
-        up(config).await
+        let (signals, shutdown) = (Signals::catch()?, Shutdown::new());
+        actix_rt::spawn(signals.drive(shutdown.clone()));
+        let ready = |at: Doors| println!("ready gateway=http://{} messaging={}", at.gateway, at.messaging);
+        up(config, Arc::new(SystemClock), shutdown, ready).await
     })
+}
+
+/// Where clients find what is up.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    /// HTTP.
+    pub gateway: SocketAddr,
+    /// The URL of the WebSocket.
+    pub messaging: String,
 }
 
 /// The folder belongs to this process until the file is dropped.
@@ -54,10 +66,18 @@ fn lock(dir: &Path) -> Result<File, Failure> {
     }
 }
 
-async fn up(config: &Config) -> Result<(), Failure> {
-    let signals = Signals::catch()?;
-    let shutdown = Shutdown::new();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+/// Every role in this process, under `clock`, until `shutdown` drains. Calls `ready` once clients can
+/// come. Needs an actix system around it.
+///
+/// # Errors
+/// What keeps it from starting, as a sentence.
+pub async fn up(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    shutdown: Shutdown,
+    ready: impl FnOnce(Doors),
+) -> Result<(), Failure> {
+    let _lock = lock(&config.data_dir)?;
     let (metrics, health) = (Metrics::new()?, Health::new());
     let threads = threads(config);
 
@@ -128,8 +148,7 @@ async fn up(config: &Config) -> Result<(), Failure> {
     .map_err(|error| Failure(format!("the gateway cannot listen on {}: {error}", config.gateway_listen)))?;
     let sampling = actix_rt::spawn(sample(Arc::clone(&log), metrics));
 
-    println!("ready gateway=http://{} messaging={door}", gateway.address());
-    actix_rt::spawn(signals.drive(shutdown.clone()));
+    ready(Doors { gateway: gateway.address(), messaging: door });
     shutdown.draining().await;
 
     tracing::info!("stopping: no new connections, sessions are told to reconnect");

@@ -1,0 +1,25 @@
+//! Puts Volery together: the command line, and every role in one process.
+//!
+//! A library too, so that a whole cluster can be started under a clock that somebody else sets.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`cli`] | commands and flags |
+//! | [`up`] | every role on the embedded engines |
+//! | `admin` | what operators do |
+//! | `sink` | where accounts' events go |
+
+mod admin;
+pub mod cli;
+mod sink;
+pub mod up;
+
+/// What ends the program with a code other than 0: what was wrong, and what to do about it.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
