@@ -5,7 +5,7 @@ use volery_checker::examine;
 use volery_checker::history::Act;
 use volery_kernel::chat::ChatId;
 
-use crate::device::Fate;
+use crate::sending::Fate;
 use crate::world::{World, text, user};
 
 /// Devices by user: two of the first two users, one of the third.

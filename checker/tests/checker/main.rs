@@ -3,5 +3,11 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod device;
+mod format;
 mod honest;
+mod mutations;
+mod scene;
+mod sending;
+mod size;
+mod telling;
 mod world;
