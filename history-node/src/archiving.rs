@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use volery_kernel::chat::Recipient;
 use volery_kernel::event::Event;
 use volery_kernel::limits;
 use volery_kernel::position::{Offset, Source};
@@ -110,8 +111,12 @@ async fn apply(
     commit: Option<Commit>,
     shared: &Shared,
 ) -> Result<(), Unavailable> {
+    // What is written ahead of its origin is counted where it was accepted, not twice.
+    let is_of = |user| shared.partitions.of(Recipient::User(user)) == partition;
     let messages = writes.iter().filter_map(|write| match write {
-        Write::Message { message, .. } => Some(message.id),
+        Write::Message { chat, message, .. } => {
+            chat.peer_of(message.sender).filter(|peer| is_of(*peer)).map(|_| message.id)
+        }
         _ => None,
     });
     let messages: Vec<_> = messages.collect();
