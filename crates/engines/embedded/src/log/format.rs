@@ -13,7 +13,7 @@
 //! remnant of another file passes for one.
 
 use bytes::Bytes;
-use volery_kernel::position::Offset;
+use volery_kernel::position::{OFFSET_MAX, Offset};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Timestamp;
 use volery_ports::log::{Header, NewRecord, StoredRecord};
@@ -227,14 +227,14 @@ pub(crate) struct RawRecord<'a> {
 }
 
 impl<'a> RawRecord<'a> {
-    /// Takes the record at the front of `bytes`; `None` if its length makes no sense.
+    /// Takes the record at the front of `bytes`; `None` if its length or its offset makes no sense.
     pub(crate) fn take(bytes: &mut &'a [u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
         let (crc, size) = (fields.u32()?, fields.u32()? as usize);
         if size < RECORD_BYTES - 8 || size > fields.0.len() {
             return None;
         }
-        let (partition, headers, offset) = (fields.u16()?, fields.u32()? as usize, fields.u64()?);
+        let (partition, headers, offset) = (fields.u16()?, fields.u32()? as usize, fields.offset()?);
         let (record, rest) = bytes.split_at(8 + size);
         *bytes = rest;
         Some(Self { partition: Partition(partition), offset, crc, headers, bytes: record })
@@ -288,11 +288,16 @@ impl<'a> Fields<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// `None` for a number that no record can have.
+    fn offset(&mut self) -> Option<Offset> {
+        self.u64().filter(|offset| *offset <= OFFSET_MAX)
+    }
+
     /// What follows magic, version and their check; `whole` is all of it, for the checksum.
     fn head(&mut self, whole: &[u8]) -> Option<Head> {
         let (generation, partitions) = (self.u16()?, Partitions::new(self.u16()?)?);
         let (sequence, former, salt) = (self.u64()?, self.u64()?, self.u32()?);
-        let firsts = partitions.iter().map(|_| self.u64()).collect::<Option<Vec<_>>>()?;
+        let firsts = partitions.iter().map(|_| self.offset()).collect::<Option<Vec<_>>>()?;
         let summed = whole.len() - self.0.len();
         let crc = self.u32()?;
         Check::new(0).passes(crc, &whole[..summed]).then_some(Head { generation, sequence, former, salt, firsts })

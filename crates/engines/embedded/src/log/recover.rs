@@ -59,10 +59,16 @@ fn candidates(disk: &dyn Disk, settings: &Settings) -> Result<Vec<Candidate>, Op
     let mut sequences: Vec<u64> = disk.list()?.iter().filter_map(|name| sequence_of(name)).collect();
     sequences.sort_unstable();
     let mut candidates = Vec::with_capacity(sequences.len());
+    let mut firsts = vec![0; settings.partitions()];
     for &sequence in &sequences {
         let file = disk.open(&file_name(sequence))?;
         let size = file.len()?;
-        let head = read_head(&*file, size, sequence, settings)?;
+        // Offsets do not step back: a header that says so is wrong, whatever its checksum says.
+        let follows = |head: &Head| head.firsts.iter().zip(&firsts).all(|(first, before)| first >= before);
+        let head = read_head(&*file, size, sequence, settings)?.filter(follows);
+        if let Some(head) = &head {
+            firsts.clone_from(&head.firsts);
+        }
         let last = Some(&sequence) == sequences.last();
         // A header is synced before anything is written behind it: a broken one alone was never used.
         if head.is_none() && last && size <= head_bytes(settings.partitions()) {
@@ -224,7 +230,7 @@ impl Survey {
             let (Some(next), Some(broken_at)) = (self.nexts.get_mut(lane), self.broken_at.get_mut(lane)) else {
                 continue;
             };
-            *next = raw.offset + 1;
+            *next = (*next).max(raw.offset + 1);
             *broken_at = self.broken;
             self.index.add(raw.partition, raw.offset, at, stamp, raw.len());
         }
@@ -235,6 +241,57 @@ impl Survey {
             if *seen < self.broken {
                 *next += most_records(self.broken - seen);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use bytes::Bytes;
+    use volery_kernel::position::OFFSET_MAX;
+    use volery_kernel::slot::{Partition, Partitions};
+    use volery_kernel::time::Timestamp;
+    use volery_ports::log::NewRecord;
+
+    use super::super::format::{Group, encode_record};
+    use super::super::options::Options;
+    use super::super::simdisk::SimDisk;
+    use super::*;
+
+    /// A segment whose checksums are all right, with one record.
+    fn segment(sequence: u64, first: Offset, offset: Offset) -> Vec<u8> {
+        let head = Head { generation: 1, sequence, former: 0, salt: 7, firsts: vec![first] };
+        let mut records = Vec::new();
+        let record = NewRecord { key: [1; 9], headers: Vec::new(), value: Bytes::from_static(b"x") };
+        encode_record(&mut records, Partition(0), offset, &record, Check::new(7));
+        let at = head_bytes(1);
+        let group = Group { at, bytes: records.len() as u32, records: 1, stamp: Timestamp(1) };
+        [&head.encode()[..], &group.encode(Check::new(7)), &records].concat()
+    }
+
+    /// First and next offset of the one partition, as found.
+    fn found(segments: &[Vec<u8>]) -> (Offset, Offset) {
+        let disk = SimDisk::new(1);
+        for (sequence, bytes) in (1..).zip(segments) {
+            disk.create(&file_name(sequence)).and_then(|file| file.write_at(0, bytes)).unwrap();
+        }
+        let options = Options::new(PathBuf::new(), Partitions::new(1).unwrap());
+        let recovered = recover(&disk, &options.settings()).unwrap();
+        (recovered.segments.first().map_or(0, |first| first.first(Partition(0))), recovered.nexts[0])
+    }
+
+    #[test]
+    fn offsets_that_no_log_wrote_neither_step_back_nor_run_over() {
+        assert_eq!(found(&[segment(1, 5, 5)]), (5, 6));
+        let (first, next) = found(&[segment(1, 900, 3)]);
+        assert!(first <= next, "a record before its segment's first: {first}..{next}");
+        let (first, next) = found(&[segment(1, 900, 900), segment(2, 3, 3)]);
+        assert!(first <= next, "a segment before the one before it: {first}..{next}");
+        for offset in [OFFSET_MAX + 1, u64::MAX] {
+            assert!(found(&[segment(1, 5, offset)]).1 < 100, "a record past the last offset");
+            assert!(found(&[segment(1, offset, offset)]).1 < 100, "a segment past the last offset");
         }
     }
 }

@@ -81,8 +81,8 @@ impl<'a> Scanner<'a> {
         let from = self.at;
         let mut at = from + 1;
         while at + (GROUP_BYTES as u64) <= self.end {
-            let len = BLOCK.min((self.end - at) as usize);
-            let range = self.load(at, len)?;
+            let range = self.load_some(at)?;
+            let len = range.len();
             match Group::find(&self.window[range.clone()], 0) {
                 Some(skip) if self.group_at(at + skip as u64)?.is_some() => {
                     self.at = at + skip as u64;
@@ -94,6 +94,15 @@ impl<'a> Scanner<'a> {
         }
         self.at = self.end;
         Ok(Found::Broken { from, to: self.end, followed: false })
+    }
+
+    /// Makes a group's head available at `at`, and what is at hand behind it: a place full of marks would
+    /// otherwise be read anew for each of them.
+    fn load_some(&mut self, at: u64) -> io::Result<Range<usize>> {
+        let held = (self.window_at + self.window.len() as u64).min(self.end);
+        let at_hand = if at < self.window_at { 0 } else { held.saturating_sub(at) as usize };
+        let len = if at_hand < GROUP_BYTES { BLOCK.min((self.end - at) as usize) } else { at_hand };
+        self.load(at, len)
     }
 
     /// Makes `at..at + len` available and says where in the window it is.
@@ -117,4 +126,54 @@ impl<'a> Scanner<'a> {
 pub(crate) fn is_whole(group: &Group, mut body: &[u8], check: Check) -> bool {
     let whole = (0..group.records).all(|_| RawRecord::take(&mut body).is_some_and(|record| record.is_whole(check)));
     whole && body.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A file that counts the bytes that are read of it.
+    struct Counted(Vec<u8>, AtomicUsize);
+
+    impl DiskFile for Counted {
+        fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+            Err(io::ErrorKind::ReadOnlyFilesystem.into())
+        }
+
+        fn read_at(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+            self.1.fetch_add(bytes.len(), Ordering::Relaxed);
+            bytes.copy_from_slice(&self.0[at as usize..at as usize + bytes.len()]);
+            Ok(())
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn truncate(&self, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::ReadOnlyFilesystem.into())
+        }
+
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.0.len() as u64)
+        }
+    }
+
+    #[test]
+    fn a_place_full_of_marks_is_read_about_once() {
+        let check = Check::new(7);
+        let mut bytes = b"\xf5grp".repeat(64 * 1_024);
+        let group = Group { at: bytes.len() as u64, bytes: 0, records: 0, stamp: volery_kernel::time::Timestamp(1) };
+        bytes.extend_from_slice(&group.encode(check));
+        let (size, end) = (bytes.len(), bytes.len() as u64);
+        let file = Counted(bytes, AtomicUsize::new(0));
+        let mut scanner = Scanner::new(&file, check, 0, end);
+        let broken = Found::Broken { from: 0, to: group.at, followed: true };
+        assert_eq!(scanner.next().unwrap(), broken);
+        assert_eq!(scanner.next().unwrap(), Found::Group(group));
+        let read = file.1.load(Ordering::Relaxed);
+        assert!(read < 4 * size, "{read} bytes were read of {size}");
+    }
 }

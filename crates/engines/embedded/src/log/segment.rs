@@ -36,10 +36,10 @@ pub(crate) fn index_name(sequence: u64) -> String {
     format!("{sequence:016x}.idx")
 }
 
-/// The sequence number in a segment's file name.
+/// The sequence number in a segment's file name. The largest of all is nobody's: another comes after each.
 pub(crate) fn sequence_of(name: &str) -> Option<u64> {
     let sequence = u64::from_str_radix(name.strip_suffix(".seg")?, 16).ok()?;
-    (file_name(sequence) == name).then_some(sequence)
+    (file_name(sequence) == name && sequence < u64::MAX).then_some(sequence)
 }
 
 impl Segment {
@@ -127,5 +127,19 @@ impl Taken {
             self.room = self.room.saturating_sub(raw.len());
             self.records.push(record);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_comes_back_unless_none_could_follow_it() {
+        for sequence in [0, 1, u64::MAX - 1] {
+            assert_eq!(sequence_of(&file_name(sequence)), Some(sequence));
+        }
+        assert_eq!(sequence_of(&file_name(u64::MAX)), None, "what comes after it?");
+        assert_eq!(sequence_of("1.seg"), None);
     }
 }
