@@ -81,6 +81,20 @@ fn damage_in_the_middle_is_reported() {
 }
 
 #[test]
+fn intents_that_do_not_stand_under_their_own_numbers_are_damage() {
+    let kept = |local: u64| {
+        let intent = format!(r#"{{"local":{local},"to":"2","act":{{"say":{{"text":"hi"}}}},"at":1}}"#);
+        format!(r#"{{"intent":{intent},"key":{{"session":"4","number":{local}}}}}"#)
+    };
+    let read = |outbox: String| FileStore::decode(format!("{{\"snapshot\":{{\"outbox\":{{{outbox}}}}}}}\n").as_bytes());
+    assert!(read(format!(r#""5":{},"7":{}"#, kept(5), kept(7))).is_ok());
+    // The first would be retried under the second's number, for ever.
+    assert!(matches!(read(format!(r#""5":{},"7":{}"#, kept(7), kept(7))), Err(StoreError::Damaged { line: 1, .. })));
+    // And no number comes after the largest.
+    assert!(matches!(read(format!(r#""{0}":{1}"#, u64::MAX, kept(u64::MAX))), Err(StoreError::Damaged { .. })));
+}
+
+#[test]
 fn it_stays_small_and_private_and_one_process_uses_it() {
     let home = tempfile::tempdir().unwrap();
     let folder = folder(&home);
