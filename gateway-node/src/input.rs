@@ -45,7 +45,7 @@ impl Fields {
         }
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let text = std::str::from_utf8(bytes).map_err(|_| Problem::new(Code::InvalidUtf8))?;
         match serde_json::from_str(text) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
@@ -91,6 +91,12 @@ fn unreadable(error: &actix_web::Error) -> Problem {
 pub(crate) struct Params(HashMap<String, String>);
 
 impl Params {
+    pub(crate) fn parse(query: &str) -> Result<Self, Problem> {
+        let query = Query::<HashMap<String, String>>::from_query(query);
+        let bad = |_| Problem::new(Code::BadRequest).because("the query cannot be read");
+        query.map(|query| Self(query.into_inner())).map_err(bad)
+    }
+
     /// A parameter as it is written.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -123,9 +129,7 @@ impl FromRequest for Params {
     type Future = std::future::Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let query = Query::<HashMap<String, String>>::from_query(request.query_string());
-        let bad = |_| Problem::new(Code::BadRequest).because("the query cannot be read");
-        std::future::ready(query.map(|query| Self(query.into_inner())).map_err(bad))
+        std::future::ready(Self::parse(request.query_string()))
     }
 }
 

@@ -17,6 +17,7 @@
 //! | [`routes`] | the routes, one file a subject |
 //! | [`view`] | messages and chats as JSON |
 //! | [`when`] | points in time as text |
+//! | [`outside`] | the readers of all that, for checks |
 //! | [`document`] | OpenAPI, and what is not there: 404 and 405 |
 
 mod caller;
@@ -24,6 +25,8 @@ mod document;
 mod edge;
 mod input;
 mod limit;
+#[doc(hidden)]
+pub mod outside;
 mod problem;
 mod routes;
 mod server;

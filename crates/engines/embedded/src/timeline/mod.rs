@@ -8,6 +8,7 @@
 //! | `read` | the reading side |
 //! | `bounds` | where an index begins, and how it forgets |
 //! | `store` | the database itself, and its repair |
+//! | `rows` | stored values as typed rows, for checks of the format |
 //!
 //! # Threads
 //! Calls block: reads may wait for the disk, applies for a slow compaction. They are made on the
@@ -25,6 +26,8 @@ mod hot;
 mod layout;
 mod read;
 mod registers;
+#[doc(hidden)]
+pub mod rows;
 mod store;
 #[cfg(test)]
 mod tests;
