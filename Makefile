@@ -1,13 +1,15 @@
 # What one types. Everything else is `cargo xtask`.
 
 CARGO ?= cargo
+# Which figures `make bench` takes.
+BENCH ?= spine
 # A workspace of its own: see the file.
 KAFKA := crates/engines/kafka/Cargo.toml
 # Where rustup puts cargo, for shells that were open before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test bench fmt generate kafka-conformance autobahn schemathesis tools python
+.PHONY: help up test sim sim-mutations bench fmt generate kafka-conformance autobahn schemathesis tools python
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,9 +21,21 @@ up: tools ## builds Volery and runs a whole cluster in this terminal; ARGS="--da
 test: tools python ## the gate: every check and every test; the last line counts the tests
 	@$(CARGO) xtask ci
 
-bench: tools ## crude figures: memory of idle sessions, CPU per message; release build, then 2 minutes
-	$(CARGO) build --release --locked --package volery --package loadtest
-	@target/release/loadtest bench --json target/bench/spine.json $(ARGS)
+SEEDS ?= 10000
+FROM ?= $(shell date +%s)0000
+
+sim: tools ## fresh seeds of the simulation on all cores; SEEDS=10000 says how many, FROM=0 where to begin
+	$(CARGO) build --quiet --locked --package sim
+	@target/debug/sim --seeds $(FROM)..$$(( $(FROM) + $(SEEDS) ))
+
+sim-mutations: tools ## after how many seeds the simulation notices each thing done wrong on purpose
+	$(CARGO) build --quiet --locked --package sim
+	@target/debug/sim --mutations
+
+# As many files as may be: 15,000 sessions are as many sockets, on either side.
+bench: tools ## every figure against its target; BENCH=spine, ARGS="--only NAME"; release build, then 15 minutes
+	$(CARGO) build --release --locked --package volery --package volery-bench
+	@ulimit -n "$$(ulimit -Hn)" && target/release/bench $(BENCH) $(ARGS)
 
 fmt: tools ## formats all code
 	$(CARGO) fmt --all

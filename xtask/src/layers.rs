@@ -66,6 +66,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-terminal", Client),
     ("volery-checker", Judge),
     ("loadtest", Load),
+    ("volery-bench", Load),
     ("sim", Simulation),
     ("volery", Binary),
     ("xtask", Gate),
@@ -96,7 +97,7 @@ const fn for_tests(layer: Layer) -> &'static [Layer] {
         Engine | Role | Simulation => &[Testkit, Engine, Client],
         Binary => &[Testkit, Engine, Client, Role, Simulation, Load],
         Testkit => &[Engine],
-        Door => &[Testkit],
+        Door | Load => &[Testkit],
         _ => &[],
     }
 }
@@ -113,6 +114,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "volery-account",
         "in tests only: the edge is tested before real accounts, not before a stand-in",
     ),
+    ("volery-bench", "loadtest", "measures with the load test's servers, log-ins and sessions"),
     ("volery-terminal", "volery-client", "a client for people on top of the client for programs"),
 ];
 

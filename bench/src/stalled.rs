@@ -1,0 +1,186 @@
+//! `stalled_readers_p99_ratio`: the delivery p99 of everybody else beside readers that stall, against the same
+//! beside as many that read. Two servers get the same sends: on one the readers do not read, with a
+//! receive buffer of 4 KiB each, on the other they do. The others write on both in turn.
+//!
+//! Trap avoided: readers that are not stalled. Every one has to have a full window while the others are
+//! timed, and a `gap` once it reads again, as the server counts them; else there is no figure.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use loadtest::account::{Account, log_in};
+use loadtest::clock;
+use loadtest::failure::Failure;
+use loadtest::link::{Link, Open};
+use loadtest::load::{self, Drive};
+use loadtest::server::Server;
+use tokio::task::JoinHandle;
+use volery_kernel::id::UserId;
+use volery_kernel::limits;
+use volery_wire::client::Request;
+use volery_wire::server::Reply;
+
+use crate::bench::{Bench, Taken, progress};
+use crate::figure::Share;
+use crate::post::post;
+use crate::stats::{median, p99};
+
+/// The figure.
+pub(crate) const NAME: &str = "stalled_readers_p99_ratio";
+const RECEIVE_BUFFER: u32 = 4 * 1_024;
+/// Windows that each reader is sent.
+const WINDOWS: usize = 4;
+const TEXT: usize = 8_000;
+const MESSAGES: usize = WINDOWS * limits::WINDOW_BYTES.value / TEXT + 1;
+const SENDERS: usize = 10;
+const AT_ONCE: usize = 100;
+const WITHIN: Duration = Duration::from_secs(120);
+const GAPS: &str = "volery_gaps_total";
+const WINDOW_BYTES: &str = "volery_queue_bytes{queue=\"window\"}";
+const ARCHIVED: &str = "volery_messages_total{stage=\"archived\"}";
+
+/// A server with its readers. Users: the pairs, then the readers, then the senders.
+struct Place {
+    server: Server,
+    pairs: usize,
+    readers: Vec<Link>,
+    to: Vec<UserId>,
+    senders: Vec<Link>,
+}
+
+/// Readers that read, for as long as this lives.
+struct Reading {
+    messages: Rc<Cell<usize>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
+    let mut control = Place::prepare(bench, None).await?;
+    let reading = Reading::begin(std::mem::take(&mut control.readers));
+    control.send().await?;
+    reading.reaches(bench.sizes.readers * MESSAGES).await?;
+    let mut stalled = Place::prepare(bench, Some(RECEIVE_BUFFER)).await?;
+    stalled.send().await?;
+    let (mut ratios, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..bench.rounds {
+        stalled.all_windows_are_full().await?;
+        let (a, b) = in_turn(bench, &stalled, &control, round).await?;
+        progress(NAME, round, bench.rounds, &format!("p99 {a:.0} µs, without {b:.0} µs"));
+        ratios.push(a / b);
+        with.push(a);
+        without.push(b);
+    }
+    stalled.all_windows_are_full().await?;
+    let gaps = stalled.release().await?;
+    let share = |name: &str, rounds: &[f64]| Some(Share { name: name.into(), value: median(rounds)?, unit: "us" });
+    let mut shares: Vec<_> =
+        [share("stalled/p99", &with), share("stalled/p99_without", &without)].into_iter().flatten().collect();
+    shares.push(Share { name: "stalled/gaps".into(), value: gaps as f64, unit: "gaps" });
+    Ok(Taken { figures: vec![(NAME, ratios)], shares })
+}
+
+/// One window of each, who is first changes.
+async fn in_turn(bench: &Bench, stalled: &Place, control: &Place, round: usize) -> Result<(f64, f64), Failure> {
+    if round.is_multiple_of(2) {
+        let a = stalled.others(bench).await?;
+        Ok((a, control.others(bench).await?))
+    } else {
+        let b = control.others(bench).await?;
+        Ok((stalled.others(bench).await?, b))
+    }
+}
+
+impl Place {
+    async fn prepare(bench: &Bench, receive_buffer: Option<u32>) -> Result<Self, Failure> {
+        let (pairs, readers) = (2 * bench.sizes.pairs, bench.sizes.readers);
+        let server = bench.server(pairs + readers + SENDERS)?;
+        let people = Server::people(pairs..pairs + readers + SENDERS);
+        let mut accounts = log_in(server.gateway(), &people).await?;
+        let senders = accounts.split_off(readers);
+        let to = accounts.iter().map(|account| account.user).collect();
+        let open = Open { receive_buffer, ..Open::default() };
+        let readers = open_all(&accounts, &open).await?;
+        Ok(Self { server, pairs, readers, to, senders: open_all(&senders, &Open::default()).await? })
+    }
+
+    async fn send(&mut self) -> Result<(), Failure> {
+        let before = self.server.metric(ARCHIVED).await?;
+        let each = self.to.chunks(self.to.len().div_ceil(self.senders.len()));
+        try_join_all(self.senders.iter_mut().zip(each).map(|(link, to)| post(link, to, MESSAGES, TEXT))).await?;
+        self.server.reaches(ARCHIVED, before + (self.to.len() * MESSAGES) as u64, WITHIN).await
+    }
+
+    /// Also says a word for each reader: a client that is silent for long is closed.
+    async fn all_windows_are_full(&mut self) -> Result<(), Failure> {
+        let full = (self.to.len() * limits::WINDOW_BYTES.value) as u64;
+        let bytes = self.server.metric(WINDOW_BYTES).await?;
+        for reader in &mut self.readers {
+            reader.ask(&Request::Ping);
+            reader.flush()?;
+        }
+        if bytes >= full {
+            return Ok(());
+        }
+        Err(Failure(format!("{bytes} bytes are in windows; {} full ones have {full}", self.to.len())))
+    }
+
+    async fn others(&self, bench: &Bench) -> Result<f64, Failure> {
+        let drive = Drive::Rate(bench.sizes.rate);
+        p99(&load::run(&self.server, 0..self.pairs, drive, bench.sizes.steady).await?.delivery)
+    }
+
+    /// The readers read to the end; how many `gap`s the server said.
+    async fn release(&mut self) -> Result<u64, Failure> {
+        let (before, readers) = (self.server.metric(GAPS).await?, self.readers.len());
+        let reading = Reading::begin(std::mem::take(&mut self.readers));
+        self.server.reaches(GAPS, before + readers as u64, WITHIN).await?;
+        reading.reaches(readers * MESSAGES).await?;
+        Ok(self.server.metric(GAPS).await? - before)
+    }
+}
+
+async fn open_all(accounts: &[Account], open: &Open) -> Result<Vec<Link>, Failure> {
+    let mut links = Vec::with_capacity(accounts.len());
+    for (at, batch) in accounts.chunks(AT_ONCE).enumerate() {
+        let opened = batch.iter().zip(at * AT_ONCE..).map(|(account, number)| Link::open_as(account, number, open));
+        links.extend(try_join_all(opened).await?);
+    }
+    Ok(links)
+}
+
+impl Reading {
+    fn begin(readers: Vec<Link>) -> Self {
+        let messages = Rc::new(Cell::new(0));
+        let tasks = readers.into_iter().map(|link| tokio::task::spawn_local(read(link, Rc::clone(&messages))));
+        Self { tasks: tasks.collect(), messages }
+    }
+
+    async fn reaches(&self, messages: usize) -> Result<(), Failure> {
+        let begun = clock::nanos();
+        while self.messages.get() < messages {
+            if clock::since(begun) > WITHIN {
+                return Err(Failure(format!("{} of {messages} messages reached the readers", self.messages.get())));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Until the connection ends: then the messages that are missing tell.
+async fn read(mut link: Link, messages: Rc<Cell<usize>>) {
+    let mut see = |reply: &Reply<'_>| {
+        if let Reply::Message(_) = reply {
+            messages.set(messages.get() + 1);
+        }
+    };
+    while link.turn(&mut see).await.is_ok() {}
+}
