@@ -160,12 +160,15 @@ impl Stream {
         }
     }
 
-    /// History cannot be read now: deliver what is live, loosely, until [`Stream::fetch_again`].
-    pub fn fetch_failed(&mut self, tail: &Tail) {
+    /// History cannot be read now: deliver what is live, loosely, until [`Stream::fetch_again`]. A device
+    /// that was told `synced` is told that it holds no more: else it would mark over what it lacks.
+    #[must_use]
+    pub fn fetch_failed(&mut self, tail: &Tail) -> Option<Step> {
         self.fetching = false;
-        if let Cursor::InOrder { next } = self.cursor {
-            self.loosen(tail, Some(next));
-        }
+        let Cursor::InOrder { next } = self.cursor else { return None };
+        let told = self.synced;
+        self.loosen(tail, Some(next));
+        told.then_some(Step::Gap)
     }
 
     /// Tries again what failed; the end is asked anew.

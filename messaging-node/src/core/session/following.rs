@@ -88,7 +88,9 @@ impl Session {
     /// History or log cannot be read: live delivery goes on, the fetch is tried again.
     pub fn fetch_failed(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
         const AGAIN_AFTER_MS: u64 = 1_000;
-        self.stream.fetch_failed(ctx.tail);
+        if let Some(step) = self.stream.fetch_failed(ctx.tail) {
+            self.step(step, effects);
+        }
         self.retry_fetch_at = Some(ctx.now.plus(AGAIN_AFTER_MS));
         self.advance(ctx, effects);
     }

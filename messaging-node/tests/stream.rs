@@ -1,0 +1,56 @@
+//! What a stream tells a device that was caught up and is not any more.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
+use volery_kernel::position::Position;
+use volery_kernel::slot::Partition;
+use volery_messaging::core::stream::{Follower, Step, Stream};
+use volery_messaging::core::tail::Tail;
+use volery_messaging::core::window::Window;
+
+fn at_the_beginning(tail: &Tail) -> Stream {
+    let (user, device) = (UserId::new(1).unwrap(), DeviceId::new(2).unwrap());
+    let who = Follower { user, device, session: SessionNumber(Id::new(3).unwrap()) };
+    let resume = Position { partition: tail.partition(), ..Position::default() };
+    Stream::new(who, Some(resume))
+}
+
+fn pump(stream: &mut Stream, tail: &Tail) -> Vec<&'static str> {
+    let mut said = Vec::new();
+    stream.pump(tail, &mut Window::default(), |_, step| said.push(name(&step)));
+    said
+}
+
+fn name(step: &Step) -> &'static str {
+    match step {
+        Step::Synced(_) => "synced",
+        Step::Gap => "gap",
+        Step::Fetch(_) => "fetch",
+        Step::AskEnd => "ask end",
+        Step::Event { .. } | Step::Reset | Step::Revoked => "other",
+    }
+}
+
+/// A loose event may lie behind others that were not sent: a device that still believed to be synced
+/// would mark over them.
+#[test]
+fn a_device_that_was_caught_up_hears_that_history_cannot_be_read() {
+    let tail = Tail::new(Partition(0), 1, 0, 1_000);
+    let mut stream = at_the_beginning(&tail);
+    stream.end_is(0, &tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail), ["synced"]);
+    let moved_on = Tail::new(Partition(0), 1, 9, 1_000);
+    assert_eq!(pump(&mut stream, &moved_on), ["fetch"]);
+    assert_eq!(stream.fetch_failed(&moved_on).as_ref().map(name), Some("gap"));
+    assert!(!stream.is_synced());
+}
+
+#[test]
+fn a_device_that_was_not_caught_up_is_told_nothing() {
+    let tail = Tail::new(Partition(0), 1, 9, 1_000);
+    let mut stream = at_the_beginning(&tail);
+    stream.end_is(9, &tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+    assert!(stream.fetch_failed(&tail).is_none());
+}
