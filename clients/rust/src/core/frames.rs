@@ -64,7 +64,8 @@ impl Core {
             Reply::Ack(ack) => self.ack(ack, turn),
             Reply::Synced(at) => self.synced(at, turn),
             Reply::Pong(at) => self.at(at.position.as_ref()),
-            Reply::Gap => self.stage(Stage::Syncing, turn),
+            // While pages are read a gap asks nothing: a reset must not be forgotten over it.
+            Reply::Gap if self.reset_to.is_none() => self.stage(Stage::Syncing, turn),
             Reply::Reset(at) => self.reset(at, turn),
             Reply::Error(error) => self.error(n, error, turn),
             Reply::Page(page) => page.messages.iter().for_each(|message| self.meet(message, turn)),
