@@ -10,17 +10,17 @@ use volery_client::intent::Act;
 use volery_client::outbox::Ended;
 use volery_history::view::view;
 use volery_kernel::chat::ChatId;
-use volery_kernel::event::{Content, Event, Mark, Outcome, Seen, Send, SendKey};
+use volery_kernel::event::{Event, Outcome, Seen, Send, SendKey};
 use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::Source;
 use volery_ports::history::History as _;
 use volery_ports::timeline::{MessageRow, Span, Timeline as _};
-use volery_wire::server::Reply;
 
-use crate::device::word;
 use crate::log::GENERATION;
 use crate::network::ConnId;
-use crate::story::tell;
+use crate::story::{What, tell};
+use crate::telling::{key_tag, tag_of, text_of};
+use crate::user::word;
 use crate::view;
 use crate::world::{World, user_of};
 
@@ -35,52 +35,6 @@ pub struct Violation {
     pub about: Vec<String>,
 }
 
-/// The word of an event for stories, and a line about it.
-pub(crate) fn describe(event: &Event) -> (String, String) {
-    match event {
-        Event::Send(send) => {
-            (tag_of(send), format!("{}{}", if send.flagged { "retry of " } else { "" }, of_send(send)))
-        }
-        Event::Resolved { send, .. } => (tag_of(send), format!("resolved {}", of_send(send))),
-        Event::Echo { origin, send } => (tag_of(send), format!("echo of {}, from {}", of_send(send), origin.offset())),
-        Event::Answer(answer) => {
-            (key_tag(answer.key), format!("answer to {}: {:?}", key_tag(answer.key), answer.outcome))
-        }
-        Event::Mark(mark) => (format!("mark{}", mark.reader), of_mark(mark)),
-        Event::PeerMark { mark, .. } => (format!("mark{}", mark.reader), format!("derived {}", of_mark(mark))),
-        other => (String::new(), format!("{other:?}")),
-    }
-}
-
-fn of_send(send: &Send) -> String {
-    let (id, key) = (send.id, key_tag(send.key));
-    format!("{} as {id} ({key}, session {}, to u{})", tag_of(send), send.session, send.recipient.id())
-}
-
-fn of_mark(mark: &Mark) -> String {
-    format!("{:?} mark of u{} in {} up to {}", mark.kind, mark.reader, mark.chat, mark.seen.source.offset())
-}
-
-fn key_tag(key: SendKey) -> String {
-    format!("key d{}/{}/{}", key.device.get() - 101, key.session, key.number)
-}
-
-fn tag_of(send: &Send) -> String {
-    match &send.content {
-        Content::Message { body, .. } => word(&String::from_utf8_lossy(&body.bytes)),
-        Content::Edit { target, .. } => format!("edit of {target}"),
-        Content::Delete { target } => format!("deletion of {target}"),
-        Content::React { target, .. } => format!("reaction to {target}"),
-    }
-}
-
-fn text_of(send: &Send) -> Option<String> {
-    match &send.content {
-        Content::Message { body, .. } => Some(String::from_utf8_lossy(&body.bytes).into_owned()),
-        _ => None,
-    }
-}
-
 impl World {
     pub(crate) fn violate(&mut self, what: impl Into<String>, about: Vec<String>) {
         let what = what.into();
@@ -91,8 +45,8 @@ impl World {
     // ----- while things happen -----
 
     /// A device hears that a send is durable.
-    fn acknowledged(&mut self, n: usize, number: u32, id: Id) {
-        self.story.count("ack");
+    pub(crate) fn acknowledged(&mut self, n: usize, number: u32, id: Id) {
+        self.story.count(What::Acked);
         let device = &self.devices[n];
         let key = SendKey { device: device.device, session: device.disk.session, number };
         let first = *self.acks.entry(key).or_insert(id);
@@ -100,48 +54,6 @@ impl World {
             let what = format!("G2: {} is acknowledged as {first} and as {id}", key_tag(key));
             self.violate(what, vec![key_tag(key)]);
         }
-    }
-
-    pub(crate) fn tell_reply(&mut self, n: usize, reply: &Reply<'_>) {
-        if let Reply::Ack(ack) = reply {
-            self.acknowledged(n, ack.number, ack.id);
-        }
-        if let Reply::Answer(answer) = reply {
-            self.story.count(if answer.id.is_some() { "retry answered" } else { "retry refused" });
-        }
-        if !self.story.is_on() {
-            return;
-        }
-        let (tag, what) = match reply {
-            Reply::Message(m) => (
-                word(&m.text),
-                format!(
-                    "message {} {} (source {}, {})",
-                    word(&m.text),
-                    m.id,
-                    m.source.offset(),
-                    positioned(m.position.is_some())
-                ),
-            ),
-            Reply::Changed(c) => {
-                (format!("edit of {}", c.id), format!("change {} of {} by u{} to {:?}", c.change, c.id, c.by, c.text))
-            }
-            Reply::Ack(ack) => (String::new(), format!("ack of {} as {}", ack.number, ack.id)),
-            Reply::Answer(a) => (
-                format!("key d{n}/{}/{}", a.session, a.number),
-                format!("answer {}/{} {:?} {:?}", a.session, a.number, a.id, a.error),
-            ),
-            Reply::Synced(_) => (String::new(), "synced".to_owned()),
-            Reply::Reset(_) => (String::new(), "reset".to_owned()),
-            Reply::Gap => (String::new(), "gap".to_owned()),
-            Reply::Error(error) => (String::new(), format!("error {} ({:?})", error.code, error.number)),
-            Reply::Marked(m) => {
-                (format!("mark{}", m.reader), format!("{:?} mark of u{} up to {}", m.kind, m.reader, m.source.offset()))
-            }
-            Reply::Page(page) => (String::new(), format!("page of {} with {}", page.chat, page.messages.len())),
-            _ => return,
-        };
-        tell!(self, [format!("d{n}"), tag], "d{n} is told: {what}");
     }
 
     /// An intent of a device came to its end.
@@ -152,7 +64,7 @@ impl World {
         };
         tell!(self, [format!("d{n}"), text], "d{n}: {text} ended: {:?}", ended.outcome);
         self.devices[n].view.ended(ended);
-        let Ok(taken) = &ended.outcome else { return self.story.count("intent failed") };
+        let Ok(taken) = &ended.outcome else { return };
         if text.is_empty() {
             return;
         }
@@ -164,7 +76,7 @@ impl World {
 
     /// `synced` was processed: everything that the stream held at the `hello` must be there.
     pub(crate) fn check_synced(&mut self, n: usize, id: ConnId) {
-        self.story.count("synced");
+        self.story.count(What::Synced);
         let Some(conn) = self.conns.get(&id) else { return };
         let device = &self.devices[n];
         let stream = self.oracle.streams.get(&device.user).map(Vec::as_slice).unwrap_or_default();
@@ -205,7 +117,7 @@ impl World {
     }
 
     fn check_mark(&mut self, id: ConnId, reader: UserId, chat: ChatId, seen: Seen, what: &str) {
-        self.story.count("mark");
+        self.story.count(What::Mark);
         let Some(conn) = self.conns.get(&id) else { return };
         let n = conn.device;
         let shown = &self.devices[n].view.shown;
@@ -218,13 +130,9 @@ impl World {
             self.violate(format!("a {what} of d{n} up to {to} covers {tag}, which it had not shown"), about);
         }
         if self.oracle.incoming(reader, chat, seen.source).any(|held| held.send.id > seen.id) {
-            self.story.count("mark ahead of a smaller id");
+            self.story.count(What::MarkAhead);
         }
     }
-}
-
-fn positioned(positioned: bool) -> &'static str {
-    if positioned { "positioned" } else { "loose" }
 }
 
 /// A row as a device must show it.

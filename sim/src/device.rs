@@ -1,41 +1,28 @@
-//! A device: the real client core, a disk that may lose what was not synced, and a user who talks
-//! and reads.
+//! A device: the real client core, what its user sees, and its socket. Its disk is in `disk`, what
+//! its user does in `user`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use volery_client::core::{Core, Down, Effect, Link, Loss, SocketId, Token, Turn};
-use volery_client::intent::{Act, Draft};
 use volery_client::outbox::Phase;
 use volery_client::state::{Change, State};
-use volery_kernel::chat::ChatId;
-use volery_kernel::id::{DeviceId, UserId};
+use volery_kernel::chat::Recipient;
+use volery_kernel::id::{DeviceId, Id, UserId};
 use volery_kernel::time::Timestamp;
-use volery_wire::client::{Chats, History, Request, Shown};
+use volery_wire::client::Request;
 use volery_wire::codec::{Encoding, decode_reply, encode_request};
 use volery_wire::field::Blob;
-use volery_wire::server::{MarkKind, Reply};
+use volery_wire::server::Reply;
 
+use crate::disk::Backup;
+use crate::mutation::Mutation;
 use crate::network::{Conn, ConnId};
-use crate::story::tell;
+use crate::paging::Paging;
+use crate::story::{What, tell};
 use crate::view::View;
-use crate::world::{Task, World, user_of};
+use crate::world::{START_MS, Task, World, device_of};
 
-const FAR: u64 = 10_000_000_000;
-/// A device looks for delivered marks that it misses this often.
-const NAG_MS: u64 = 4_000;
-
-/// What is asked for after a reset, one after the other.
-#[derive(Clone, Debug)]
-enum Ask {
-    Chats(Option<Blob>),
-    Page(ChatId, Option<Blob>),
-}
-
-#[derive(Default)]
-struct Paging {
-    todo: VecDeque<Ask>,
-    asked: Option<(u64, Ask)>,
-}
+const FAR: u64 = 100_000_000_000;
 
 /// See the module.
 pub(crate) struct Device {
@@ -44,19 +31,26 @@ pub(crate) struct Device {
     /// None while the app is not running.
     pub(crate) core: Option<Core>,
     /// Counts starts of the app.
-    life: u64,
+    pub(crate) life: u64,
+    /// It is lost: it never comes back.
+    pub(crate) gone: bool,
     pub(crate) disk: State,
-    unsynced: Vec<Change>,
+    pub(crate) unsynced: Vec<Change>,
+    pub(crate) backup: Option<Backup>,
     pub(crate) view: View,
     pub(crate) conn: Option<(ConnId, SocketId)>,
     pub(crate) stalled_until: u64,
-    tick_at: Option<u64>,
-    paging: Option<Paging>,
-    said: u64,
+    pub(crate) offline_until: u64,
+    pub(crate) off_since: Option<u64>,
+    pub(crate) tick_at: Option<u64>,
+    pub(crate) paging: Option<Paging>,
+    /// The position that the last reset named.
+    reset_to: Option<Blob>,
+    pub(crate) said: u64,
     /// What was confirmed to the device: label of the text → its id.
-    pub(crate) confirmed: BTreeMap<String, volery_kernel::id::Id>,
+    pub(crate) confirmed: BTreeMap<String, Id>,
     /// The newest message that this start of the app had shown when a text was wanted, by its word.
-    pub(crate) questions: BTreeMap<String, volery_kernel::id::Id>,
+    pub(crate) questions: BTreeMap<String, Id>,
 }
 
 impl Device {
@@ -66,25 +60,30 @@ impl Device {
             device,
             core: None,
             life: 0,
+            gone: false,
             disk: State::default(),
             unsynced: Vec::new(),
+            backup: None,
             view: View::new(user),
             conn: None,
             stalled_until: 0,
+            offline_until: 0,
+            off_since: None,
             tick_at: None,
             paging: None,
+            reset_to: None,
             said: 0,
             confirmed: BTreeMap::new(),
             questions: BTreeMap::new(),
         }
     }
 
-    fn store(&mut self, changes: Vec<Change>) {
-        let must = changes.iter().any(|change| change.must_sync() || forgets(change));
-        self.unsynced.extend(changes);
-        if must {
-            self.unsynced.drain(..).for_each(|change| self.disk.apply(change));
-        }
+    pub(crate) fn link(&self) -> Option<Link> {
+        self.core.as_ref().map(Core::link)
+    }
+
+    pub(crate) fn is_synced(&self) -> bool {
+        self.link() == Some(Link::Synced)
     }
 
     pub(crate) fn is_at_rest(&self) -> bool {
@@ -92,19 +91,26 @@ impl Device {
             let idle = core.outbox().items().all(|item| matches!(item.phase, Phase::Failed(_)));
             idle && core.link() == Link::Synced
         };
-        self.core.as_ref().is_some_and(calm)
+        self.gone || self.core.as_ref().is_some_and(calm)
     }
 }
 
-/// A position that is given up must not come back: the view was emptied with it.
-fn forgets(change: &Change) -> bool {
-    matches!(change, Change::Progress { position: None, .. })
-}
-
 impl World {
-    // ----- the app -----
+    /// A user gets a device, which is switched on in `ms`.
+    pub(crate) fn new_device(&mut self, user: UserId, ms: u64) {
+        let n = self.devices.len();
+        self.devices.push(Device::new(user, device_of(n)));
+        self.after(ms, Task::Start(n));
+        self.after(ms + 4_000, Task::Nag(n));
+    }
 
     pub(crate) fn start_device(&mut self, n: usize) {
+        if self.devices[n].gone || self.now < self.night_until {
+            return;
+        }
+        if let Some(since) = self.devices[n].off_since.take() {
+            self.count_absence(self.now - since);
+        }
         if self.devices[n].core.is_none() {
             let device = &mut self.devices[n];
             device.life += 1;
@@ -114,42 +120,23 @@ impl World {
         self.device(n, |core, turn| core.start(turn));
     }
 
-    /// The app ends; what was not synced may be lost.
-    pub(crate) fn restart_device(&mut self, n: usize, ms: u64) {
-        if self.devices[n].core.take().is_none() {
-            return;
-        }
-        if let Some((id, _)) = self.devices[n].conn.take() {
-            self.cut(id);
-        }
-        let kept = self.rng.index(self.devices[n].unsynced.len() + 1);
-        let device = &mut self.devices[n];
-        let changes = std::mem::take(&mut device.unsynced);
-        changes.into_iter().take(kept).for_each(|change| device.disk.apply(change));
-        (device.tick_at, device.paging) = (None, None);
-        self.after(ms, Task::Start(n));
-    }
-
-    /// The stored position becomes one of another log; it is noticed at the next `hello`.
-    pub(crate) fn garble(&mut self, n: usize) {
-        self.restart_device(n, 100);
-        if let Some(blob) = &mut self.devices[n].disk.position
-            && let Some(last) = blob.0.last_mut()
-        {
-            *last ^= 0x55;
-            self.story.count("position of another log");
-        }
-    }
-
     /// Gives a device's core an input and carries out what it wants.
     pub(crate) fn device<T>(&mut self, n: usize, input: impl FnOnce(&mut Core, &mut Turn) -> T) -> Option<T> {
-        let mut turn = Turn::new(Timestamp(self.now), self.rng.bits());
+        let mut turn = Turn::new(self.device_clock(), self.rng.bits());
         let done = input(self.devices[n].core.as_mut()?, &mut turn);
+        self.device_effects(n, turn);
+        Some(done)
+    }
+
+    fn device_clock(&self) -> Timestamp {
+        Timestamp(self.now)
+    }
+
+    fn device_effects(&mut self, n: usize, turn: Turn) {
         for effect in turn.effects {
             self.device_effect(n, effect);
         }
         self.plan_device_tick(n);
-        Some(done)
     }
 
     fn plan_device_tick(&mut self, n: usize) {
@@ -177,11 +164,7 @@ impl World {
         match effect {
             Effect::Store(changes) => self.devices[n].store(changes),
             Effect::Connect { socket, .. } => self.open(n, socket),
-            Effect::Send { socket, request, message } => {
-                if let Some((id, _)) = self.devices[n].conn.filter(|(_, held)| *held == socket) {
-                    self.send_up(id, encode_request(Encoding::MessagePack, request, &message));
-                }
-            }
+            Effect::Send { socket, request, message } => self.send_request(n, socket, request, &message),
             Effect::Close(socket) => {
                 if let Some((id, held)) = self.devices[n].conn
                     && held == socket
@@ -195,17 +178,24 @@ impl World {
                 self.device(n, |core, turn| core.token(token, turn));
             }
             Effect::Ended(ended) => self.ended(n, &ended),
-            Effect::Reset => {
-                tell!(self, [format!("d{n}")], "d{n} is reset: it reads its pages");
-                self.story.count("reset");
-                let device = &mut self.devices[n];
-                device.view.clear();
-                device.paging = Some(Paging { todo: VecDeque::from([Ask::Chats(None)]), asked: None });
-                let life = device.life;
-                self.after(0, Task::Paging(n, life));
-            }
+            Effect::Reset => self.begin_paging(n),
             Effect::Link(link) => self.linked(n, link),
         }
+    }
+
+    fn begin_paging(&mut self, n: usize) {
+        tell!(self, [format!("d{n}")], "d{n} is reset: it reads its pages");
+        self.story.count(What::Reset);
+        let early = self.mutated(Mutation::ResetStoredEarly);
+        let device = &mut self.devices[n];
+        if let Some(position) = device.reset_to.take().filter(|_| early) {
+            let largest_id = device.disk.largest_id;
+            device.disk.apply(Change::Progress { position: Some(position), largest_id });
+        }
+        device.view.clear();
+        device.paging = Some(Paging::begin());
+        let life = device.life;
+        self.after(0, Task::Paging(n, life));
     }
 
     fn linked(&mut self, n: usize, link: Link) {
@@ -225,16 +215,33 @@ impl World {
     // ----- the socket -----
 
     fn open(&mut self, n: usize, socket: SocketId) {
-        let node = self.rng.index(self.nodes.len());
+        let partition = self.partitions().of(Recipient::User(self.devices[n].user));
+        let node = self.node_for(partition);
         let delay = self.rng.delay(40, 300);
         let id = self.next_conn;
         self.next_conn += 1;
-        if !self.nodes[node].is_up() {
+        if !self.nodes[node].is_up() || self.devices[n].offline_until > self.now {
             return self.after(delay, Task::Lost(n, socket, Loss::Broken));
         }
         self.conns.insert(id, Conn::new(n, socket, node, self.nodes[node].life));
         self.devices[n].conn = Some((id, socket));
         self.after(delay, Task::Connected(n, socket, id));
+    }
+
+    fn send_request(&mut self, n: usize, socket: SocketId, request: u64, message: &Request<'static>) {
+        let Some((id, _)) = self.devices[n].conn.filter(|(_, held)| *held == socket) else { return };
+        let head = match message {
+            Request::Send(send) => Some(send.head()),
+            Request::Edit(change) | Request::Delete(change) | Request::React(change) | Request::Unreact(change) => {
+                Some(change.head())
+            }
+            _ => None,
+        };
+        if let Some(head) = head {
+            self.sends += u64::from(head.retry_of.is_none());
+            self.story.count(if head.retry_of.is_none() { What::Sent } else { What::Retried });
+        }
+        self.send_up(id, encode_request(Encoding::MessagePack, request, message));
     }
 
     pub(crate) fn connected(&mut self, n: usize, socket: SocketId, id: ConnId) {
@@ -256,20 +263,20 @@ impl World {
             return;
         }
         self.tell_reply(n, &reply);
-        let before = self.devices[n].core.as_ref().map(Core::link);
-        let mut turn = Turn::new(Timestamp(self.now), self.rng.bits());
+        let before = self.devices[n].link();
+        if let Reply::Reset(at) = &reply {
+            self.devices[n].reset_to.clone_from(&at.position);
+        }
+        let mut turn = Turn::new(self.device_clock(), self.rng.bits());
         let Some(core) = self.devices[n].core.as_mut() else { return };
         let show = core.frame(socket, number, frame.len(), &reply, &mut turn);
         if show {
             self.show(n, &reply);
         }
-        for effect in turn.effects {
-            self.device_effect(n, effect);
-        }
-        self.plan_device_tick(n);
+        self.device_effects(n, turn);
         match reply {
             Reply::Synced(_) if before == Some(Link::Syncing) => self.check_synced(n, id),
-            Reply::Gap => self.story.count("gap"),
+            Reply::Gap => self.story.count(What::Gap),
             _ => {}
         }
         self.paged(n, number, &reply);
@@ -278,158 +285,18 @@ impl World {
     fn show(&mut self, n: usize, reply: &Reply<'_>) {
         let view = &mut self.devices[n].view;
         match reply {
-            Reply::Message(message) => view.message(message),
+            Reply::Message(message) => {
+                view.message(message);
+                let (from, user) = (message.from, view.user());
+                if from != user && self.answers_left > 0 && self.now < START_MS + self.plan.faults_end {
+                    self.consider_answer(n, from);
+                }
+            }
             Reply::Changed(changed) => view.changed(changed),
             Reply::Marked(marked) => view.marked(marked),
             Reply::Page(page) => page.messages.iter().for_each(|message| view.message(message)),
             Reply::ChatList(list) => list.chats.iter().for_each(|chat| view.listed(chat)),
             _ => {}
         }
-    }
-
-    // ----- pages after a reset -----
-
-    pub(crate) fn paging(&mut self, n: usize, life: u64) {
-        let device = &mut self.devices[n];
-        if device.life != life {
-            return;
-        }
-        let Some(paging) = device.paging.as_mut().filter(|paging| paging.asked.is_none()) else { return };
-        let Some(ask) = paging.todo.pop_front() else {
-            device.paging = None;
-            self.device(n, |core, turn| core.pages_read(turn));
-            return;
-        };
-        let request = match &ask {
-            Ask::Chats(cursor) => Request::Chats(Chats { cursor: cursor.clone(), limit: Some(100) }),
-            Ask::Page(chat, cursor) => Request::History(History {
-                chat: *chat,
-                before: None,
-                after: None,
-                around: None,
-                around_time: None,
-                cursor: cursor.clone(),
-                limit: Some(7),
-            }),
-        };
-        let asked = self.device(n, |core, turn| core.ask(request, turn)).flatten();
-        if let Some(paging) = &mut self.devices[n].paging {
-            paging.asked = asked.map(|asked| (asked, ask));
-        }
-    }
-
-    fn paged(&mut self, n: usize, request: u64, reply: &Reply<'_>) {
-        let device = &mut self.devices[n];
-        let Some(paging) = &mut device.paging else { return };
-        let Some((_, ask)) = paging.asked.take_if(|(asked, _)| *asked == request) else { return };
-        let mut wait = 0;
-        match reply {
-            Reply::ChatList(list) => {
-                paging.todo.extend(list.chats.iter().map(|chat| Ask::Page(chat.chat, None)));
-                paging.todo.extend(list.next.clone().map(|next| Ask::Chats(Some(next))));
-            }
-            Reply::Page(page) => {
-                paging.todo.extend(page.older.clone().map(|older| Ask::Page(page.chat, Some(older))));
-            }
-            _ => {
-                paging.todo.push_front(ask);
-                wait = 500;
-            }
-        }
-        let life = device.life;
-        self.after(wait, Task::Paging(n, life));
-    }
-
-    // ----- the user -----
-
-    /// A device that misses its own delivered mark says it again.
-    pub(crate) fn nag(&mut self, n: usize) {
-        self.after(NAG_MS, Task::Nag(n));
-        let device = &self.devices[n];
-        if device.core.as_ref().is_none_or(|core| core.link() != Link::Synced) {
-            return;
-        }
-        for (chat, Shown { source, id }) in device.view.undelivered() {
-            self.story.count("delivered mark said again");
-            let mark = Request::Mark(volery_wire::client::Mark { chat, kind: MarkKind::Delivered, source, id });
-            self.device(n, |core, turn| core.ask(mark, turn));
-        }
-    }
-
-    /// The user says something, or reads.
-    pub(crate) fn act(&mut self, n: usize) {
-        if self.devices[n].core.is_none() || self.healed {
-            return;
-        }
-        if self.rng.chance(250) {
-            return self.read(n);
-        }
-        let to = user_of(self.rng.index(self.plan.users));
-        let act = self.draw_act(n, to);
-        let device = &self.devices[n];
-        let chat = ChatId::direct(device.user, to);
-        let synced = device.core.as_ref().is_some_and(|core| core.link() == Link::Synced);
-        let shown = device.view.shown_of(chat).filter(|_| synced);
-        let shown = if self.plan.sends_mark && self.rng.chance(500) { shown } else { None };
-        if let (Act::Say { text, .. }, Some(newest)) = (&act, self.devices[n].view.newest_of(chat)) {
-            self.devices[n].questions.insert(word(text), newest);
-        }
-        tell!(self, [format!("d{n}"), label(&act)], "d{n} wants {} to u{to}", label(&act));
-        let draft = Draft { to, act, at: Timestamp(self.now), shown };
-        let _ = self.device(n, |core, turn| core.intend(draft, turn));
-    }
-
-    fn draw_act(&mut self, n: usize, to: UserId) -> Act {
-        let chat = ChatId::direct(self.devices[n].user, to);
-        let own = self.devices[n].view.own(chat);
-        let kind = self.rng.index(20);
-        if let Some(&id) = own.get(self.rng.index(own.len().max(1))) {
-            self.devices[n].said += 1;
-            let text = format!("d{n}.{} (new)", self.devices[n].said);
-            match kind {
-                0 | 1 => return Act::Edit { id, text },
-                2 => return Act::Delete { id },
-                3 => return Act::React { id, emoji: "🐦".to_owned() },
-                4 => return Act::Unreact { id },
-                _ => {}
-            }
-        }
-        self.devices[n].said += 1;
-        let mut text = format!("d{n}.{}", self.devices[n].said);
-        if self.plan.long_texts && self.rng.chance(700) {
-            text.push_str(&" long".repeat(1_500));
-        }
-        Act::Say { text, reply_to: None }
-    }
-
-    fn read(&mut self, n: usize) {
-        let device = &self.devices[n];
-        if device.core.as_ref().is_none_or(|core| core.link() != Link::Synced) {
-            return;
-        }
-        let chats: Vec<ChatId> = device.view.chats().collect();
-        if chats.is_empty() {
-            return;
-        }
-        let chat = chats[self.rng.index(chats.len())];
-        if let Some(shown) = self.devices[n].view.shown_of(chat) {
-            tell!(self, [format!("d{n}")], "the user of d{n} reads {chat} up to {}", shown.source.offset());
-            self.device(n, |core, turn| core.read(chat, shown, turn));
-        }
-    }
-}
-
-/// The word by which a text is known in stories and checks.
-pub(crate) fn word(text: &str) -> String {
-    text.split(' ').next().unwrap_or_default().to_owned()
-}
-
-fn label(act: &Act) -> String {
-    match act {
-        Act::Say { text, .. } => word(text),
-        Act::Edit { id, text } => format!("edit of {id} to {}", word(text)),
-        Act::Delete { id } => format!("deletion of {id}"),
-        Act::React { id, .. } => format!("reaction to {id}"),
-        Act::Unreact { id } => format!("no reaction to {id}"),
     }
 }

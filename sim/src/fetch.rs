@@ -4,11 +4,13 @@ use futures::executor::block_on;
 use volery_kernel::id::UserId;
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::Partition;
-use volery_ports::history::{History as _, HistoryError};
+use volery_ports::history::{History as _, HistoryError, Stretch};
 
+use crate::mutation::Mutation;
 use crate::network::ConnId;
-use crate::node::Answered;
-use crate::plan::Mutation;
+use crate::oracle::Reader;
+use crate::session::Answered;
+use crate::story::What;
 use crate::world::World;
 
 /// Events of one read of the index.
@@ -27,29 +29,50 @@ impl World {
             return self.ask(id, Answered::FetchRefused);
         }
         if self.extend_tail(node, partition, from) {
-            self.story.count("tail extended backwards");
+            self.story.count(What::TailExtended);
             return self.ask(id, Answered::Fetched);
         }
         let answered = match block_on(self.reads.stretch(user, partition, from, STRETCH)) {
-            Ok(mut stretch) if stretch.complete_below > from => {
-                self.story.count("index sync");
-                if self.nodes[node].tail_start(partition) <= stretch.complete_below {
-                    self.story.count("index joined to tail");
+            Ok(mut stretch) => {
+                self.stretch_wrong(partition, &mut stretch);
+                if stretch.complete_below > from {
+                    self.stretched(node, partition, stretch)
+                } else {
+                    Answered::FetchFailed
                 }
-                if self.mutated(Mutation::JoinOneLate) {
-                    stretch.complete_below += 1;
-                }
-                Answered::Stretch(stretch)
             }
-            Err(HistoryError::TooOld) => Answered::FetchRefused,
-            Ok(_) | Err(_) => Answered::FetchFailed,
+            Err(HistoryError::TooOld) => {
+                self.story.count(What::IndexTooOld);
+                Answered::FetchRefused
+            }
+            Err(_) => Answered::FetchFailed,
         };
         self.ask(id, answered);
     }
 
+    fn stretched(&mut self, node: usize, partition: Partition, stretch: Stretch) -> Answered {
+        self.story.count(What::IndexSync);
+        if self.nodes[node].tail_start(partition) <= stretch.complete_below {
+            self.story.count(What::IndexJoined);
+        }
+        Answered::Stretch(stretch)
+    }
+
+    fn stretch_wrong(&self, partition: Partition, stretch: &mut Stretch) {
+        let whole = stretch.events.len() < STRETCH;
+        if self.mutated(Mutation::JoinOneLate) {
+            stretch.complete_below += 1;
+        }
+        if self.mutated(Mutation::JoinedByFanout) && whole {
+            stretch.complete_below = stretch.complete_below.max(self.log.fanned_out(partition, 0));
+        }
+    }
+
+    /// What the log no longer has cannot be compared.
     fn log_agrees(&self, partition: Partition, position: Position) -> bool {
-        let record = self.log.read(partition, position.source.offset(), 1);
-        record.first().is_some_and(|record| record.event.id() == position.id)
+        let offset = position.source.offset();
+        let record = self.log.read(partition, offset, 1);
+        offset < self.log.start(partition) || record.first().is_some_and(|record| record.event.id() == position.id)
     }
 
     fn extend_tail(&mut self, node: usize, partition: Partition, from: Offset) -> bool {
@@ -57,14 +80,13 @@ impl World {
         if start <= from {
             return true;
         }
-        if start - from > self.plan.extend_most {
+        if start - from > self.plan.extend_most || from < self.log.start(partition) {
             return false;
         }
-        let warm_up = self.log.before(partition, from);
-        let (count, wanted) = (warm_up.len(), (start - from) as usize);
-        let older: Vec<_> = warm_up.iter().chain(self.log.read(partition, from, wanted)).cloned().collect();
-        let (mutation, oracle) = (self.plan.mutation, &self.oracle);
-        let older = older.into_iter().map(|record| oracle.as_read(mutation, partition, record)).collect();
-        self.nodes[node].extend_tail(partition, older, count)
+        let warm_up = self.read_back(Reader::Owner, partition, from);
+        let count = warm_up.len();
+        let wanted = self.records(Reader::Owner, partition, from, (start - from) as usize);
+        let older = warm_up.into_iter().chain(wanted).collect();
+        self.nodes[node].tails.get_mut(&partition).is_some_and(|tail| tail.extend(older, count))
     }
 }

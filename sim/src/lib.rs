@@ -4,37 +4,54 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`plan`] | what a seed decides before anything happens; the mutations |
+//! | [`plan`] | what a seed decides before anything happens |
+//! | [`fault`], [`mutation`] | what breaks; what is done wrong on purpose |
 //! | [`rng`] | the only source of chance |
-//! | [`world`] | the queue of what happens next, faults, appends |
-//! | `network`, `node`, `fetch`, `history`, `device` | shells around the real cores |
+//! | [`world`] | the queue of what happens next |
+//! | `faults`, `appends` | faults as they happen; the log's good and bad answers |
+//! | `network`, `node`, `session`, `fetch`, `fanout`, `archive`, `device`, `disk`, `paging`, `user` | shells around the real cores |
+//! | `readers`, `wrong` | where mutations bend what cores are given and what they do |
 //! | [`log`] | the simulated log |
 //! | [`view`] | what a device's user sees |
 //! | [`oracle`] | what the log means, judged a second time |
 //! | [`check`] | what must hold |
 //! | [`story`] | what happened, counted and told |
+//! | [`runner`] | many seeds on all cores |
 
+mod appends;
+mod archive;
 pub mod check;
 mod device;
+mod disk;
+mod fanout;
+pub mod fault;
+mod faults;
 mod fetch;
-mod history;
 pub mod log;
+pub mod mutation;
 mod network;
 mod node;
 pub mod oracle;
+mod paging;
 pub mod plan;
+mod readers;
 pub mod rng;
+pub mod runner;
+mod session;
 pub mod story;
+mod telling;
+mod user;
 pub mod view;
 pub mod world;
+mod wrong;
 
-use plan::{Mutation, Plan};
+use plan::{Case, Plan};
 use world::World;
 
-/// Runs a seed. `telling` keeps every line of the story, for replays.
+/// Runs a case. `telling` keeps every line of the story, for replays.
 #[must_use]
-pub fn run(seed: u64, mutation: Option<Mutation>, telling: bool) -> World {
-    let (plan, rng) = Plan::of(seed, mutation);
+pub fn run(case: Case, telling: bool) -> World {
+    let (plan, rng) = Plan::of(case);
     let mut world = World::new(plan, rng, telling);
     world.run();
     world

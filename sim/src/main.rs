@@ -1,10 +1,13 @@
-//! `sim --seed N` replays a seed and tells its story; `sim --seeds A..B` runs many.
+//! `sim --seed N` replays a seed and tells its story; `sim --seeds A..B` runs many on all cores;
+//! `sim --mutations` shows after how many seeds everything done wrong is noticed.
 
-use std::collections::BTreeMap;
+mod report;
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use sim::plan::Mutation;
+use sim::mutation::Mutation;
+use sim::plan::Case;
 
 #[derive(Parser)]
 #[command(about = "Runs the real cores in a world where everything breaks, and checks what is promised.")]
@@ -13,14 +16,23 @@ struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// Run many seeds: FIRST..END.
-    #[arg(long, default_value = "0..200", value_parser = range)]
+    #[arg(long, default_value = "0..1000", value_parser = range)]
     seeds: std::ops::Range<u64>,
     /// Tell every line, not only what matters to a violation.
     #[arg(long)]
     all: bool,
-    /// Do one thing wrong on purpose.
+    /// Do one thing wrong on purpose, in its own fault mix.
     #[arg(long, value_parser = mutation)]
     mutation: Option<Mutation>,
+    /// Use the fault mix of a mutation without doing anything wrong.
+    #[arg(long, value_parser = mutation)]
+    mix: Option<Mutation>,
+    /// Let paused nodes stand still for longer than a fence is remembered.
+    #[arg(long)]
+    long_pauses: bool,
+    /// Run every mutation from several first seeds, and show how soon each is noticed.
+    #[arg(long)]
+    mutations: bool,
 }
 
 fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
@@ -34,46 +46,22 @@ fn mutation(text: &str) -> Result<Mutation, String> {
     Mutation::ALL.iter().find(named).copied().ok_or_else(|| format!("one of {:?}", Mutation::ALL))
 }
 
+impl Arguments {
+    fn case(&self, seed: u64) -> Case {
+        let mix = self.mix.or(self.mutation);
+        Case { mix, mutation: self.mutation, long_pauses: self.long_pauses, ..Case::of(seed) }
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.seed {
-        Some(seed) => tell(seed, &arguments),
-        None => many(&arguments),
-    }
-}
-
-fn tell(seed: u64, arguments: &Arguments) -> ExitCode {
-    let world = sim::run(seed, arguments.mutation, true);
-    let about: Vec<String> = world.violations.first().map(|first| first.about.clone()).unwrap_or_default();
-    let about = if arguments.all { Vec::new() } else { about };
-    if arguments.all || !world.violations.is_empty() {
-        print!("{}", world.story.tell(&about));
-    }
-    for (what, count) in world.story.counts() {
-        println!("{count:>8}  {what}");
-    }
-    for violation in &world.violations {
-        println!("seed {seed}: {:.3} s: {}", violation.at as f64 / 1_000.0, violation.what);
-    }
-    if world.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn many(arguments: &Arguments) -> ExitCode {
-    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let mut failed = 0;
-    for seed in arguments.seeds.clone() {
-        let world = sim::run(seed, arguments.mutation, false);
-        for (what, count) in world.story.counts() {
-            *counts.entry(what).or_default() += count;
+    let good = match arguments.seed {
+        _ if arguments.mutations => report::mutations(),
+        Some(seed) => report::tell(arguments.case(seed), arguments.all),
+        None => {
+            let cases: Vec<Case> = arguments.seeds.clone().map(|seed| arguments.case(seed)).collect();
+            report::many(&cases)
         }
-        if let Some(first) = world.violations.first() {
-            failed += 1;
-            println!("seed {seed}: {}", first.what);
-        }
-    }
-    for (what, count) in counts {
-        println!("{count:>10}  {what}");
-    }
-    println!("{} seeds, {failed} with a violation", arguments.seeds.end - arguments.seeds.start);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    };
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

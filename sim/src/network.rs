@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use volery_client::core::{Loss, SocketId};
 use volery_kernel::position::Offset;
 
-use crate::story::tell;
+use crate::story::{What, tell};
 use crate::world::{Task, World};
 
 /// Names a connection of the run.
@@ -111,11 +111,21 @@ impl World {
     }
 
     /// The network breaks a device's connection.
-    pub(crate) fn cut_device(&mut self, device: usize) {
-        let Some((id, socket)) = self.devices[device].conn else { return };
+    pub(crate) fn cut_device(&mut self, device: usize) -> bool {
+        let Some((id, socket)) = self.devices[device].conn else { return false };
+        self.story.count(What::Cut);
         tell!(self, [format!("d{device}")], "the connection {id} of d{device} breaks");
         self.cut(id);
         let delay = self.rng.delay(200, 4_000);
         self.after(delay, Task::Lost(device, socket, Loss::Broken));
+        true
+    }
+
+    /// A device has no network for a while.
+    pub(crate) fn take_offline(&mut self, device: usize, ms: u64) -> bool {
+        self.cut_device(device);
+        self.devices[device].offline_until = self.now + ms;
+        self.count_absence(ms);
+        self.devices[device].core.is_some()
     }
 }

@@ -1,7 +1,7 @@
 //! What the log means, by the rules of design §3.6 written a second time: with a memory that never
 //! forgets and nothing shared with the cores. Checks compare with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::event::{Event, Outcome, Record, Send, SendKey};
@@ -11,19 +11,31 @@ use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::Partition;
 
 use crate::log::GENERATION;
-use crate::plan::Mutation;
 
 /// What every reader must have decided about a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It counts.
     Counts,
+    /// It counts, and was derived before: it changes nothing.
+    Again,
     /// It waits for archive.
     Flagged,
     /// A newer session of its device was read before.
     Fenced,
     /// It, or something before it from its session, came too late.
     Late,
+}
+
+/// Who reads a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// An owner, for its tail.
+    Owner,
+    /// Fan-out.
+    Fanout,
+    /// Archive.
+    Archive,
 }
 
 /// A message as it stands in a user's stream.
@@ -40,6 +52,7 @@ pub struct InStream {
 /// See the module.
 #[derive(Default)]
 pub struct Oracle {
+    derived: BTreeSet<(Source, Id, UserId)>,
     newest: BTreeMap<(Partition, DeviceId), (SessionNumber, bool)>,
     /// What counts in each user's stream, by offset.
     pub streams: BTreeMap<UserId, Vec<InStream>>,
@@ -47,6 +60,8 @@ pub struct Oracle {
     pub accepted: BTreeMap<SendKey, Vec<(Id, Source)>>,
     /// The first accepted send of a key.
     pub sends: BTreeMap<SendKey, Send>,
+    /// The flagged record of each resolved message.
+    pub flagged: BTreeMap<Id, Source>,
     /// How archive answered.
     pub answers: BTreeMap<SendKey, Vec<Outcome>>,
 }
@@ -62,10 +77,17 @@ impl Oracle {
                 }
                 return fate;
             }
-            Event::Resolved { send, .. } => self.accept(send, record.offset),
-            Event::Echo { send, .. } => self.stands(send.sender, send, record.offset, false),
+            Event::Resolved { send, flagged } => {
+                self.flagged.insert(send.id, *flagged);
+                self.accept(send, record.offset);
+            }
+            Event::Echo { origin, send } => {
+                self.stands(send.sender, send, record.offset, false);
+                return self.derive(*origin, send.id, send.sender);
+            }
             Event::Answer(answer) => self.answers.entry(answer.key).or_default().push(answer.outcome),
-            Event::Mark(_) | Event::PeerMark { .. } | Event::DeviceRevoked { .. } | Event::Unknown { .. } => {}
+            Event::PeerMark { origin, to, mark } => return self.derive(*origin, mark.id, *to),
+            Event::Mark(_) | Event::DeviceRevoked { .. } | Event::Unknown { .. } => {}
         }
         Fate::Counts
     }
@@ -84,16 +106,14 @@ impl Oracle {
         }
     }
 
-    /// A record as readers are given it: as it is, unless readers are to know no fence.
+    fn derive(&mut self, origin: Source, id: Id, to: UserId) -> Fate {
+        if self.derived.insert((origin, id, to)) { Fate::Counts } else { Fate::Again }
+    }
+
+    /// The newest session of a device that was read in a partition.
     #[must_use]
-    pub fn as_read(&self, mutation: Option<Mutation>, partition: Partition, mut record: Record) -> Record {
-        if mutation == Some(Mutation::NoFence)
-            && let Event::Send(send) = &mut record.event
-            && let Some((newest, _)) = self.newest.get(&(partition, send.key.device))
-        {
-            send.session = *newest;
-        }
-        record
+    pub fn newest_session(&self, partition: Partition, device: DeviceId) -> Option<SessionNumber> {
+        self.newest.get(&(partition, device)).map(|(newest, _)| *newest)
     }
 
     fn accept(&mut self, send: &Send, offset: Offset) {

@@ -1,93 +1,74 @@
 //! What a seed decides before anything happens: how large the world is, who does what when, and what
 //! breaks. Everything later draws from the same sequence.
 
+use crate::fault::{Fault, Kind, Mix, TROUBLES, Trouble, USUAL};
+use crate::mutation::Mutation;
 use crate::rng::Rng;
 
-/// A single thing done wrong, in the world around the cores, which the checks must notice.
+/// No seed is a calm sea: at least so many users…
+pub const USERS_LEAST: usize = 4;
+/// … devices …
+pub const DEVICES_LEAST: usize = 6;
+/// … sends that really left a device …
+pub const SENDS_LEAST: u64 = 60;
+/// … and faults that really broke something.
+pub const FAULTS_LEAST: u64 = 6;
+
+const DAY_MS: u64 = 86_400_000;
+
+/// What is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutation {
-    /// Sessions are told that an append is durable before it is, and some never are.
-    AckBeforeDurable,
-    /// Archive takes every flagged send as new.
-    NoLookUp,
-    /// Readers do not drop what older sessions append.
-    NoFence,
-    /// Retries are appended as if they were new.
-    RetryWithoutFlag,
-    /// `synced` means the end as the owner's tail knows it, not as the log gives it.
-    StaleEnd,
-    /// Archive's commit is durable before its rows.
-    CommitBeforeApply,
-    /// What is read from the index is joined to the tail one event late.
-    JoinOneLate,
-    /// Fan-out commits what it has read, not what it has appended.
-    FanoutCommitsBeforeWork,
-    /// A session believes that the device confirmed everything at once.
-    ReceivedBySending,
+pub struct Case {
+    /// The seed.
+    pub seed: u64,
+    /// In whose fault mix; `None` for the seed's own.
+    pub mix: Option<Mutation>,
+    /// What is done wrong on purpose.
+    pub mutation: Option<Mutation>,
     /// Nodes stand still for longer than anybody remembers a fence, and go on where they were.
-    LongPauses,
+    pub long_pauses: bool,
 }
 
-impl Mutation {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::AckBeforeDurable,
-        Self::NoLookUp,
-        Self::NoFence,
-        Self::RetryWithoutFlag,
-        Self::StaleEnd,
-        Self::CommitBeforeApply,
-        Self::JoinOneLate,
-        Self::FanoutCommitsBeforeWork,
-        Self::ReceivedBySending,
-        Self::LongPauses,
-    ];
-}
+impl Case {
+    /// A seed as it is.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        Self { seed, mix: None, mutation: None, long_pauses: false }
+    }
 
-/// Something that breaks. Times are in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A device's connection breaks.
-    Cut(usize),
-    /// A device's app ends and starts again after so long.
-    Restart(usize, u64),
-    /// A device does not read its socket for so long.
-    Stall(usize, u64),
-    /// A device stores a position of some other log.
-    Garble(usize),
-    /// A node is killed and comes back after so long.
-    Crash(usize, u64),
-    /// A node does nothing for so long.
-    Pause(usize, u64),
-    /// A node's clock moves, within the bound.
-    Step(usize),
-    /// A partition's fan-out starts anew, so many commits back.
-    Fanout(u16, usize),
-    /// A partition's archive starts anew, so many commits back.
-    Archive(u16, usize),
-    /// The timeline is away for so long.
-    Outage(u64),
-    /// Appends go wrong in so many of a thousand cases, for so long.
-    Log(u64, u64),
-    /// Readers of a partition learn of new records only after so long.
-    Lag(u16, u64),
+    /// A seed in the mix of a mutation, with or without it.
+    #[must_use]
+    pub fn with(seed: u64, mutation: Mutation, wrong: bool) -> Self {
+        Self { mix: Some(mutation), mutation: wrong.then_some(mutation), ..Self::of(seed) }
+    }
+
+    /// The command that runs it again.
+    #[must_use]
+    pub fn command(&self) -> String {
+        let named = |flag: &str, mutation: Option<Mutation>| {
+            mutation.map_or_else(String::new, |mutation| format!(" --{flag} {mutation:?}"))
+        };
+        let mix = named("mix", self.mix.filter(|_| self.mutation.is_none()));
+        let pauses = if self.long_pauses { " --long-pauses" } else { "" };
+        format!("cargo run -p sim -- --seed {}{mix}{}{pauses}", self.seed, named("mutation", self.mutation))
+    }
 }
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The seed.
-    pub seed: u64,
-    /// What is done wrong on purpose.
-    pub mutation: Option<Mutation>,
+    /// What is run.
+    pub case: Case,
     /// Users.
     pub users: usize,
-    /// Devices of each user.
+    /// Devices of each user, to begin with.
     pub devices: Vec<usize>,
     /// Partitions of the log.
     pub partitions: u16,
     /// Messaging nodes.
     pub nodes: usize,
+    /// Every node takes every user: owners are doubled all the time.
+    pub any_node: bool,
     /// Bytes of a tail.
     pub tail_bytes: usize,
     /// Offsets that a tail is extended backwards before the index is read instead.
@@ -96,77 +77,147 @@ pub struct Plan {
     pub long_texts: bool,
     /// Sends carry how far their device had shown the chat.
     pub sends_mark: bool,
+    /// People answer at once.
+    pub quick: bool,
+    /// How many of a thousand talks are bursts.
+    pub bursts: u64,
+    /// How often somebody reads a chat.
+    pub readings: usize,
+    /// Slow appends end within the deadline.
+    pub slow_within_deadline: bool,
+    /// So many times as much breaks as usual.
+    pub rough: u64,
+    /// When everybody goes away, and for how long.
+    pub night: Option<(u64, u64)>,
     /// When the faults end, in milliseconds from the start.
     pub faults_end: u64,
+    /// What breaks how often.
+    pub mix: Mix<Kind>,
+    /// How appends go wrong.
+    pub troubles: Mix<Trouble>,
     /// What breaks when.
     pub faults: Vec<(u64, Fault)>,
-    /// Which device's user does something when.
-    pub acts: Vec<(u64, usize)>,
+    /// Which device's user says something when.
+    pub talks: Vec<(u64, usize)>,
+    /// Which device's user reads something when.
+    pub reads: Vec<(u64, usize)>,
 }
 
 impl Plan {
-    /// The plan of a seed, and the sequence from which the run goes on.
+    /// The plan of a case, and the sequence from which the run goes on.
     #[must_use]
-    pub fn of(seed: u64, mutation: Option<Mutation>) -> (Self, Rng) {
-        let mut rng = Rng::new(seed);
-        let users = rng.within(3, 5) as usize;
+    pub fn of(case: Case) -> (Self, Rng) {
+        let mut rng = Rng::new(case.seed);
+        let mut plan = Self::draw(case, &mut rng);
+        if let Some(mutation) = case.mix.or(case.mutation) {
+            mutation.bend(&mut plan);
+        }
+        if plan.long_texts {
+            plan.tail_bytes *= 10;
+        }
+        let all: usize = plan.devices.iter().sum();
+        plan.talks = plan.draw_talks(all, &mut rng);
+        plan.reads = (0..plan.readings).map(|_| (rng.within(0, plan.faults_end), rng.index(all))).collect();
+        plan.faults = (0..plan.rough * rng.within(10, 28)).map(|_| plan.draw_fault(all, &mut rng)).collect();
+        plan.faults.sort_by_key(|(at, _)| *at);
+        plan.sleep();
+        (plan, rng)
+    }
+
+    fn draw(case: Case, rng: &mut Rng) -> Self {
+        let users = rng.within(USERS_LEAST as u64, 5) as usize;
         let mut devices: Vec<usize> = (0..users).map(|_| rng.within(1, 3) as usize).collect();
         devices[0] = devices[0].max(2);
-        let all: usize = devices.iter().sum();
-        let mut plan = Self {
-            seed,
-            mutation,
+        while devices.iter().sum::<usize>() < DEVICES_LEAST {
+            devices[rng.index(users)] += 1;
+        }
+        let long = rng.chance(150);
+        let faults_end = if long { rng.within(200_000, 900_000) } else { rng.within(20_000, 90_000) };
+        let night_ms = if rng.chance(500) { rng.within(8, 12) } else { rng.within(33, 60) } * DAY_MS;
+        let night = (rng.within(faults_end / 4, faults_end / 2), night_ms);
+        Self {
+            case,
             users,
             devices,
             partitions: rng.within(1, 4) as u16,
-            nodes: rng.within(1, 2) as usize,
+            nodes: rng.within(2, 3) as usize,
+            any_node: rng.chance(400),
             tail_bytes: rng.within(1_500, 30_000) as usize,
             extend_most: rng.within(0, 12),
             long_texts: rng.chance(150),
             sends_mark: rng.chance(400),
-            faults_end: rng.within(20_000, 90_000),
+            quick: rng.chance(200),
+            bursts: rng.within(100, 600),
+            readings: rng.within(10, 40) as usize,
+            slow_within_deadline: false,
+            rough: 1,
+            night: rng.chance(150).then_some(night),
+            faults_end,
+            mix: Mix::draw(&USUAL, rng),
+            troubles: Mix::draw(&TROUBLES, rng),
             faults: Vec::new(),
-            acts: Vec::new(),
-        };
-        if plan.long_texts {
-            plan.tail_bytes *= 10;
+            talks: Vec::new(),
+            reads: Vec::new(),
         }
-        plan.acts = plan.draw_acts(all, &mut rng);
-        plan.faults = (0..rng.within(6, 24)).map(|_| plan.draw_fault(all, &mut rng)).collect();
-        plan.faults.sort_by_key(|(at, _)| *at);
-        (plan, rng)
     }
 
-    /// Half of the acts come in bursts, as people talk.
-    fn draw_acts(&self, devices: usize, rng: &mut Rng) -> Vec<(u64, usize)> {
-        let mut acts = Vec::new();
-        while acts.len() < 60 + rng.index(60) {
+    /// Many come in bursts, as people talk.
+    fn draw_talks(&self, devices: usize, rng: &mut Rng) -> Vec<(u64, usize)> {
+        let mut talks = Vec::new();
+        let wanted = rng.within(SENDS_LEAST + 10, SENDS_LEAST + 60) as usize;
+        while talks.len() < wanted {
             let at = rng.within(0, self.faults_end);
             let device = rng.index(devices);
-            let burst = if rng.chance(300) { rng.within(2, 8) } else { 1 };
-            acts.extend((0..burst).map(|n| (at + n * rng.within(0, 40), device)));
+            let burst = if rng.chance(self.bursts) { rng.within(2, 8) } else { 1 };
+            talks.extend((0..burst).map(|n| (at + n * rng.within(0, 40), device)));
         }
-        acts.sort_unstable();
-        acts
+        talks.sort_unstable();
+        talks
     }
 
     fn draw_fault(&self, devices: usize, rng: &mut Rng) -> (u64, Fault) {
+        let kind = self.mix.pick(rng);
+        (rng.within(0, self.faults_end), self.fault_of(kind, devices, rng))
+    }
+
+    fn fault_of(&self, kind: Kind, devices: usize, rng: &mut Rng) -> Fault {
         let partition = rng.index(usize::from(self.partitions)) as u16;
         let (device, node) = (rng.index(devices), rng.index(self.nodes));
-        let fault = match rng.index(26) {
-            0..=6 => Fault::Cut(device),
-            7 | 8 => Fault::Restart(device, rng.within(1_000, 20_000)),
-            9 | 10 => Fault::Stall(device, rng.within(500, 20_000)),
-            11 => Fault::Garble(device),
-            12..=14 => Fault::Crash(node, rng.within(10, 8_000)),
-            15 => Fault::Pause(node, rng.within(50, 2_500)),
-            16 => Fault::Step(node),
-            17 | 18 => Fault::Fanout(partition, rng.index(4)),
-            19..=21 => Fault::Archive(partition, rng.index(4)),
-            22 => Fault::Outage(rng.within(500, 25_000)),
-            23 | 24 => Fault::Log(rng.within(100, 700), rng.within(500, 15_000)),
-            _ => Fault::Lag(partition, rng.within(200, 15_000)),
+        match kind {
+            Kind::Cut => Fault::Cut(device),
+            Kind::Offline => Fault::Offline(device, rng.delay(5_000, 400_000)),
+            Kind::Restart if rng.chance(200) => Fault::Restart(device, rng.within(60_000, 900_000)),
+            Kind::Restart => Fault::Restart(device, rng.within(200, 20_000)),
+            Kind::Stall => Fault::Stall(device, rng.within(500, 20_000)),
+            Kind::Garble => Fault::Garble(device),
+            Kind::Restore => Fault::Restore(device, rng.chance(500)),
+            Kind::Replace => Fault::Replace(device),
+            Kind::Crash => Fault::Crash(node, rng.within(10, 8_000)),
+            Kind::Pause => Fault::Pause(node, rng.within(50, 2_500)),
+            Kind::Step => Fault::Step(node),
+            Kind::Drift => Fault::Drift(node, rng.within(0, 200) as i64 - 100),
+            Kind::Move => Fault::Move(partition, node, rng.within(100, 20_000)),
+            Kind::Fanout => Fault::Fanout(partition, rng.index(4)),
+            Kind::FanoutTwice => Fault::FanoutTwice(partition, rng.index(6), rng.within(500, 20_000)),
+            Kind::Archive => Fault::Archive(partition, rng.index(4)),
+            Kind::ArchiveTwice => Fault::ArchiveTwice(partition, rng.index(6), rng.within(500, 20_000)),
+            Kind::Outage => Fault::Outage(rng.within(500, 25_000)),
+            Kind::Log => Fault::Log(rng.within(100, 700), rng.within(500, 15_000)),
+            Kind::Lag => Fault::Lag(partition, rng.within(200, 15_000)),
+            Kind::LogAhead => Fault::LogAhead(rng.within(5_100, 5_300)),
+        }
+    }
+
+    /// What comes after the night comes so much later.
+    fn sleep(&mut self) {
+        let Some((at, ms)) = self.night else { return };
+        let later = |when: &mut u64| {
+            if *when >= at {
+                *when += ms;
+            }
         };
-        (rng.within(0, self.faults_end), fault)
+        self.talks.iter_mut().chain(&mut self.reads).for_each(|(when, _)| later(when));
+        self.faults.iter_mut().for_each(|(when, _)| later(when));
+        later(&mut self.faults_end);
     }
 }

@@ -3,8 +3,85 @@
 //! Every line names what it is about (messages, devices, nodes, partitions), so that of a run of
 //! thousands of lines only the few remain that matter to a violation.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+macro_rules! happenings {
+    ($($name:ident = $text:literal;)*) => {
+        /// Something interesting, counted over all seeds. Over enough seeds each must have happened, or
+        /// the world is a calm sea in which nothing is proven.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum What {
+            $(#[doc = $text] $name,)*
+        }
+
+        impl What {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// As people read it.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+
+happenings! {
+    Sent = "send";
+    Retried = "flagged retry sent";
+    Acked = "ack";
+    RetryFound = "retry resolved to an existing id";
+    RetryNew = "retry resolved as new";
+    RetryAnswered = "retry answered";
+    AppendRefused = "append refused, nothing written";
+    AppendLost = "append failed and lost";
+    AppendKept = "append failed and kept";
+    AppendKeptLate = "append failed and kept very late";
+    AppendSlow = "append slow";
+    AppendTwice = "append twice";
+    LateDropped = "late send dropped";
+    Fenced = "fenced record";
+    Flagged = "flagged record";
+    SessionEnded = "session ended by a failed append";
+    SessionReplaced = "session replaced";
+    Moved = "session moved to another node";
+    ZombieOwner = "zombie owner";
+    TailHit = "tail hit";
+    TailExtended = "tail extended backwards";
+    IndexSync = "index sync";
+    IndexJoined = "tail joined to index";
+    Loose = "loose delivery";
+    Synced = "synced";
+    Gap = "gap";
+    Reset = "reset";
+    OutOfRange = "out-of-range position";
+    OtherLog = "position of another log";
+    IndexTooOld = "position older than the index";
+    LogReleased = "log released below";
+    FanoutReplay = "fan-out replay";
+    FanoutTwice = "two fan-outs of one partition";
+    ArchiveReplay = "archive replay";
+    ArchiveTwice = "two archives of one partition";
+    DerivedTwice = "derived event twice";
+    RowAhead = "row written ahead of its origin";
+    ResolvedLate = "message resolved late";
+    Mark = "mark";
+    MarkAhead = "mark ahead of a smaller id";
+    MarkRepeated = "delivered mark said again";
+    ClockStep = "clock stepped";
+    ClockDrift = "clock drifting";
+    NodeCrash = "node crashed";
+    NodePause = "node paused";
+    Outage = "timeline away";
+    Cut = "connection cut";
+    Restarted = "app restarted";
+    Restored = "device restored from a backup";
+    Replaced = "device replaced by a new one";
+    AwayMinutes = "device away for minutes";
+    AwayMonths = "device away for months";
+    Forged = "forged change";
+}
 
 struct Line {
     at: u64,
@@ -12,12 +89,50 @@ struct Line {
     text: String,
 }
 
+/// How often everything happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts([u64; What::ALL.len()]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; What::ALL.len()])
+    }
+}
+
+impl Counts {
+    /// How often this happened.
+    #[must_use]
+    pub fn of(&self, what: What) -> u64 {
+        self.0[what as usize]
+    }
+
+    /// Takes in what happened elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine += theirs);
+    }
+
+    /// What never happened.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        What::ALL.iter().filter(|what| self.of(**what) == 0).map(|what| what.text()).collect()
+    }
+
+    /// A line each.
+    #[must_use]
+    pub fn table(&self) -> String {
+        What::ALL.iter().fold(String::new(), |mut out, what| {
+            let _ = writeln!(out, "{:>12}  {}", self.of(*what), what.text());
+            out
+        })
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct Story {
     on: bool,
     lines: Vec<Line>,
-    counts: BTreeMap<&'static str, u64>,
+    counts: Counts,
 }
 
 impl Story {
@@ -39,13 +154,13 @@ impl Story {
     }
 
     /// Something interesting happened.
-    pub fn count(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
+    pub fn count(&mut self, what: What) {
+        self.counts.0[what as usize] += 1;
     }
 
     /// How often each interesting thing happened.
     #[must_use]
-    pub fn counts(&self) -> &BTreeMap<&'static str, u64> {
+    pub fn counts(&self) -> &Counts {
         &self.counts
     }
 

@@ -73,6 +73,12 @@ impl View {
         Self { user, chats, marks, incoming, delivered, shown: BTreeSet::new() }
     }
 
+    /// Whose.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+
     /// A reset: everything is read anew.
     pub fn clear(&mut self) {
         (self.chats, self.marks, self.incoming, self.delivered) = Default::default();
@@ -226,9 +232,18 @@ impl View {
     /// Ids of one's own messages in a chat.
     #[must_use]
     pub fn own(&self, chat: ChatId) -> Vec<Id> {
+        self.from(chat, |from| from == self.user)
+    }
+
+    /// Ids of the other side's messages in a chat.
+    #[must_use]
+    pub fn others(&self, chat: ChatId) -> Vec<Id> {
+        self.from(chat, |from| from != self.user)
+    }
+
+    fn from(&self, chat: ChatId, by: impl Fn(UserId) -> bool) -> Vec<Id> {
         let held = self.chats.get(&chat).into_iter().flatten();
-        let own = held.filter(|(_, held)| held.message.as_ref().is_some_and(|(from, _)| *from == self.user));
-        own.map(|(id, _)| *id).collect()
+        held.filter(|(_, held)| held.message.as_ref().is_some_and(|(from, _)| by(*from))).map(|(id, _)| *id).collect()
     }
 }
 

@@ -12,20 +12,24 @@ use volery_history::reads::Reads;
 use volery_kernel::event::{Event, SendKey};
 use volery_kernel::id::{DeviceId, EPOCH_MS, Id, UserId};
 use volery_kernel::slot::{Partition, Partitions};
-use volery_kernel::time::Timestamp;
 use volery_ports::log::{AppendError, Appended};
 use volery_testkit::timeline::ModelTimeline;
 
+use crate::appends::{LogTrouble, Owner};
+use crate::archive::ArchiveShell;
 use crate::check::Violation;
 use crate::device::Device;
-use crate::history::{ArchiveShell, FanoutShell};
+use crate::fanout::FanoutShell;
+use crate::fault::Fault;
 use crate::log::SimLog;
+use crate::mutation::Mutation;
 use crate::network::{Conn, ConnId};
-use crate::node::{Answered, Node};
-use crate::oracle::{Fate, Oracle};
-use crate::plan::{Fault, Mutation, Plan};
+use crate::node::Node;
+use crate::oracle::Oracle;
+use crate::plan::Plan;
 use crate::rng::Rng;
-use crate::story::{Story, tell};
+use crate::session::Answered;
+use crate::story::Story;
 
 /// When a run begins, in milliseconds since the Unix epoch.
 pub const START_MS: u64 = EPOCH_MS + 1_000_000_000;
@@ -33,20 +37,15 @@ pub const START_MS: u64 = EPOCH_MS + 1_000_000_000;
 const REST_WITHIN_MS: u64 = 600_000;
 /// Everything must stay at rest for this long.
 const REST_FOR_MS: u64 = 12_000;
-
-/// Whose append it is.
-#[derive(Clone, Debug)]
-pub(crate) enum Owner {
-    Session(ConnId, Partition),
-    Marks(ConnId, Vec<Event>),
-    Fanout(Partition, u64, Partition),
-    Archive(Partition, u64),
-}
+/// After so many violations a run ends.
+const VIOLATIONS_MOST: usize = 5;
 
 /// What happens.
 pub(crate) enum Task {
     Fault(Fault),
-    Act(usize),
+    Talk(usize),
+    Answer(usize, UserId),
+    Read(usize),
     Start(usize),
     DeviceTick(usize, u64),
     Paging(usize, u64),
@@ -57,17 +56,22 @@ pub(crate) enum Task {
     ToDevice(ConnId),
     NodeLost(ConnId),
     SessionTick(ConnId),
-    Answer(ConnId, Answered),
+    Answered(ConnId, Answered),
     Take(Partition, Vec<Event>, Option<Owner>),
     Appended(Owner, Result<Vec<Appended>, AppendError>),
     NodeRead(usize, u64, Partition),
     NodeUp(usize),
+    MapHeard(usize, Partition),
     FanoutRun(Partition, u64),
     FanoutStart(Partition, usize),
+    FanoutEnd(Partition),
     ArchiveRun(Partition, u64),
     ArchiveDone(Partition, u64),
     ArchiveStart(Partition, usize),
+    ArchiveEnd(Partition),
     TimelineBack,
+    Night(u64),
+    Morning,
     Heal,
 }
 
@@ -79,22 +83,33 @@ pub struct World {
     planned: u64,
     queue: BTreeMap<(u64, u64), Task>,
     pub(crate) log: SimLog,
-    log_trouble: (u64, u64),
-    lag_until: BTreeMap<Partition, u64>,
-    log_offset: i64,
+    pub(crate) log_trouble: LogTrouble,
+    pub(crate) lag_until: BTreeMap<Partition, u64>,
     pub(crate) healed: bool,
+    /// Nobody is up before this.
+    pub(crate) night_until: u64,
     pub(crate) timeline: Arc<ModelTimeline>,
     pub(crate) timeline_down_until: u64,
     pub(crate) reads: Reads,
     pub(crate) nodes: Vec<Node>,
+    /// Which node owns each partition, as the newest map says.
+    pub(crate) owners: Vec<usize>,
     pub(crate) next_generator: u16,
-    pub(crate) fanouts: BTreeMap<Partition, FanoutShell>,
-    pub(crate) archives: BTreeMap<Partition, ArchiveShell>,
+    pub(crate) fanouts: BTreeMap<(Partition, u64), FanoutShell>,
+    pub(crate) archives: BTreeMap<(Partition, u64), ArchiveShell>,
+    /// Lives of readers, counted.
+    pub(crate) lives: u64,
     pub(crate) devices: Vec<Device>,
+    /// Answers that quick people still give.
+    pub(crate) answers_left: u32,
     pub(crate) conns: BTreeMap<ConnId, Conn>,
     pub(crate) next_conn: ConnId,
     pub(crate) oracle: Oracle,
     pub(crate) acks: BTreeMap<SendKey, Id>,
+    /// Sends that left a device for the first time.
+    pub(crate) sends: u64,
+    /// Faults that broke something.
+    pub(crate) broken: u64,
     /// What happened.
     pub story: Story,
     /// What must not have happened.
@@ -105,7 +120,7 @@ pub(crate) fn user_of(n: usize) -> UserId {
     UserId(Id::new(1 + n as u64).unwrap_or_default())
 }
 
-fn device_of(n: usize) -> DeviceId {
+pub(crate) fn device_of(n: usize) -> DeviceId {
     DeviceId(Id::new(101 + n as u64).unwrap_or_default())
 }
 
@@ -121,22 +136,27 @@ impl World {
             planned: 0,
             queue: BTreeMap::new(),
             log: SimLog::new(partitions),
-            log_trouble: (0, 0),
+            log_trouble: LogTrouble::default(),
             lag_until: BTreeMap::new(),
-            log_offset: 0,
             healed: false,
+            night_until: 0,
             reads: Reads::new(timeline.clone(), partitions),
             timeline,
             timeline_down_until: 0,
             nodes: Vec::new(),
+            owners: Vec::new(),
             next_generator: 1,
             fanouts: BTreeMap::new(),
             archives: BTreeMap::new(),
+            lives: 0,
             devices: Vec::new(),
+            answers_left: if plan.quick { 60 } else { 0 },
             conns: BTreeMap::new(),
             next_conn: 1,
             oracle: Oracle::default(),
             acks: BTreeMap::new(),
+            sends: 0,
+            broken: 0,
             story: Story::new(telling),
             violations: Vec::new(),
             plan,
@@ -146,6 +166,9 @@ impl World {
     }
 
     fn populate(&mut self, partitions: Partitions) {
+        for partition in partitions.iter() {
+            self.owners.push(usize::from(partition.0) % self.plan.nodes);
+        }
         for node in 0..self.plan.nodes {
             self.nodes.push(Node::down());
             self.step_clock(node);
@@ -157,24 +180,31 @@ impl World {
         }
         for (user, &count) in self.plan.devices.clone().iter().enumerate() {
             for _ in 0..count {
-                let n = self.devices.len();
-                self.devices.push(Device::new(user_of(user), device_of(n)));
-                let at = self.rng.delay(500, self.plan.faults_end / 2);
-                self.after(at, Task::Start(n));
-                self.after(at + 4_000, Task::Nag(n));
+                let at = self.rng.delay(500, self.plan.faults_end.min(90_000) / 4);
+                self.new_device(user_of(user), at);
             }
         }
+        self.schedule();
+    }
+
+    fn schedule(&mut self) {
         for (at, fault) in self.plan.faults.clone() {
             self.after(at, Task::Fault(fault));
         }
-        for (at, device) in self.plan.acts.clone() {
-            self.after(at, Task::Act(device));
+        for (at, device) in self.plan.talks.clone() {
+            self.after(at, Task::Talk(device));
+        }
+        for (at, device) in self.plan.reads.clone() {
+            self.after(at, Task::Read(device));
+        }
+        if let Some((at, ms)) = self.plan.night {
+            self.after(at, Task::Night(ms));
         }
         self.after(self.plan.faults_end, Task::Heal);
     }
 
     pub(crate) fn mutated(&self, mutation: Mutation) -> bool {
-        self.plan.mutation == Some(mutation)
+        self.plan.case.mutation == Some(mutation)
     }
 
     /// Something happens in `delay` milliseconds.
@@ -185,6 +215,12 @@ impl World {
     pub(crate) fn at(&mut self, at: u64, task: Task) {
         self.planned += 1;
         self.queue.insert((at.max(self.now), self.planned), task);
+    }
+
+    /// Names a life of a reader.
+    pub(crate) fn next_life(&mut self) -> u64 {
+        self.lives += 1;
+        self.lives
     }
 
     /// Lets everything happen until all is at rest, and checks.
@@ -201,7 +237,8 @@ impl World {
                 }
             }
             self.now = at;
-            if self.now > START_MS + self.plan.faults_end + REST_WITHIN_MS || self.violations.len() > 5 {
+            let overdue = self.now > START_MS + self.plan.faults_end + REST_WITHIN_MS;
+            if overdue || self.violations.len() > VIOLATIONS_MOST {
                 break;
             }
             self.happen(task);
@@ -212,7 +249,9 @@ impl World {
     fn happen(&mut self, task: Task) {
         match task {
             Task::Fault(fault) => self.fault(fault),
-            Task::Act(device) => self.act(device),
+            Task::Talk(device) => self.talk(device),
+            Task::Answer(device, to) => self.answer_to(device, to),
+            Task::Read(device) => self.read(device),
             Task::Start(device) => self.start_device(device),
             Task::DeviceTick(device, life) => self.device_tick(device, life),
             Task::Nag(device) => self.nag(device),
@@ -223,221 +262,23 @@ impl World {
             Task::ToDevice(conn) => self.reach_device(conn),
             Task::NodeLost(conn) => self.node_lost(conn),
             Task::SessionTick(conn) => self.session_tick(conn),
-            Task::Answer(conn, answered) => self.answer(conn, answered),
+            Task::Answered(conn, answered) => self.answer(conn, answered),
             Task::Take(partition, events, owner) => self.take(partition, events, owner),
             Task::Appended(owner, result) => self.appended(owner, result),
             Task::NodeRead(node, life, partition) => self.node_read(node, life, partition),
             Task::NodeUp(node) => self.node_up(node),
+            Task::MapHeard(node, partition) => self.map_heard(node, partition),
             Task::FanoutRun(partition, life) => self.run_fanout(partition, life),
             Task::FanoutStart(partition, back) => self.start_fanout(partition, back),
+            Task::FanoutEnd(partition) => self.end_fanout(partition),
             Task::ArchiveRun(partition, life) => self.run_archive(partition, life),
             Task::ArchiveDone(partition, life) => self.archive_applied(partition, life),
             Task::ArchiveStart(partition, back) => self.start_archive(partition, back),
+            Task::ArchiveEnd(partition) => self.end_archive(partition),
             Task::TimelineBack => self.timeline_back(),
+            Task::Night(ms) => self.night(ms),
+            Task::Morning => self.morning(),
             Task::Heal => self.heal(),
-        }
-    }
-
-    // ----- faults -----
-
-    fn fault(&mut self, fault: Fault) {
-        if self.healed {
-            return;
-        }
-        tell!(self, ["all"], "FAULT {fault:?}");
-        match fault {
-            Fault::Cut(device) => self.cut_device(device),
-            Fault::Restart(device, ms) => self.restart_device(device, ms),
-            Fault::Stall(device, ms) => self.devices[device].stalled_until = self.now + ms,
-            Fault::Garble(device) => self.garble(device),
-            Fault::Crash(node, ms) => self.crash_node(node, ms),
-            Fault::Pause(node, ms) => {
-                let longer = if self.mutated(Mutation::LongPauses) { 45_000 } else { 0 };
-                self.nodes[node].paused_until = self.now + ms + longer;
-            }
-            Fault::Step(node) => self.step_clock(node),
-            Fault::Fanout(partition, back) => self.kill_fanout(Partition(partition), back),
-            Fault::Archive(partition, back) => self.kill_archive(Partition(partition), back),
-            Fault::Outage(ms) => self.timeline_outage(ms),
-            Fault::Log(per_mille, ms) => self.log_trouble = (per_mille, self.now + ms),
-            Fault::Lag(partition, ms) => {
-                self.lag_until.insert(Partition(partition), self.now + ms);
-            }
-        }
-    }
-
-    fn timeline_outage(&mut self, ms: u64) {
-        self.timeline.set_down(true);
-        self.timeline_down_until = self.timeline_down_until.max(self.now + ms);
-        self.at(self.timeline_down_until, Task::TimelineBack);
-    }
-
-    fn timeline_back(&mut self) {
-        if self.now >= self.timeline_down_until {
-            self.timeline.set_down(false);
-        }
-    }
-
-    /// Nothing breaks any more, and everybody comes back.
-    fn heal(&mut self) {
-        tell!(self, ["all"], "everything is healed");
-        self.healed = true;
-        self.timeline.set_down(false);
-        self.timeline_down_until = 0;
-        self.log_trouble = (0, 0);
-        self.lag_until.clear();
-        for device in 0..self.devices.len() {
-            self.devices[device].stalled_until = 0;
-            self.after(1, Task::Start(device));
-        }
-        for node in 0..self.nodes.len() {
-            self.nodes[node].paused_until = 0;
-        }
-    }
-
-    /// Any moment of the log's clock: within 20 ms, so that stamps step back a little.
-    fn stamp(&mut self) -> Timestamp {
-        if self.rng.chance(50) {
-            self.log_offset = self.rng.within(0, 20) as i64 - 10;
-        }
-        Timestamp(self.now.saturating_add_signed(self.log_offset))
-    }
-
-    // ----- the log -----
-
-    /// Appends, well or badly, and tells the owner how it went.
-    pub(crate) fn append(&mut self, partition: Partition, mut events: Vec<Event>, owner: Owner) {
-        let session = matches!(owner, Owner::Session(..));
-        if session && self.mutated(Mutation::RetryWithoutFlag) {
-            for event in &mut events {
-                if let Event::Send(send) = event {
-                    send.flagged = false;
-                }
-            }
-        }
-        if session && self.mutated(Mutation::AckBeforeDurable) {
-            return self.append_carelessly(partition, events, owner);
-        }
-        let (per_mille, until) = self.log_trouble;
-        let trouble = self.rng.chance(if self.now < until { per_mille } else { 10 });
-        if !trouble || self.healed {
-            let delay = self.rng.delay(6, 60);
-            return self.after(delay, Task::Take(partition, events, Some(owner)));
-        }
-        self.append_badly(partition, events, owner);
-    }
-
-    fn append_badly(&mut self, partition: Partition, events: Vec<Event>, owner: Owner) {
-        let unknown = || Err(AppendError::Unknown("injected".to_owned()));
-        let answered = self.rng.delay(50, 6_000);
-        let kept: Vec<Event> = events[..self.rng.within(1, events.len().max(1) as u64) as usize].to_vec();
-        match self.rng.index(8) {
-            0 => self.after(answered, Task::Appended(owner, Err(AppendError::Unavailable("injected".to_owned())))),
-            1 => self.after(answered, Task::Appended(owner, Err(AppendError::Full))),
-            2 => {
-                self.story.count("append failed and lost");
-                self.after(answered, Task::Appended(owner, unknown()));
-            }
-            3 | 4 => {
-                self.story.count("append failed and kept");
-                let taken = self.rng.delay(50, 4_500);
-                self.after(taken, Task::Take(partition, kept, None));
-                self.after(answered, Task::Appended(owner, unknown()));
-            }
-            5 => {
-                self.story.count("append failed and kept very late");
-                let taken = self.rng.within(10_300, 14_000);
-                self.after(taken, Task::Take(partition, kept, None));
-                self.after(answered, Task::Appended(owner, unknown()));
-            }
-            6 => {
-                self.story.count("append slow");
-                let slow =
-                    if self.rng.chance(300) { self.rng.within(10_300, 12_000) } else { self.rng.within(500, 6_000) };
-                self.after(slow, Task::Take(partition, events, Some(owner)));
-            }
-            _ => {
-                self.story.count("append twice");
-                let first = self.rng.within(1, 100);
-                let second = first + self.rng.delay(50, 2_000);
-                let (one, two) = if self.rng.chance(500) { (Some(owner), None) } else { (None, Some(owner)) };
-                self.after(first, Task::Take(partition, events.clone(), one));
-                self.after(second, Task::Take(partition, events, two));
-            }
-        }
-    }
-
-    fn append_carelessly(&mut self, partition: Partition, events: Vec<Event>, owner: Owner) {
-        let appended = |n| Appended { offset: self.log.end(partition) + n, stamp: Timestamp(self.now) };
-        let answer = (0..events.len() as u64).map(appended).collect();
-        self.after(1, Task::Appended(owner, Ok(answer)));
-        if !self.rng.chance(60) {
-            self.after(3, Task::Take(partition, events, None));
-        }
-    }
-
-    fn take(&mut self, partition: Partition, events: Vec<Event>, owner: Option<Owner>) {
-        let mut appended = Vec::with_capacity(events.len());
-        for event in events {
-            let stamp = self.stamp();
-            let taken = self.log.take(partition, event, stamp);
-            appended.push(taken);
-            self.taken(partition, taken);
-        }
-        if let Some(owner) = owner {
-            let delay = self.rng.delay(6, 60);
-            self.after(delay, Task::Appended(owner, Ok(appended)));
-        }
-        self.wake_readers(partition);
-    }
-
-    fn taken(&mut self, partition: Partition, taken: Appended) {
-        let Some(record) = self.log.read(partition, taken.offset, 1).first().cloned() else { return };
-        let fate = self.oracle.read(partition, &record);
-        match fate {
-            Fate::Counts => {}
-            Fate::Flagged => self.story.count("flagged retry"),
-            Fate::Fenced => self.story.count("fenced record"),
-            Fate::Late => self.story.count("late send dropped"),
-        }
-        if self.story.is_on() {
-            let (tag, what) = crate::check::describe(&record.event);
-            let place = format!("p{partition}");
-            let fate = if fate == Fate::Counts { String::new() } else { format!("  ({fate:?})") };
-            tell!(self, [tag, place], "log p{partition}/{}: {what}{fate}", taken.offset);
-        }
-    }
-
-    fn wake_readers(&mut self, partition: Partition) {
-        let lag = self.lag_until.get(&partition).copied().unwrap_or(0).saturating_sub(self.now);
-        for node in 0..self.nodes.len() {
-            let delay = self.reader_delay(lag);
-            self.after(delay, Task::NodeRead(node, self.nodes[node].life, partition));
-        }
-        let delay = self.reader_delay(lag);
-        self.wake_fanout(partition, delay);
-        let delay = self.reader_delay(lag);
-        self.wake_archive(partition, delay);
-    }
-
-    fn reader_delay(&mut self, lag: u64) -> u64 {
-        let delay = self.rng.delay(10, 200);
-        if lag > 0 && self.rng.chance(500) { delay + lag } else { delay }
-    }
-
-    fn appended(&mut self, owner: Owner, result: Result<Vec<Appended>, AppendError>) {
-        match owner {
-            Owner::Session(conn, partition) => self.answer(conn, Answered::Appended(partition, result)),
-            Owner::Marks(conn, events) => {
-                if result.is_err() {
-                    self.answer(conn, Answered::MarksFailed(events));
-                }
-            }
-            Owner::Fanout(partition, life, target) => self.fanned_out(partition, life, target, result.is_ok()),
-            Owner::Archive(partition, life) => {
-                let offset = result.ok().and_then(|appended| appended.first().copied()).map(|appended| appended.offset);
-                self.archive_appended(partition, life, offset);
-            }
         }
     }
 }

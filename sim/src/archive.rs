@@ -1,0 +1,232 @@
+//! Archive as the simulation runs it: the real core, killed at any moment, begun anew from an older
+//! commit, and at times doubled.
+
+use futures::executor::block_on;
+use volery_history::archive::{Archive, Step};
+use volery_kernel::chat::Recipient;
+use volery_kernel::position::{Offset, Source};
+use volery_kernel::slot::Partition;
+use volery_kernel::time::Timestamp;
+use volery_ports::timeline::{Commit, Timeline as _, Write};
+
+use crate::appends::Owner;
+use crate::fanout::AGAIN_MS;
+use crate::log::GENERATION;
+use crate::mutation::Mutation;
+use crate::oracle::Reader;
+use crate::story::{What, tell};
+use crate::world::{Task, World};
+
+pub(crate) struct ArchiveShell {
+    core: Archive,
+    /// A step is under way.
+    busy: bool,
+    applying: Option<(Vec<Write>, Option<Commit>)>,
+}
+
+impl World {
+    // ----- life and death -----
+
+    fn archives_of(&self, partition: Partition) -> Vec<u64> {
+        self.archives.range((partition, 0)..=(partition, u64::MAX)).map(|((_, life), _)| *life).collect()
+    }
+
+    pub(crate) fn kill_archive(&mut self, partition: Partition, back: usize) -> bool {
+        let lives = self.archives_of(partition);
+        if lives.len() == 1 {
+            self.archives.remove(&(partition, lives[0]));
+            let delay = self.rng.delay(500, 8_000);
+            self.after(delay, Task::ArchiveStart(partition, back));
+        }
+        lives.len() == 1
+    }
+
+    /// A second one beside the first: both run, both commit.
+    pub(crate) fn double_archive(&mut self, partition: Partition, back: usize, ms: u64) -> bool {
+        let alone = self.archives_of(partition).len() == 1;
+        if alone {
+            self.story.count(What::ArchiveTwice);
+            self.start_archive(partition, back);
+            self.after(ms, Task::ArchiveEnd(partition));
+        }
+        alone
+    }
+
+    /// One of two ends: the older or the newer.
+    pub(crate) fn end_archive(&mut self, partition: Partition) {
+        let lives = self.archives_of(partition);
+        if lives.len() > 1 {
+            let ends = lives[self.rng.index(lives.len())];
+            self.archives.remove(&(partition, ends));
+        }
+    }
+
+    pub(crate) fn start_archive(&mut self, partition: Partition, back: usize) {
+        let Ok(newest) = block_on(self.timeline.committed(partition)) else {
+            return self.after(AGAIN_MS, Task::ArchiveStart(partition, back));
+        };
+        let commit = match newest {
+            Some(newest) if back > 0 => self.older_commit(partition, newest, back).or(self.first_commit(newest)),
+            newest => newest,
+        };
+        let mut core = Archive::new(GENERATION, self.partitions(), commit);
+        if core.next_offset() < self.log.end(partition) {
+            self.story.count(What::ArchiveReplay);
+        }
+        self.read_back(Reader::Archive, partition, core.next_offset()).iter().for_each(|record| core.warm(record));
+        let life = self.next_life();
+        self.archives.insert((partition, life), ArchiveShell { core, busy: false, applying: None });
+        tell!(self, ["all"], "archive of p{partition} starts after {:?}", commit.map(|commit| commit.source.offset()));
+        self.after(1, Task::ArchiveRun(partition, life));
+    }
+
+    /// As if the newest commits had been lost: any record before serves that is still there.
+    fn older_commit(&self, partition: Partition, newest: Commit, back: usize) -> Option<Commit> {
+        let start = self.log.start(partition);
+        let end = newest.source.offset().checked_sub(back as u64 * 2).filter(|end| *end >= start)?;
+        let records = self.log.read(partition, start, (end - start) as usize + 1);
+        let stamp = records.iter().map(|record| record.stamp).max()?;
+        let last = records.last()?;
+        Some(Commit { source: Source::new(GENERATION, last.offset), id: last.event.id(), stamp })
+    }
+
+    /// From the log's beginning, if it is still there.
+    fn first_commit(&self, newest: Commit) -> Option<Commit> {
+        let gone = self.partitions().iter().any(|partition| self.log.start(partition) > 0);
+        gone.then_some(newest)
+    }
+
+    pub(crate) fn wake_archives(&mut self, partition: Partition, delay: u64) {
+        for life in self.archives_of(partition) {
+            self.after(delay, Task::ArchiveRun(partition, life));
+        }
+    }
+
+    // ----- steps -----
+
+    pub(crate) fn run_archive(&mut self, partition: Partition, life: u64) {
+        let timeline = self.timeline.clone();
+        let passes = self.mutated(Mutation::PassesOverDerived);
+        let archived = |of: Partition| match passes {
+            true => Some(Source(u64::MAX)),
+            false => block_on(timeline.committed(of)).ok().flatten().map(|commit| commit.source),
+        };
+        let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|shell| !shell.busy) else { return };
+        let step = shell.core.next(&archived);
+        shell.busy = !matches!(step, Step::Read);
+        match step {
+            Step::Apply(writes, commit) => self.begin_apply(partition, life, writes, commit),
+            Step::LookUp(key) => {
+                let found = block_on(self.timeline.sent(key));
+                shell.busy = false;
+                let Ok(found) = found else { return self.after(AGAIN_MS, Task::ArchiveRun(partition, life)) };
+                let found = found.filter(|_| self.plan.case.mutation != Some(Mutation::NoLookUp));
+                shell.core.looked_up(found);
+                self.story.count(if found.is_some() { What::RetryFound } else { What::RetryNew });
+                self.after(1, Task::ArchiveRun(partition, life));
+            }
+            Step::Append(target, event) => self.append(target, vec![event], Owner::Archive(partition, life)),
+            Step::Read => self.feed_archive(partition, life),
+        }
+    }
+
+    fn begin_apply(&mut self, partition: Partition, life: u64, mut writes: Vec<Write>, commit: Option<Commit>) {
+        if self.mutated(Mutation::ResolvedKeepsPlace) {
+            writes.iter_mut().for_each(|write| self.keep_place(write));
+        }
+        if let Some(shell) = self.archives.get_mut(&(partition, life)) {
+            shell.applying = Some((writes, commit));
+        }
+        if self.mutated(Mutation::CommitBeforeRows) {
+            let _ = block_on(self.timeline.apply(partition, Vec::new(), commit));
+        }
+        let delay = self.rng.delay(8, 300);
+        self.after(delay, Task::ArchiveDone(partition, life));
+    }
+
+    fn keep_place(&self, write: &mut Write) {
+        match write {
+            Write::Message { message, resolved: true, .. } => {
+                message.source = self.oracle.flagged.get(&message.id).copied().unwrap_or(message.source);
+            }
+            Write::Newest { id, incoming: Some(source), .. } => {
+                *source = self.oracle.flagged.get(id).copied().unwrap_or(*source);
+            }
+            _ => {}
+        }
+    }
+
+    fn feed_archive(&mut self, partition: Partition, life: u64) {
+        let most = 1 + self.rng.index(6);
+        let Some(from) = self.archives.get(&(partition, life)).map(|shell| shell.core.next_offset()) else { return };
+        let records = self.records(Reader::Archive, partition, from, most);
+        if records.is_empty() {
+            return;
+        }
+        if let Some(shell) = self.archives.get_mut(&(partition, life)) {
+            shell.core.read(records);
+        }
+        self.after(1, Task::ArchiveRun(partition, life));
+    }
+
+    /// The rows are written: all, or (when the store is away) nothing; or it says nothing and has.
+    pub(crate) fn archive_applied(&mut self, partition: Partition, life: u64) {
+        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
+        shell.busy = false;
+        let Some((writes, commit)) = shell.applying.take() else { return };
+        self.count_writes(partition, &writes);
+        let done = block_on(self.timeline.apply(partition, writes, commit));
+        let unheard = self.rng.chance(20) && !self.healed;
+        if done.is_err() || unheard {
+            return self.after(AGAIN_MS, Task::ArchiveRun(partition, life));
+        }
+        if let Some(shell) = self.archives.get_mut(&(partition, life)) {
+            shell.core.applied();
+        }
+        self.after(1, Task::ArchiveRun(partition, life));
+    }
+
+    fn count_writes(&mut self, partition: Partition, writes: &[Write]) {
+        for write in writes {
+            match write {
+                Write::Message { chat, message, .. } => {
+                    let to = chat.peer_of(message.sender).unwrap_or(message.sender);
+                    if self.partitions().of(Recipient::User(to)) != partition {
+                        self.story.count(What::RowAhead);
+                    }
+                }
+                Write::ResolvedLate { .. } => self.story.count(What::ResolvedLate),
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn archive_appended(&mut self, partition: Partition, life: u64, offset: Option<Offset>) {
+        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
+        shell.busy = false;
+        if let Some(offset) = offset {
+            shell.core.appended(offset);
+        }
+        self.after(if offset.is_some() { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
+    }
+
+    // ----- how far it is -----
+
+    /// Everything below this is archived.
+    pub(crate) fn archived_below(&self, partition: Partition) -> Offset {
+        let commit = block_on(self.timeline.committed(partition)).ok().flatten();
+        commit.map_or(0, |commit| commit.source.offset() + 1)
+    }
+
+    /// Whether everything is archived.
+    pub(crate) fn archive_is_done(&self, partition: Partition) -> bool {
+        let end = self.log.end(partition);
+        let mut shells = self.archives.range((partition, 0)..=(partition, u64::MAX)).peekable();
+        let idle = |(_, shell): (&(Partition, u64), &ArchiveShell)| !shell.busy && shell.core.next_offset() == end;
+        shells.peek().is_some() && shells.all(idle) && self.archived_below(partition) == end
+    }
+
+    pub(crate) fn expire_index(&mut self, partition: Partition, before: Timestamp) {
+        let _ = block_on(self.timeline.expire_index(partition, before));
+    }
+}

@@ -1,0 +1,375 @@
+//! Sessions as the simulation runs them: the real core, and a shell that carries out its effects.
+//! What is done wrong on purpose to frames and appends is in `wrong`.
+
+use std::collections::BTreeMap;
+
+use futures::executor::block_on;
+use volery_kernel::chat::{ChatId, Recipient};
+use volery_kernel::code::{Close, Code};
+use volery_kernel::event::{Event, Seen};
+use volery_kernel::id::{Id, SessionNumber, UserId};
+use volery_kernel::position::{Offset, Position};
+use volery_kernel::slot::Partition;
+use volery_kernel::time::Timestamp;
+use volery_messaging::core::pace::Rate;
+use volery_messaging::core::session::{Context, Effect, Opening, Session, error_body};
+use volery_messaging::core::stream::Follower;
+use volery_ports::history::{Anchor, ChatsPage, History as _, HistoryError, Page, Stretch};
+use volery_ports::log::{AppendError, Appended};
+use volery_wire::client::{Hello, Request};
+use volery_wire::codec::{Encoding, decode_request, encode_reply, join_reply};
+use volery_wire::server::Reply;
+
+use crate::appends::Owner;
+use crate::log::GENERATION;
+use crate::mutation::Mutation;
+use crate::network::ConnId;
+use crate::node::{FAR, Node};
+use crate::story::{What, tell};
+use crate::world::{Task, World};
+use crate::wrong::Wrong;
+
+pub(crate) struct SessionShell {
+    pub(crate) session: Session,
+    pub(crate) partition: Partition,
+    tick_at: Option<u64>,
+    /// A sync that began at a position and has fetched nothing yet.
+    from_tail: bool,
+    /// The sends of the append under way in each partition.
+    flying: BTreeMap<Partition, Vec<Id>>,
+    pub(crate) wrong: Wrong,
+}
+
+/// Answers of the outside to a session.
+pub(crate) enum Answered {
+    Appended(Partition, Result<Vec<Appended>, AppendError>),
+    MarksFailed(Vec<Event>),
+    Checked(UserId),
+    AskEnd,
+    End(Offset),
+    AskArchived,
+    Archived(Position),
+    Fetch(Offset, Option<Position>),
+    Stretch(Stretch),
+    Fetched,
+    FetchFailed,
+    FetchRefused,
+    AskPage(u64, ChatId, Anchor, usize),
+    Page(u64, ChatId, Result<Page, HistoryError>),
+    AskChats(u64, Option<Vec<u8>>, usize),
+    Chats(u64, Result<ChatsPage, HistoryError>),
+    AskUndelivered,
+    Undelivered(Vec<(ChatId, Seen)>),
+}
+
+impl World {
+    // ----- beginning and end -----
+
+    fn hello(&mut self, id: ConnId, request: u64, hello: &Hello<'_>) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let (n, device) = (conn.node, conn.device);
+        let user = self.devices[device].user;
+        let partition = self.log.partitions().of(Recipient::User(user));
+        conn.hello_end = self.log.end(partition);
+        let floor = hello.previous_session.0.max(hello.largest_id);
+        let node = &mut self.nodes[n];
+        let now = node.clock(self.now);
+        let Ok(number) = node.ids.take(now, floor) else {
+            let reply = Reply::Error(error_body(Code::ClockAhead, None, None, None));
+            return self.reply(id, request, &reply);
+        };
+        let who = Follower { user, device: hello.device, session: SessionNumber(number) };
+        let resume = hello.resume.as_ref().and_then(|blob| Position::from_bytes(&blob.0).ok());
+        let rate = Rate { per_second: 50, burst: 200 };
+        let (token_until, largest_id, generation) = (now.plus(FAR), hello.largest_id, GENERATION);
+        let opening = Opening { who, token_until, largest_id, resume, request, rate, generation };
+        let older = node.session_of(hello.device);
+        let mut effects = Vec::new();
+        let session = Session::open(opening, now, &mut effects);
+        let (wrong, flying, from_tail) = (Wrong::from(resume), BTreeMap::new(), resume.is_some());
+        node.sessions.insert(id, SessionShell { session, partition, tick_at: None, from_tail, flying, wrong });
+        let name = format!("d{device}");
+        tell!(self, [name], "d{device} has session {number} at n{n} (connection {id}, resume {resume:?})");
+        self.count_range(partition, resume);
+        if let Some(older) = older {
+            self.close_session(older, Close::Replaced);
+        }
+        self.carry_out(id, effects);
+        self.plan_tick(id);
+    }
+
+    fn count_range(&mut self, partition: Partition, resume: Option<Position>) {
+        let Some(position) = resume.filter(|position| position.source != Default::default()) else { return };
+        let offset = position.source.offset();
+        if offset < self.log.start(partition) || offset >= self.log.end(partition) {
+            self.story.count(What::OutOfRange);
+        }
+    }
+
+    pub(crate) fn close_session(&mut self, id: ConnId, close: Close) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let device = conn.device;
+        if self.nodes[conn.node].sessions.remove(&id).is_some() {
+            tell!(self, [format!("d{device}")], "connection {id} of d{device} is closed: {}", close.text());
+            match close {
+                Close::Retry => self.story.count(What::SessionEnded),
+                Close::Replaced => self.story.count(What::SessionReplaced),
+                Close::Moved => self.story.count(What::Moved),
+                _ => {}
+            }
+            self.send_down(id, Err(close.number()));
+        }
+    }
+
+    pub(crate) fn node_lost(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let (n, life, device) = (conn.node, conn.life, conn.device);
+        let node = &mut self.nodes[n];
+        if node.is_paused(self.now) {
+            let at = node.paused_until;
+            return self.at(at, Task::NodeLost(id));
+        }
+        if node.life == life && node.sessions.remove(&id).is_some() {
+            tell!(self, [format!("d{device}")], "n{n} notices that connection {id} of d{device} is gone");
+        }
+        self.conns.remove(&id);
+    }
+
+    // ----- inputs -----
+
+    /// Reads what the node has of a connection, as far as the session wants to.
+    pub(crate) fn read_frames(&mut self, id: ConnId) {
+        loop {
+            let Some(conn) = self.conns.get_mut(&id) else { return };
+            let (n, device) = (conn.node, conn.device);
+            let now = self.nodes[n].clock(self.now);
+            if self.nodes[n].sessions.get(&id).is_some_and(|held| !held.session.wants_input(now)) {
+                return;
+            }
+            let Some(frame) = conn.unread.pop_front() else { return };
+            let Ok((request, message)) = decode_request(Encoding::MessagePack, &frame) else {
+                return self.violate("a client's frame cannot be read", vec![format!("d{device}")]);
+            };
+            match message {
+                Request::Hello(hello) => self.hello(id, request, &hello),
+                message if self.nodes[n].sessions.contains_key(&id) => {
+                    self.session(id, |session, ctx, effects| session.request(request, message, ctx, effects));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Gives a session an input and carries out what it wants.
+    pub(crate) fn session(&mut self, id: ConnId, input: impl FnOnce(&mut Session, &mut Context<'_>, &mut Vec<Effect>)) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let partitions = self.log.partitions();
+        let now = self.nodes[conn.node].clock(self.now);
+        let Node { ids, tails, known, sessions, .. } = &mut self.nodes[conn.node];
+        let Some(held) = sessions.get_mut(&id) else { return };
+        let Some(tail) = tails.get(&held.partition) else { return };
+        let known = |user: UserId| known.contains(&user).then_some(true);
+        let mut effects = Vec::new();
+        let mut ctx = Context { now, ids, tail, partitions, known: &known };
+        input(&mut held.session, &mut ctx, &mut effects);
+        self.carry_out(id, effects);
+        self.plan_tick(id);
+    }
+
+    fn plan_tick(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let node = &mut self.nodes[conn.node];
+        let now = node.clock(self.now);
+        let Some(held) = node.sessions.get_mut(&id) else { return };
+        let Some(wake) = held.session.wake_at(now) else { return };
+        let at = self.now + 1 + wake.since(now);
+        if held.tick_at.is_none_or(|planned| planned > at || planned <= self.now) && wake.since(now) < FAR / 2 {
+            held.tick_at = Some(at);
+            self.at(at, Task::SessionTick(id));
+        }
+    }
+
+    pub(crate) fn session_tick(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let node = &mut self.nodes[conn.node];
+        if node.is_paused(self.now) {
+            let at = node.paused_until;
+            return self.at(at, Task::SessionTick(id));
+        }
+        let Some(held) = node.sessions.get_mut(&id) else { return };
+        if held.tick_at.is_some_and(|planned| planned > self.now) {
+            return;
+        }
+        held.tick_at = None;
+        self.session(id, |session, ctx, effects| session.tick(ctx, effects));
+        self.read_frames(id);
+    }
+
+    // ----- effects -----
+
+    pub(crate) fn shell(&mut self, id: ConnId) -> Option<&mut SessionShell> {
+        let conn = self.conns.get(&id)?;
+        self.nodes[conn.node].sessions.get_mut(&id)
+    }
+
+    fn reply(&mut self, id: ConnId, request: u64, reply: &Reply<'_>) {
+        let (op, body) = encode_reply(Encoding::MessagePack, reply);
+        self.send_down(id, Ok(join_reply(Encoding::MessagePack, op, request, &body)));
+    }
+
+    fn carry_out(&mut self, id: ConnId, effects: Vec<Effect>) {
+        for effect in effects {
+            if let Some(effect) = self.go_wrong(id, effect) {
+                self.effect(id, effect);
+            }
+        }
+    }
+
+    fn effect(&mut self, id: ConnId, effect: Effect) {
+        match effect {
+            Effect::Reply(request, reply) => {
+                if matches!(reply, Reply::Synced(_)) && self.shell(id).is_some_and(|held| held.from_tail) {
+                    self.story.count(What::TailHit);
+                }
+                self.reply(id, request, &reply);
+            }
+            Effect::Event { n, entry, positioned } => {
+                let loose = (!positioned).then(|| entry.encoded_loose(Encoding::MessagePack)).flatten();
+                let encoded = if positioned { entry.encoded(Encoding::MessagePack) } else { loose.as_ref() };
+                let Some((op, body)) = encoded else { return };
+                if !positioned {
+                    self.story.count(What::Loose);
+                }
+                let frame = join_reply(Encoding::MessagePack, *op, n, body);
+                self.send_down(id, Ok(frame));
+                self.count_zombie_session(id);
+                if self.mutated(Mutation::ReceivedBySending) {
+                    let received = Request::Received(volery_wire::client::Received { n });
+                    self.session(id, |session, ctx, effects| session.request(0, received, ctx, effects));
+                }
+            }
+            Effect::Append(partition, events) => {
+                self.check_shown(id, &events);
+                self.count_zombie_session(id);
+                if let Some(held) = self.shell(id) {
+                    held.flying.insert(partition, events.iter().map(Event::id).collect());
+                }
+                self.append(partition, events, Owner::Session(id, partition));
+            }
+            Effect::AppendMarks(events) => {
+                self.check_marks(id, &events);
+                let Some(partition) = self.shell(id).map(|held| held.partition) else { return };
+                self.append(partition, events.clone(), Owner::Marks(id, events));
+            }
+            Effect::CheckUser(user) => self.ask(id, Answered::Checked(user)),
+            Effect::Authenticate(..) => {}
+            Effect::AskEnd => self.ask(id, Answered::AskEnd),
+            Effect::AskArchived => self.ask(id, Answered::AskArchived),
+            Effect::Fetch(from, position) => {
+                if let Some(held) = self.shell(id) {
+                    held.from_tail = false;
+                }
+                self.ask(id, Answered::Fetch(from, position));
+            }
+            Effect::Page(request, chat, anchor, limit) => self.ask(id, Answered::AskPage(request, chat, anchor, limit)),
+            Effect::Chats(request, cursor, limit) => self.ask(id, Answered::AskChats(request, cursor, limit)),
+            Effect::AskUndelivered => self.ask(id, Answered::AskUndelivered),
+            Effect::Close(close) => self.close_session(id, close),
+        }
+    }
+
+    fn count_zombie_session(&mut self, id: ConnId) {
+        let Some(node) = self.conns.get(&id).map(|conn| conn.node) else { return };
+        if let Some(partition) = self.shell(id).map(|held| held.partition) {
+            self.count_zombie(node, partition);
+        }
+    }
+
+    // ----- answers -----
+
+    /// Something that a node hears or answers a little later.
+    pub(crate) fn ask(&mut self, id: ConnId, answered: Answered) {
+        let delay = self.rng.delay(8, 150);
+        self.after(delay, Task::Answered(id, answered));
+    }
+
+    /// An answer comes back, or a question has arrived where it is answered.
+    pub(crate) fn answer(&mut self, id: ConnId, answered: Answered) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let n = conn.node;
+        let node = &self.nodes[n];
+        if node.is_paused(self.now) {
+            let at = node.paused_until;
+            return self.at(at, Task::Answered(id, answered));
+        }
+        let Some(held) = node.sessions.get(&id) else { return };
+        let (partition, user) = (held.partition, held.session.who().user);
+        match answered {
+            Answered::AskEnd => {
+                let stale = self.mutated(Mutation::StaleSynced);
+                let tail = node.tails.get(&partition).map_or(0, |tail| tail.head());
+                let end = if stale { tail } else { self.log.end(partition) };
+                self.ask(id, Answered::End(end));
+            }
+            Answered::AskArchived => self.ask_archived(id, n, partition),
+            Answered::Fetch(from, position) => self.fetch(id, (n, partition, user), from, position),
+            Answered::AskPage(request, chat, anchor, limit) => {
+                let page = block_on(self.reads.page(user, chat, anchor, limit));
+                self.ask(id, Answered::Page(request, chat, page));
+            }
+            Answered::AskChats(request, cursor, limit) => {
+                let chats = block_on(self.reads.chats(user, cursor, limit));
+                self.ask(id, Answered::Chats(request, chats));
+            }
+            Answered::AskUndelivered => match block_on(self.reads.undelivered(user, 100)) {
+                Ok(chats) => self.ask(id, Answered::Undelivered(chats)),
+                Err(_) => self.after(500, Task::Answered(id, Answered::AskUndelivered)),
+            },
+            answer => self.tell_session(id, n, answer),
+        }
+    }
+
+    fn ask_archived(&mut self, id: ConnId, n: usize, partition: Partition) {
+        let begin = Position { partition, ..Position::default() };
+        let archived = block_on(self.reads.archived(partition)).map(|position| position.unwrap_or(begin));
+        let tail = self.nodes[n].tail_end(partition).filter(|_| self.mutated(Mutation::ResetAtTail));
+        match archived {
+            Ok(position) => self.ask(id, Answered::Archived(tail.unwrap_or(position))),
+            Err(_) => self.after(500, Task::Answered(id, Answered::AskArchived)),
+        }
+    }
+
+    fn tell_session(&mut self, id: ConnId, n: usize, answer: Answered) {
+        if let Answered::Checked(user) = answer {
+            self.nodes[n].known.insert(user);
+        }
+        let answer = match answer {
+            Answered::Appended(partition, result) => {
+                let flying = self.shell(id).and_then(|held| held.flying.remove(&partition)).unwrap_or_default();
+                Answered::Appended(partition, self.heard_wrong(id, partition, &flying, result))
+            }
+            answer => answer,
+        };
+        self.session(id, |session, ctx, effects| match answer {
+            Answered::Appended(partition, result) => session.appended(partition, result, ctx, effects),
+            Answered::MarksFailed(events) => session.marks_failed(events),
+            Answered::Checked(user) => session.checked(user, Ok(true), ctx, effects),
+            Answered::End(end) => session.end_is(end, ctx, effects),
+            Answered::Archived(position) => session.archived(position, effects),
+            Answered::Stretch(stretch) => session.stretch(stretch, ctx, effects),
+            Answered::Fetched => session.fetched(ctx, effects),
+            Answered::FetchFailed => session.fetch_failed(ctx, effects),
+            Answered::FetchRefused => session.fetch_refused(ctx, effects),
+            Answered::Page(request, chat, page) => session.page(request, chat, page, effects),
+            Answered::Chats(request, chats) => session.chats(request, chats, effects),
+            Answered::Undelivered(chats) => session.undelivered(chats, ctx, effects),
+            _ => {}
+        });
+        self.read_frames(id);
+    }
+}
+
+/// What the log would have said, had it taken everything.
+pub(crate) fn as_taken(end: Offset, count: usize, now: u64) -> Vec<Appended> {
+    (0..count as u64).map(|n| Appended { offset: end + n, stamp: Timestamp(now) }).collect()
+}
