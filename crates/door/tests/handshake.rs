@@ -71,8 +71,8 @@ fn requests_that_are_as_good_are_taken() {
     }
 }
 
-#[test]
-fn every_other_request_is_refused_with_a_problem_document() {
+#[tokio::test]
+async fn every_other_request_is_refused_with_a_problem_document() {
     let malformed = [
         without("Sec-WebSocket-Key"),
         REQUEST.replace("dGhlIHNhbXBsZSBub25jZQ==", "c2hvcnQ="),
@@ -112,7 +112,24 @@ fn every_other_request_is_refused_with_a_problem_document() {
             "status": status, "detail": refusal.to_string(), "retryable": false,
         });
         assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected, "{request}");
+        assert_eq!(over_a_socket(&request).await, response, "{request}");
     }
+}
+
+/// What a refused request is answered with, to the end of the connection.
+async fn over_a_socket(request: &str) -> String {
+    let (listener, mut stream) = listener().await;
+    let served = async { accept(listener.accept().await.unwrap().0, Limits::default(), Instant::now() + NEVER).await };
+    let asked = async {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let (served, answer) = tokio::join!(served, asked);
+    assert!(matches!(served, Err(Rejected::Refused(_))), "{request}");
+    answer
 }
 
 #[test]

@@ -93,18 +93,6 @@ impl Echo {
         Self { address, served }
     }
 
-    /// Why the server closed a connection that its client keeps open until it reads the end.
-    pub(crate) async fn gone_while(self, stream: &mut TcpStream) -> Gone {
-        let mut answer = Vec::new();
-        tokio::time::timeout(NEVER, stream.read_to_end(&mut answer)).await.expect("an end").unwrap();
-        let [(first, payload)] = &unmasked_frames(&answer)[..] else { panic!("not one close: {answer:x?}") };
-        assert_eq!(*first, FIN | CLOSE);
-        stream.shutdown().await.unwrap();
-        let gone = self.gone().await;
-        assert!(matches!(gone, Gone::ByUs(code) if payload[..2] == code.number().to_be_bytes()));
-        gone
-    }
-
     pub(crate) async fn gone(self) -> Gone {
         tokio::time::timeout(NEVER, self.served).await.expect("the server ends").unwrap()
     }
