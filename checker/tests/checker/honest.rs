@@ -1,8 +1,11 @@
 //! Whatever an honest world does, nothing is found wrong; and it is not because nothing is decided.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
-use volery_checker::examine;
-use volery_checker::history::Act;
+use volery_checker::history::{Act, What};
+use volery_checker::violation::Promise;
+use volery_checker::{check, examine};
 use volery_kernel::chat::ChatId;
 
 use crate::sending::Fate;
@@ -101,9 +104,30 @@ proptest! {
         let report = examine(&world.history);
         let told: Vec<String> = report.violations.iter().map(|violation| violation.tell(&world.history)).collect();
         prop_assert!(told.is_empty(), "{}", told.concat());
-        let acknowledged = world.history.steps.iter().any(|step| matches!(step.what, volery_checker::history::What::Acked { .. }));
+        let acknowledged = world.history.steps.iter().any(|step| matches!(step.what, What::Acked { .. }));
         prop_assert_eq!(report.summary.proves_nothing(), !acknowledged && report.summary.required == 0);
         prop_assert_eq!(report.summary.views, USERS.len());
+    }
+
+    #[test]
+    fn whatever_is_lost_at_rest_is_missed(deeds in deeds(), pick in any::<prop::sample::Index>()) {
+        let mut world = World::new(USERS);
+        deeds.into_iter().for_each(|(n, deed)| apply(&mut world, n, deed));
+        world.come_to_rest();
+        let (mut lost, mut timelines) = (None, Vec::new());
+        for step in &mut world.history.steps {
+            if let What::Timeline { rows, .. } = &mut step.what {
+                timelines.push(rows);
+            }
+        }
+        if !timelines.is_empty() {
+            let chat = pick.index(timelines.len());
+            let rows = &mut timelines[chat];
+            lost = Some(rows.remove(pick.index(rows.len())));
+        }
+        let promises: BTreeSet<Promise> = check(&world.history).iter().map(|violation| violation.promise).collect();
+        prop_assert_eq!(promises.contains(&Promise::G1), lost.is_some());
+        prop_assert_eq!(promises.contains(&Promise::G4), lost.is_some());
     }
 
     #[test]
@@ -112,6 +136,6 @@ proptest! {
         deeds.into_iter().for_each(|(n, deed)| apply(&mut world, n, deed));
         let keep = cut.index(world.history.steps.len() + 1);
         world.history.steps.truncate(keep);
-        prop_assert_eq!(volery_checker::check(&world.history), vec![]);
+        prop_assert_eq!(check(&world.history), vec![]);
     }
 }

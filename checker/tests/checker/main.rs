@@ -2,10 +2,12 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+mod binary;
 mod device;
 mod format;
 mod honest;
 mod mutations;
+mod open;
 mod scene;
 mod sending;
 mod size;
