@@ -9,7 +9,7 @@ KAFKA := crates/engines/kafka/Cargo.toml
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim sim-mutations bench fmt generate kafka-conformance autobahn schemathesis tools python
+.PHONY: help up test sim sim-mutations bench fmt fuzz generate kafka-conformance autobahn schemathesis tools python
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,9 +37,17 @@ bench: tools ## every figure against its target; BENCH=spine, ARGS="--only NAME"
 	$(CARGO) build --release --locked --package volery --package volery-bench
 	@ulimit -n "$$(ulimit -Hn)" && target/release/bench $(BENCH) $(ARGS)
 
+TARGET ?= all
+SECONDS ?= 60
+
+fuzz: tools ## decoders guided by coverage; TARGET=messages SECONDS=60; the first time it builds for minutes
+	@command -v c++ >/dev/null || $(call install,g++)
+	@CARGO=$(CARGO) fuzz/guided.sh $(TARGET) $(SECONDS)
+
 fmt: tools ## formats all code
 	$(CARGO) fmt --all
 	$(CARGO) fmt --manifest-path $(KAFKA)
+	$(CARGO) fmt --manifest-path fuzz/guided/Cargo.toml
 
 generate: tools ## writes the references under docs/ that are made from code
 	@$(CARGO) xtask generate

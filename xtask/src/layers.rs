@@ -36,6 +36,8 @@ enum Layer {
     Load,
     /// Drives the real cores in virtual time.
     Simulation,
+    /// Drives every decoder with bytes that nobody would write.
+    Fuzzing,
     /// Puts everything together.
     Binary,
     /// The gate.
@@ -43,7 +45,8 @@ enum Layer {
 }
 
 use Layer::{
-    Binary, Client, Door, Engine, Format, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Simulation, Testkit,
+    Binary, Client, Door, Engine, Format, Fuzzing, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Simulation,
+    Testkit,
 };
 
 const CRATES: &[(&str, Layer)] = &[
@@ -68,6 +71,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("loadtest", Load),
     ("volery-bench", Load),
     ("sim", Simulation),
+    ("volery-fuzz", Fuzzing),
     ("volery", Binary),
     ("xtask", Gate),
 ];
@@ -85,6 +89,7 @@ const fn below(layer: Layer) -> &'static [Layer] {
         Client => &[Kernel, Format, Door],
         Judge => &[Kernel, Format],
         Load => &[Kernel, Format, Door, Client, Judge, Node],
+        Fuzzing => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client],
         Simulation => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client, Judge],
         Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Role, Client],
         Gate => &[Kernel, Format, Port, Node, Role],
