@@ -1,20 +1,26 @@
 //! Log-ins over HTTP, from tens of addresses at once.
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use indicatif::ProgressBar;
 use reqwest::Client;
 use serde::Deserialize;
+use serde_json::json;
+use volery_client::core::Token;
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 use volery_wire::field;
 
+use crate::clock;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::server::Person;
 
 /// Source addresses: 127.0.0.2 and on, so that ports never run out.
 const ADDRESSES: usize = 40;
+/// A clock that is ahead must not make a new token void, in ms.
+const TOKEN_LEAST_MS: u64 = 5_000;
 /// Log-ins under way at once; the server's queue of password checks holds 64.
 const AT_ONCE: usize = 32;
 
@@ -37,6 +43,25 @@ pub struct Account {
     pub node: String,
 }
 
+impl Account {
+    /// The access token as the client's core takes it.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        let left = self.access_expires.since(clock::wall()).max(TOKEN_LEAST_MS);
+        Token { text: self.access_token.clone(), until: clock::stamp(clock::nanos()).plus(left) }
+    }
+
+    /// The same device with new tokens; the old ones are void.
+    ///
+    /// # Errors
+    /// The request's.
+    pub async fn refreshed(&self, gateway: &str) -> Result<Self, Failure> {
+        let body = json!({ "refresh_token": self.refresh_token });
+        let answer = Client::new().post(format!("{gateway}/v1/refresh")).json(&body).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+}
+
 /// The address from which a user comes: 40 of them, in turn.
 #[must_use]
 pub fn source_of(number: usize) -> IpAddr {
@@ -50,18 +75,18 @@ pub fn source_of(number: usize) -> IpAddr {
 pub async fn log_in(gateway: &str, people: &[Person]) -> Result<Vec<Account>, Failure> {
     let clients = (0..ADDRESSES).map(|address| Client::builder().local_address(source_of(address)).build());
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
-    let bar = ProgressBar::new(people.len() as u64).with_message("log-ins");
+    let bar = Progress::new("log-ins", people.len() as u64);
+    let done = Cell::new(0);
     let url = format!("{gateway}/v1/login");
     let each = stream::iter(people.iter().enumerate()).map(|(number, person)| {
         let request = clients[number % ADDRESSES].post(&url);
-        let bar = &bar;
+        let (bar, done) = (&bar, &done);
         async move {
             let answer = request.json(person).send().await?.error_for_status()?;
-            bar.inc(1);
+            done.set(done.get() + 1);
+            bar.at(done.get(), "");
             Ok::<_, Failure>(answer.json().await?)
         }
     });
-    let accounts = each.buffered(AT_ONCE).try_collect().await?;
-    bar.finish_and_clear();
-    Ok(accounts)
+    each.buffered(AT_ONCE).try_collect().await
 }

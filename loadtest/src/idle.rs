@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use indicatif::ProgressBar;
 use volery_wire::client::Request;
 use volery_wire::server::Reply;
 
@@ -13,9 +12,9 @@ use crate::failure::Failure;
 use crate::link::Link;
 use crate::load::{self, Drive, Span};
 use crate::process::rss_kib;
+use crate::progress::Progress;
 use crate::report::{Better, Figure};
 use crate::server::Server;
-use crate::tally::text;
 
 /// Sessions opened at once.
 const AT_ONCE: usize = 200;
@@ -60,7 +59,7 @@ pub async fn run(server: &Server, at: &[usize]) -> Result<Idle, Failure> {
 pub async fn weigh(server: &Server, accounts: &[Account], at: &[usize]) -> Result<Idle, Failure> {
     let sessions = at.last().copied().unwrap_or(0);
     load::run(server, sessions..users(sessions), Drive::Window(8), FILLING).await?;
-    let bar = ProgressBar::new(sessions as u64).with_message("sessions");
+    let bar = Progress::new("sessions", sessions as u64);
     let mut links: Vec<Link> = Vec::with_capacity(sessions);
     let mut points = Vec::new();
     for &point in at {
@@ -72,12 +71,11 @@ pub async fn weigh(server: &Server, accounts: &[Account], at: &[usize]) -> Resul
             let talked = opened.iter_mut().enumerate().map(|(at, link)| talk(link, accounts[begin + (at ^ 1)].user));
             join_all(talked).await.into_iter().collect::<Result<(), _>>()?;
             links.append(&mut opened);
-            bar.set_position(links.len() as u64);
+            bar.at(links.len() as u64, "");
         }
         tokio::time::sleep(SETTLE).await;
         points.push((point, rss_kib(server.pid())?));
     }
-    bar.finish_and_clear();
     Ok(Idle { points })
 }
 
@@ -101,7 +99,7 @@ impl Idle {
 /// One message there, one back, one ping, everything confirmed.
 async fn talk(link: &mut Link, peer: volery_kernel::id::UserId) -> Result<(), Failure> {
     let (mut acked, mut got, mut pong) = (false, false, false);
-    link.send(peer, &text(0, 32));
+    link.send(peer, "thirty-two bytes, more or less..");
     link.ask(&Request::Ping);
     while !(acked && got && pong) {
         let mut see = |reply: &Reply<'_>| match reply {

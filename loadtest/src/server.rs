@@ -111,6 +111,11 @@ impl Server {
         &self.gateway
     }
 
+    /// What it was started with beside the defaults.
+    pub fn settings(&self) -> impl Iterator<Item = &str> {
+        SETTINGS.iter().copied().chain(self.setup.settings.iter().map(String::as_str))
+    }
+
     /// The imported users of these numbers.
     #[must_use]
     pub fn people(users: std::ops::Range<usize>) -> Vec<Person> {

@@ -1,4 +1,8 @@
-//! Figures: a table for people, a JSON file for programs.
+//! What a run says: figures as a table, a JSON file for programs, a page for people.
+
+pub mod data;
+pub mod html;
+mod plot;
 
 use std::path::Path;
 
@@ -19,9 +23,12 @@ pub enum Better {
 /// One figure. Those without a target explain the others.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figure {
-    name: String,
-    value: f64,
-    unit: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+    /// Its unit.
+    pub unit: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,12 +57,16 @@ impl Figure {
 
 /// Prints the table.
 pub fn print(figures: &[Figure]) {
-    println!("\n{:<42} {:>12}  {:<10} {:>10} {:>10}", "figure", "value", "unit", "target", "goal");
+    let judged = figures.iter().any(|figure| figure.target.is_some());
+    let (target, goal) = if judged { ("target", "goal") } else { ("", "") };
+    println!("\n{:<42} {:>12}  {:<10} {target:>10} {goal:>10}", "figure", "value", "unit");
     for figure in figures {
         let bound = |bound: Option<f64>| bound.map_or(String::new(), |bound| format!("{bound}"));
         let missed = if figure.ok { "" } else { "  missed" };
         let (target, goal) = (bound(figure.target), bound(figure.goal));
-        println!("{:<42} {:>12.2}  {:<10} {target:>10} {goal:>10}{missed}", figure.name, figure.value, figure.unit);
+        let line =
+            format!("{:<42} {:>12.2}  {:<10} {target:>10} {goal:>10}{missed}", figure.name, figure.value, figure.unit);
+        println!("{}", line.trim_end());
     }
 }
 
@@ -64,10 +75,16 @@ pub fn print(figures: &[Figure]) {
 /// # Errors
 /// What the file system says.
 pub fn write(file: &Path, figures: &[Figure]) -> Result<(), Failure> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(file, serde_json::to_vec_pretty(figures)?)?;
+    save(file, &serde_json::to_vec_pretty(figures)?)?;
     println!("\nwritten to {}", file.display());
     Ok(())
+}
+
+/// Writes a file, and its folder if need be.
+///
+/// # Errors
+/// What the file system says, with the file's name.
+pub fn save(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let saved = file.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(file, bytes));
+    saved.map_err(|error| Failure(format!("{}: {error}", file.display())))
 }

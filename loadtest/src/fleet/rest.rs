@@ -1,0 +1,168 @@
+//! The end of a checked run, for one device: it records what it shows, then reads the chat list and
+//! the chats that were given to it, from beginning to end. A state machine over answers.
+//!
+//! The trap: pages that are read here must not enter the view, or a message that the stream owed
+//! would be there after all. Their answers are this module's own.
+
+use volery_checker::history::{Line, Marks, Row, What};
+use volery_client::core::{Core, Turn};
+use volery_kernel::chat::ChatId;
+use volery_wire::client::{Chats, History, Request};
+use volery_wire::field::Blob;
+use volery_wire::server::{ChatList, Page, Reply};
+
+use super::app::App;
+use crate::record::{row, row_of_line};
+
+/// Rows of a page, the most there are.
+const LIMIT: u32 = 100;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// The run goes on.
+    #[default]
+    Off,
+    List,
+    Chats,
+    Done,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    stage: Stage,
+    asked: Option<u64>,
+    cursor: Option<Blob>,
+    lines: Vec<Line>,
+    /// To be read, the last first, and the rows of that one, newest first.
+    chats: Vec<ChatId>,
+    rows: Vec<Row>,
+}
+
+impl Rest {
+    /// The run is over; these chats are to be read whole. Gives what the device shows.
+    pub(super) fn begin(&mut self, app: &App, chats: Vec<ChatId>) -> What {
+        (self.stage, self.chats) = (Stage::List, chats);
+        let shown = app.view().chats();
+        let rows = shown.iter().flat_map(|chat| chat.timeline.lines().map(|line| row_of_line(chat.id(), line)));
+        What::View { rows: rows.collect(), marks: Vec::new() }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// The connection is gone, and answers with it: what was being read is read anew.
+    pub(super) fn lost(&mut self) {
+        (self.asked, self.cursor) = (None, None);
+        self.lines.clear();
+        self.rows.clear();
+    }
+
+    /// What a synced device asks next.
+    pub(super) fn next(&mut self) -> Option<Request<'static>> {
+        let cursor = self.cursor.clone();
+        match (&self.stage, self.asked) {
+            (Stage::Off | Stage::Done, _) | (_, Some(_)) => None,
+            (Stage::List, None) => Some(Request::Chats(Chats { cursor, limit: Some(LIMIT) })),
+            (Stage::Chats, None) => {
+                let Some(&chat) = self.chats.last() else {
+                    self.stage = Stage::Done;
+                    return None;
+                };
+                let (before, after, around, around_time) = (None, None, None, None);
+                let limit = Some(LIMIT);
+                Some(Request::History(History { chat, before, after, around, around_time, cursor, limit }))
+            }
+        }
+    }
+
+    pub(super) fn ask(&mut self, request: Request<'static>, core: &mut Core, turn: &mut Turn) {
+        self.asked = core.ask(request, turn);
+    }
+
+    /// Whether a reply answers what was asked here.
+    pub(super) fn is_own(&self, n: u64, reply: &Reply<'_>) -> bool {
+        self.asked == Some(n) && matches!(reply, Reply::Page(_) | Reply::ChatList(_) | Reply::Error(_))
+    }
+
+    /// Takes an answer; what was refused is asked for again. Gives what is whole with it.
+    pub(super) fn hear(&mut self, reply: &Reply<'_>) -> Option<What> {
+        self.asked = None;
+        match reply {
+            Reply::Page(page) => self.page(page),
+            Reply::ChatList(list) => self.list(list),
+            _ => None,
+        }
+    }
+
+    fn page(&mut self, page: &Page<'_>) -> Option<What> {
+        self.rows.extend(page.messages.iter().rev().map(row));
+        self.cursor = page.older.clone();
+        if self.cursor.is_some() {
+            return None;
+        }
+        let chat = self.chats.pop()?;
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.reverse();
+        Some(What::Timeline { chat, rows })
+    }
+
+    fn list(&mut self, list: &ChatList<'_>) -> Option<What> {
+        self.lines.extend(list.chats.iter().map(|chat| Line {
+            unread: chat.unread,
+            newest_incoming: chat.newest_incoming,
+            marks: Marks {
+                chat: chat.chat,
+                read: chat.read.source,
+                peer_delivered: chat.peer_delivered.source,
+                peer_read: chat.peer_read.source,
+            },
+        }));
+        self.cursor = list.next.clone();
+        if self.cursor.is_some() {
+            return None;
+        }
+        self.stage = Stage::Chats;
+        Some(What::Lines(std::mem::take(&mut self.lines)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use volery_kernel::position::Source;
+
+    use super::*;
+
+    fn page(chat: ChatId, older: Option<Blob>) -> Reply<'static> {
+        Reply::Page(Page { chat, messages: Vec::new(), older, newer: None, covers: Source::ZERO })
+    }
+
+    #[test]
+    fn chats_are_read_to_their_beginning_one_after_the_other() {
+        let chat = |other| ChatId::direct(id(1), id(other));
+        let app = App::new(id(1), device(), true);
+        let mut rest = Rest::default();
+        assert_eq!(rest.next(), None);
+        assert!(matches!(rest.begin(&app, vec![chat(2), chat(3)]), What::View { .. }));
+        assert!(matches!(rest.next(), Some(Request::Chats(_))));
+        let list = Reply::ChatList(ChatList { chats: Vec::new(), next: None });
+        assert_eq!(rest.hear(&list), Some(What::Lines(Vec::new())));
+        assert!(matches!(rest.next(), Some(Request::History(ask)) if ask.chat == chat(3) && ask.cursor.is_none()));
+        assert_eq!(rest.hear(&page(chat(3), Some(Blob(vec![7])))), None);
+        assert!(matches!(rest.next(), Some(Request::History(ask)) if ask.cursor.is_some()));
+        rest.lost();
+        assert!(matches!(rest.next(), Some(Request::History(ask)) if ask.cursor.is_none()));
+        assert_eq!(rest.hear(&page(chat(3), None)), Some(What::Timeline { chat: chat(3), rows: Vec::new() }));
+        assert!(rest.hear(&page(chat(2), None)).is_some() && !rest.is_done());
+        assert_eq!((rest.next(), rest.is_done()), (None, true));
+    }
+
+    fn id(raw: u64) -> volery_kernel::id::UserId {
+        volery_kernel::id::UserId::new(raw).expect("an id")
+    }
+
+    fn device() -> volery_kernel::id::DeviceId {
+        volery_kernel::id::DeviceId::new(9).expect("an id")
+    }
+}

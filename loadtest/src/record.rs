@@ -1,0 +1,130 @@
+//! What every device did and saw, for the checker: pushed into memory as it happens, in the event
+//! loop itself, and judged after the measured run.
+
+use volery_checker::history::{Act, History, Row, Via, What};
+use volery_checker::text::{Label, Text};
+use volery_client::outbox::Ended;
+use volery_client::view::Line;
+use volery_kernel::chat::ChatId;
+use volery_kernel::id::{Id, SessionNumber};
+use volery_kernel::position::Source;
+use volery_wire::client::Request;
+use volery_wire::server::{Message, Reply};
+
+use crate::clock;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    history: History,
+    begun: u64,
+}
+
+impl Recorder {
+    pub(crate) fn new(of: String) -> Self {
+        Self { history: History::new(of), begun: clock::nanos() }
+    }
+
+    pub(crate) fn into_history(self) -> History {
+        self.history
+    }
+
+    pub(crate) fn push(&mut self, device: u32, what: What) {
+        self.history.push(clock::since(self.begun).as_micros() as u64, device, what);
+    }
+
+    /// The user wants a message said.
+    pub(crate) fn wanted(&mut self, device: u32, text: &str, chat: ChatId, after: Id) {
+        let Ok(text) = Text::of(text) else { return };
+        let after = Some(after).filter(|after| *after > Id::ZERO);
+        self.push(device, What::Wanted { label: text.label, chat, act: Act::Say(text), after });
+    }
+
+    /// A request is handed to the socket.
+    pub(crate) fn request(&mut self, device: u32, session: SessionNumber, request: &Request<'_>) {
+        let what = match request {
+            Request::Hello(hello) => What::Hello { resume: hello.resume.is_some() },
+            Request::Resume(_) => What::PagesRead,
+            Request::Mark(mark) => What::SaidMark { chat: mark.chat, kind: mark.kind, source: mark.source },
+            Request::Send(send) => {
+                let Some(label) = label_of(&send.text) else { return };
+                let (session, retry) = (send.retry_of.unwrap_or(session), send.retry_of.is_some());
+                What::Sent { label, session, number: send.number, retry, shown: send.shown }
+            }
+            _ => return,
+        };
+        self.push(device, what);
+    }
+
+    /// A frame came in on the present socket.
+    pub(crate) fn reply(&mut self, device: u32, session: SessionNumber, reply: &Reply<'_>) {
+        let what = match reply {
+            Reply::Welcome(welcome) => What::Welcome(welcome.session),
+            Reply::Synced(_) => What::Synced,
+            Reply::Gap => What::Gap,
+            Reply::Reset(_) => What::Reset,
+            Reply::Ack(ack) => What::Acked { session, number: ack.number, id: ack.id, source: ack.source },
+            Reply::Answer(answer) => {
+                let (session, number) = (answer.session, answer.number);
+                match (answer.id, &answer.error) {
+                    (Some(id), _) => What::Acked { session, number, id, source: answer.source.unwrap_or(Source::ZERO) },
+                    (None, error) => What::Refused { session, number, code: error.clone().unwrap_or_default() },
+                }
+            }
+            Reply::Error(error) if !error.retryable => {
+                let Some(number) = error.number else { return };
+                What::Refused { session, number, code: error.code.to_string() }
+            }
+            Reply::Message(message) => return self.showed(device, Via::Stream, message),
+            Reply::Page(page) => {
+                return page.messages.iter().for_each(|message| self.showed(device, Via::Page, message));
+            }
+            Reply::ChatList(list) => {
+                let newest = list.chats.iter().filter_map(|chat| chat.newest.as_ref());
+                return newest.for_each(|message| self.showed(device, Via::Page, message));
+            }
+            Reply::Changed(changed) => {
+                What::Changed { chat: changed.chat, id: changed.id, change: changed.change, by: changed.by }
+            }
+            Reply::Marked(marked) => {
+                What::Marked { chat: marked.chat, reader: marked.reader, kind: marked.kind, source: marked.source }
+            }
+            _ => return,
+        };
+        self.push(device, what);
+    }
+
+    fn showed(&mut self, device: u32, via: Via, message: &Message<'_>) {
+        self.push(device, What::Showed { via, row: row(message) });
+    }
+
+    /// The device took no more intents: its user is told so at once.
+    pub(crate) fn given_up(&mut self, device: u32, text: &str) {
+        if let Some(label) = label_of(text) {
+            self.push(device, What::Ended { label, id: None });
+        }
+    }
+
+    /// An intent came to its end.
+    pub(crate) fn ended(&mut self, device: u32, text: &str, ended: &Ended) {
+        if let Some(label) = label_of(text) {
+            self.push(device, What::Ended { label, id: ended.outcome.as_ref().ok().map(|taken| taken.id) });
+        }
+    }
+}
+
+/// A line of a view.
+pub(crate) fn row_of_line(chat: ChatId, line: &Line) -> Row {
+    let text = Text::of(&line.text).ok().filter(|_| line.deleted.is_none());
+    Row { chat, id: line.id, from: line.from, source: line.source, text }
+}
+
+/// A message as somebody shows it.
+pub(crate) fn row(message: &Message<'_>) -> Row {
+    let text = Text::of(&message.text).ok().filter(|_| message.deleted.is_none());
+    Row { chat: message.chat, id: message.id, from: message.from, source: message.source, text }
+}
+
+fn label_of(text: &str) -> Option<Label> {
+    text.split(' ').next()?.parse().ok()
+}

@@ -1,0 +1,113 @@
+//! Judges the history of a run, and tells it to a person.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use serde::Serialize;
+use volery_checker::examine;
+use volery_checker::history::History;
+
+use crate::failure::Failure;
+
+/// Violations that are told at most; the rest is counted.
+const TOLD_MOST: usize = 20;
+
+/// What the checker says.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    /// How many promises were broken; 0 is what one wants.
+    pub violations: usize,
+    /// The first of them, each told with the steps that show it.
+    pub told: Vec<String>,
+    /// How much was decided, for people.
+    pub summary: String,
+    /// Whether the history says nothing at all.
+    pub proves_nothing: bool,
+}
+
+impl Verdict {
+    /// Judges.
+    #[must_use]
+    pub fn of(history: &History) -> Self {
+        let report = examine(history);
+        Self {
+            violations: report.violations.len(),
+            told: report.violations.iter().take(TOLD_MOST).map(|violation| violation.tell(history)).collect(),
+            summary: report.summary.to_string(),
+            proves_nothing: report.summary.proves_nothing(),
+        }
+    }
+
+    /// Whether every promise held and something was decided.
+    #[must_use]
+    pub const fn is_good(&self) -> bool {
+        self.violations == 0 && !self.proves_nothing
+    }
+
+    /// One sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match (self.violations, self.proves_nothing) {
+            (0, false) => "every promise held".to_owned(),
+            (0, true) => "nothing was broken, and nothing was shown: no message was acknowledged and read".to_owned(),
+            (count, _) => format!("{count} promises were broken"),
+        }
+    }
+
+    /// For the terminal.
+    pub fn print(&self) {
+        println!("\nchecker: {}\n{}", self.sentence(), self.summary);
+        self.told.iter().for_each(|violation| println!("{violation}"));
+        if self.violations > self.told.len() {
+            println!("and {} more", self.violations - self.told.len());
+        }
+    }
+}
+
+/// Keeps a history.
+///
+/// # Errors
+/// What the file system says.
+pub fn keep(history: &History, file: &Path) -> Result<(), Failure> {
+    let cannot = |error: std::io::Error| Failure(format!("{}: {error}", file.display()));
+    history.write(BufWriter::new(File::create(file).map_err(cannot)?)).map_err(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use volery_checker::history::{Act, What};
+    use volery_checker::text::Text;
+    use volery_kernel::chat::ChatId;
+    use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
+    use volery_kernel::position::Source;
+
+    use super::*;
+
+    #[test]
+    fn an_acknowledged_message_that_is_nowhere_is_told() {
+        let id = |raw| Id::new(raw).expect("an id");
+        let (user, device, session) = (UserId(id(1)), DeviceId(id(3)), SessionNumber(id(4)));
+        let chat = ChatId::direct(user, UserId(id(2)));
+        let text = Text::of("d0.1 hello").expect("a label");
+        let steps = [
+            What::Device { user, device },
+            What::Started,
+            What::Wanted { label: text.label, chat, act: Act::Say(text), after: None },
+            What::Hello { resume: false },
+            What::Welcome(session),
+            What::Synced,
+            What::Sent { label: text.label, session, number: 1, retry: false, shown: None },
+            What::Acked { session, number: 1, id: id(9), source: Source(5) },
+            What::Ended { label: text.label, id: Some(id(9)) },
+            What::Timeline { chat, rows: Vec::new() },
+        ];
+        let mut history = History::new("a test");
+        (0..).zip(steps).for_each(|(at, what)| history.push(at, 0, what));
+        let verdict = Verdict::of(&history);
+        assert!(!verdict.is_good());
+        assert!(verdict.told.iter().any(|told| told.starts_with("G1") && told.contains("d0.1")), "{verdict:?}");
+        history.steps.truncate(2);
+        assert!(Verdict::of(&history).proves_nothing && !Verdict::of(&history).is_good());
+    }
+}
