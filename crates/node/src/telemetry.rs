@@ -6,7 +6,6 @@
 use std::io;
 
 use tracing::Dispatch;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{Filter, LogFormat};
@@ -30,10 +29,7 @@ pub fn subscriber<W>(filter: &Filter, format: LogFormat, writer: W) -> Result<Di
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::builder().parse(&filter.0)?)
-        .with_ansi(false)
-        .with_writer(writer);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter.compiled()?).with_ansi(false).with_writer(writer);
     Ok(match format {
         LogFormat::Text => builder.into(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).into(),

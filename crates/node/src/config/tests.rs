@@ -135,3 +135,10 @@ fn the_reference_names_every_key_in_all_its_spellings() {
         }
     }
 }
+
+#[test]
+fn a_filter_compiles_no_regular_expression() {
+    let expensive = format!("info,a[b{{c={}}}]=debug", r"\w".repeat(1_000));
+    let loaded = load(&Sources { flags: vec![pair("telemetry.filter", &expensive)], ..Sources::default() });
+    assert_eq!(loaded.map(|loaded| loaded.config.telemetry_filter), Ok(Filter(expensive)));
+}

@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
 /// Which values of its kind a key takes.
 #[derive(Clone, Copy, Debug)]
 pub enum Bounds {
@@ -163,13 +166,25 @@ impl Value for PublicUrl {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter(pub String);
 
+impl Filter {
+    /// As the logger takes it. Values of fields are compared as they are: a regular expression of a few
+    /// thousand signs would take minutes and gigabytes to compile.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn compiled(&self) -> Result<EnvFilter, ParseError> {
+        EnvFilter::builder().with_regex(false).parse(&self.0)
+    }
+}
+
 impl Value for Filter {
     const KIND: &'static str = "level, or target=level, by commas";
 
     fn read(text: &str, _: &Bounds) -> Result<Self, String> {
-        tracing_subscriber::EnvFilter::builder()
-            .parse(text)
-            .map(|_| Self(text.to_owned()))
+        let filter = Self(text.to_owned());
+        filter
+            .compiled()
+            .map(|_| filter)
             .map_err(|error| format!("`{text}` is not a filter ({error}): write info, or info,volery_messaging=debug"))
     }
 }
