@@ -1,6 +1,7 @@
-//! What a run looked like second by second: what clients counted, and what the server used.
+//! What a run looked like from moment to moment: what clients counted, and what the server used.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use crate::process::Cpu;
 use crate::tally::Moment;
 use crate::target::{Load, Target};
 
-/// One second, or about one.
+/// A stretch of the run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Sample {
     /// Seconds since the measured time began, at its end.
@@ -59,6 +60,12 @@ impl Sampler {
         let load = target.load()?.unwrap_or_default();
         let own = Cpu::of(std::process::id())?;
         Ok(Self { begun: now, last: now, counts: counts(fleet), load, own, samples: Vec::new() })
+    }
+
+    /// How long ago the last one was taken.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        clock::since(self.last)
     }
 
     /// One more.

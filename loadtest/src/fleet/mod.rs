@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use volery_checker::history::{History, What};
 use volery_kernel::chat::ChatId;
+use volery_kernel::limits;
 
 use crate::account::Account;
 use crate::clock;
@@ -37,8 +38,9 @@ use unit::Unit;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Devices that connect at once where nobody wants a storm.
 const AT_ONCE: usize = 200;
-/// A device that hears nothing for so long after its last frame has nothing under way.
-const QUIET: Duration = Duration::from_millis(500);
+/// A device that has heard nothing for so long has nothing under way: what it heard last is confirmed
+/// after a second, and from that follows a mark that others hear, through fan-out.
+const QUIET: Duration = Duration::from_millis(limits::RECEIVED_EVERY_MS.value + 1_000);
 
 /// What all devices share.
 pub(crate) struct World {

@@ -108,7 +108,7 @@ fn tiles(report: &Report) -> String {
     ];
     let tile = |(name, about): (&str, &str)| {
         let figure = report.figures.iter().find(|figure| figure.name == name)?;
-        let unit = if figure.unit == "1/s" { "" } else { figure.unit };
+        let unit = if figure.unit == "1/s" { "" } else { unit(figure.unit) };
         Some(format!("<div class=\"tile\"><b>{} {unit}</b><span>{about}</span></div>", number(figure.value)))
     };
     format!("<div class=\"tiles\">{}</div>\n", wanted.into_iter().filter_map(tile).collect::<String>())
@@ -141,7 +141,7 @@ fn latencies(report: &Report) -> Vec<Plot> {
         };
         Plot {
             title: format!("{title} over time"),
-            about: "Of each second; the scale is logarithmic.".to_owned(),
+            about: "From sample to sample; the scale is logarithmic.".to_owned(),
             x: ("seconds", Scale::Linear),
             y: ("milliseconds", Scale::Log),
             stacked: false,
@@ -285,6 +285,11 @@ fn errors(report: &Report) -> String {
     format!(
         "<h2>Errors</h2><p class=\"dim\">Of the whole run: <code>error</code> frames and closes by code, connections that broke or were refused.</p>{table}\n"
     )
+}
+
+/// A unit as people write it.
+fn unit(unit: &str) -> &str {
+    if unit == "us" { "µs" } else { unit }
 }
 
 fn figures(report: &Report) -> String {

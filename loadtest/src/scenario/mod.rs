@@ -24,6 +24,12 @@ const OPENED_WITHIN: Duration = Duration::from_secs(300);
 /// What is under way when the measured time ends must end within this, and so must the reading after it.
 const REST_WITHIN: Duration = Duration::from_secs(120);
 
+/// A run has about so many samples, a second apart at most; the kernel counts processor time in steps
+/// of 10 ms, so closer ones would be noise.
+const SAMPLES: u32 = 40;
+const SAMPLE_LEAST: Duration = Duration::from_millis(200);
+const SAMPLE_MOST: Duration = Duration::from_secs(1);
+
 /// What people do.
 #[derive(Clone, Debug)]
 pub enum Scenario {
@@ -200,21 +206,21 @@ impl Stage<'_> {
         let bar = Progress::new("measuring", span.measured.as_secs());
         {
             let mut play = std::pin::pin!(play(self));
-            let mut seconds = tokio::time::interval(Duration::from_secs(1));
-            seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            seconds.tick().await;
+            let mut ticks = tokio::time::interval((span.measured / SAMPLES).clamp(SAMPLE_LEAST, SAMPLE_MOST));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks.tick().await;
             loop {
                 tokio::select! {
                     ended = &mut play => break ended?,
-                    _ = seconds.tick() => {
+                    _ = ticks.tick() => {
                         sampler.take(self.target, &self.fleet)?;
                         let last = sampler.samples.last().map_or(0.0, |sample| sample.acked);
-                        bar.at(sampler.samples.len() as u64, &format!("s, {last:.0} messages/s"));
+                        bar.at(crate::clock::since(begun).as_secs(), &format!("s, {last:.0} messages/s"));
                     }
                 }
             }
         }
-        if sampler.samples.is_empty() {
+        if sampler.samples.is_empty() || sampler.age() >= SAMPLE_LEAST {
             sampler.take(self.target, &self.fleet)?;
         }
         let used = |now: Load| Load { cpu: now.cpu.since(&load.clone().unwrap_or_default().cpu), rss_kib: now.rss_kib };
