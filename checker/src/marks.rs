@@ -3,9 +3,9 @@
 //!
 //! Sources are compared within one user's partition only: among messages *to* that user. Messages
 //! whose source nobody told are left out. Two things make a source ambiguous, and the checker lenient: a
-//! retry may be resolved twice (its smallest source counts as covered, and a chat with retries has no
-//! upper bound for *delivered*), and confirmations (`received`) are no steps: *delivered* may go as far
-//! as some device of its reader had shown.
+//! retry may be resolved twice, and a log may take an append twice. The smallest source counts as
+//! covered; the other may be one that no device was told of, so *delivered* is not bounded by what was
+//! told, only by what some device of its reader had shown (confirmations, `received`, are no steps).
 
 mod lines;
 
@@ -31,8 +31,6 @@ struct Incoming {
     by_source: Vec<(Source, usize)>,
     /// How many have no known source.
     unknown: usize,
-    /// Whether one of them was retried: it may have a second source.
-    retried: bool,
 }
 
 /// A source and the step that told it.
@@ -42,15 +40,10 @@ type Told = (Source, Option<At>);
 #[derive(Debug, Default)]
 struct Said {
     read: Told,
-    any: Told,
     /// Every read mark.
     reads: HashSet<Source>,
     /// Whether read marks rode on sends: views may not be told of those.
     rides: bool,
-    /// The largest source that a device had shown.
-    shown: Told,
-    /// Something was shown whose source nobody told.
-    unknown: bool,
     /// What the mark that was told covers was looked at up to here.
     looked: usize,
 }
@@ -83,7 +76,6 @@ impl Marks {
                 Some((source, _)) => side.by_source.push((source, n)),
                 None => side.unknown += 1,
             }
-            side.retried |= message.intent.is_some_and(|n| known.intents[n].retried);
         }
         incoming.values_mut().for_each(|side| side.by_source.sort_unstable());
         check_sources(known, found);
@@ -100,11 +92,6 @@ impl Marks {
     ) {
         let Some(user) = known.user_of(step.device) else { return };
         match &step.what {
-            What::Showed { row, .. } if row.from != user => {
-                if let Some(message) = known.message_of(row.id) {
-                    self.shown(known, (user, row.chat), message, at);
-                }
-            }
             What::SaidMark { chat, kind, source } => {
                 summary.marks += 1;
                 self.covers(known, lives, step.device, *chat, (at, *source), found);
@@ -126,17 +113,8 @@ impl Marks {
         }
     }
 
-    fn shown(&mut self, known: &Known<'_>, side: Side, message: usize, at: At) {
-        let said = self.said.entry(side).or_default();
-        match known.messages[message].sources {
-            Some((_, most)) => raise(&mut said.shown, most, at),
-            None => said.unknown = true,
-        }
-    }
-
     fn says(&mut self, side: Side, kind: MarkKind, source: Source, at: At) {
         let said = self.said.entry(side).or_default();
-        raise(&mut said.any, source, at);
         if kind == MarkKind::Read {
             raise(&mut said.read, source, at);
             said.reads.insert(source);
@@ -187,14 +165,10 @@ impl Marks {
         found: &mut Findings,
     ) {
         let (reader, chat) = side;
-        let most = self.most(side, kind);
-        if let Some((most, told)) = most.filter(|(most, _)| *most < source) {
-            let what = format!(
-                "user {reader}'s {} mark in {chat} is told as {}; at most {} was said",
-                word(kind),
-                source.0,
-                most.0
-            );
+        let (most, told) = self.said.get(&side).map_or_else(Told::default, |said| said.read);
+        if kind == MarkKind::Read && most < source {
+            let what =
+                format!("user {reader}'s read mark in {chat} is told as {}; at most {} was said", source.0, most.0);
             found.add(Promise::Marks, what, told.into_iter().chain([at]));
         }
         let Some(incoming) = self.incoming.get(&side) else { return };
@@ -210,16 +184,6 @@ impl Marks {
             );
             found.add(Promise::Marks, what, known.origin(*message).chain([at]));
         }
-    }
-
-    /// How far a mark may be by now; `None` if nobody can say.
-    fn most(&self, side: Side, kind: MarkKind) -> Option<Told> {
-        let Some(said) = self.said.get(&side) else { return Some(Told::default()) };
-        if kind == MarkKind::Read {
-            return Some(said.read);
-        }
-        let ambiguous = said.unknown || self.incoming.get(&side).is_some_and(|incoming| incoming.retried);
-        (!ambiguous).then(|| said.any.max(said.shown))
     }
 }
 
