@@ -245,6 +245,8 @@ pub(crate) const CONFIGURATION: &[&[u8]] = &[
     b"GiB",
     b"[::]:8400",
     b"a[b{c=d}]=debug",
+    b"\\w",
+    b".*",
 ];
 
 pub(crate) const HTTP: &[&[u8]] = &[
