@@ -10,7 +10,7 @@ use volery_client::intent::Act;
 use volery_client::outbox::Ended;
 use volery_history::view::view;
 use volery_kernel::chat::ChatId;
-use volery_kernel::event::{Event, Outcome, Seen, Send, SendKey};
+use volery_kernel::event::{Event, Outcome, Seen, Send};
 use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::Source;
 use volery_ports::history::History as _;
@@ -33,28 +33,19 @@ pub struct Violation {
     pub what: String,
     /// The messages, devices and partitions that it is about, as stories name them.
     pub about: Vec<String>,
+    /// The few steps that show it, if the checker found it.
+    pub steps: String,
 }
 
 impl World {
     pub(crate) fn violate(&mut self, what: impl Into<String>, about: Vec<String>) {
         let what = what.into();
         tell!(self, ["all"], "VIOLATION {what}");
-        self.violations.push(Violation { at: self.now - crate::world::START_MS, what, about });
+        let at = self.now - crate::world::START_MS;
+        self.violations.push(Violation { at, what, about, steps: String::new() });
     }
 
     // ----- while things happen -----
-
-    /// A device hears that a send is durable.
-    pub(crate) fn acknowledged(&mut self, n: usize, number: u32, id: Id) {
-        self.story.count(What::Acked);
-        let device = &self.devices[n];
-        let key = SendKey { device: device.device, session: device.disk.session, number };
-        let first = *self.acks.entry(key).or_insert(id);
-        if first != id {
-            let what = format!("G2: {} is acknowledged as {first} and as {id}", key_tag(key));
-            self.violate(what, vec![key_tag(key)]);
-        }
-    }
 
     /// An intent of a device came to its end.
     pub(crate) fn ended(&mut self, n: usize, ended: &Ended) {
@@ -64,14 +55,7 @@ impl World {
         };
         tell!(self, [format!("d{n}"), text], "d{n}: {text} ended: {:?}", ended.outcome);
         self.devices[n].view.ended(ended);
-        let Ok(taken) = &ended.outcome else { return };
-        if text.is_empty() {
-            return;
-        }
-        let first = *self.devices[n].confirmed.entry(text.clone()).or_insert(taken.id);
-        if first != taken.id {
-            self.violate(format!("G2: {text} is confirmed as {first} and as {}", taken.id), vec![text]);
-        }
+        self.record_ended(n, ended);
     }
 
     /// `synced` was processed: everything that the stream held at the `hello` must be there.

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use volery_checker::history::What as Step;
 use volery_client::core::{Core, Down, Effect, Link, Loss, SocketId, Token, Turn};
 use volery_client::outbox::Phase;
 use volery_client::state::{Change, State};
-use volery_kernel::chat::Recipient;
+use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::id::{DeviceId, Id, UserId};
 use volery_kernel::time::Timestamp;
 use volery_wire::client::Request;
@@ -18,6 +19,7 @@ use crate::disk::Backup;
 use crate::mutation::Mutation;
 use crate::network::{Conn, ConnId};
 use crate::paging::Paging;
+use crate::record::Labels;
 use crate::story::{What, tell};
 use crate::view::View;
 use crate::world::{START_MS, Task, World, device_of};
@@ -47,10 +49,9 @@ pub(crate) struct Device {
     /// The position that the last reset named.
     reset_to: Option<Blob>,
     pub(crate) said: u64,
-    /// What was confirmed to the device: label of the text → its id.
-    pub(crate) confirmed: BTreeMap<String, Id>,
-    /// The newest message that this start of the app had shown when a text was wanted, by its word.
-    pub(crate) questions: BTreeMap<String, Id>,
+    pub(crate) labels: Labels,
+    /// The newest message that this start of the app has shown in each chat.
+    pub(crate) fresh: BTreeMap<ChatId, Id>,
 }
 
 impl Device {
@@ -73,8 +74,8 @@ impl Device {
             paging: None,
             reset_to: None,
             said: 0,
-            confirmed: BTreeMap::new(),
-            questions: BTreeMap::new(),
+            labels: Labels::default(),
+            fresh: BTreeMap::new(),
         }
     }
 
@@ -100,6 +101,7 @@ impl World {
     pub(crate) fn new_device(&mut self, user: UserId, ms: u64) {
         let n = self.devices.len();
         self.devices.push(Device::new(user, device_of(n)));
+        self.record(n, Step::Device { user, device: device_of(n) });
         self.after(ms, Task::Start(n));
         self.after(ms + 4_000, Task::Nag(n));
     }
@@ -115,6 +117,8 @@ impl World {
             let device = &mut self.devices[n];
             device.life += 1;
             device.core = Some(Core::new(device.user, device.device, &device.disk));
+            device.fresh.clear();
+            self.record(n, Step::Started);
             tell!(self, [format!("d{n}")], "d{n} starts, with {} intents", self.devices[n].disk.outbox.len());
         }
         self.device(n, |core, turn| core.start(turn));
@@ -202,6 +206,7 @@ impl World {
         tell!(self, [format!("d{n}")], "d{n}: {link:?}");
         match link {
             Link::Waiting(_) | Link::Down(_) => {
+                self.record(n, Step::Closed);
                 self.devices[n].conn = None;
                 self.devices[n].paging = None;
             }
@@ -230,6 +235,7 @@ impl World {
 
     fn send_request(&mut self, n: usize, socket: SocketId, request: u64, message: &Request<'static>) {
         let Some((id, _)) = self.devices[n].conn.filter(|(_, held)| *held == socket) else { return };
+        self.record_request(n, message);
         let head = match message {
             Request::Send(send) => Some(send.head()),
             Request::Edit(change) | Request::Delete(change) | Request::React(change) | Request::Unreact(change) => {
@@ -263,6 +269,7 @@ impl World {
             return;
         }
         self.tell_reply(n, &reply);
+        self.record_reply(n, &reply);
         let before = self.devices[n].link();
         if let Reply::Reset(at) = &reply {
             self.devices[n].reset_to.clone_from(&at.position);
@@ -283,6 +290,7 @@ impl World {
     }
 
     fn show(&mut self, n: usize, reply: &Reply<'_>) {
+        self.record_shown(n, reply);
         let view = &mut self.devices[n].view;
         match reply {
             Reply::Message(message) => {

@@ -1,11 +1,13 @@
 //! A device's disk, and what can become of it: changes that were not synced are lost, positions are
 //! garbled, an old backup comes back, the whole device is replaced.
 
+use volery_checker::history::What as Step;
 use volery_client::state::{Change, State};
 use volery_kernel::position::{Position, Source};
 use volery_wire::field::Blob;
 
 use crate::device::Device;
+use crate::record::Labels;
 use crate::story::{What, tell};
 use crate::view::View;
 use crate::world::{Task, World};
@@ -15,10 +17,12 @@ use crate::world::{Task, World};
 pub(crate) struct Backup {
     disk: State,
     view: View,
+    labels: Labels,
 }
 
 impl Device {
     pub(crate) fn store(&mut self, changes: Vec<Change>) {
+        changes.iter().for_each(|change| self.labels.store(change));
         let must = changes.iter().any(Change::must_sync);
         self.unsynced.extend(changes);
         if must {
@@ -39,7 +43,7 @@ impl Device {
         disk.outbox.retain(|_, kept| kept.key.is_some());
         // A view that a reset has emptied belongs to no position: such a moment is not kept.
         if disk.position.is_some() && self.paging.is_none() {
-            self.backup = Some(Backup { disk, view: self.view.clone() });
+            self.backup = Some(Backup { disk, view: self.view.clone(), labels: self.labels.clone() });
         }
     }
 }
@@ -56,6 +60,7 @@ impl World {
         self.story.count(What::Restarted);
         let kept = self.rng.index(self.devices[n].unsynced.len() + 1);
         self.devices[n].stop(kept, self.now);
+        self.record(n, Step::Stopped);
         tell!(self, [format!("d{n}")], "d{n} stops");
         self.after(ms, Task::Start(n));
         true
@@ -86,7 +91,8 @@ impl World {
     /// The device comes back as it was when it was backed up; or (`empty`) its app finds no view and
     /// hence gives its position up.
     pub(crate) fn restore(&mut self, n: usize, empty: bool) -> bool {
-        let Some(Backup { mut disk, view }) = self.devices[n].backup.clone().filter(|_| !self.devices[n].gone) else {
+        let Some(Backup { mut disk, view, labels }) = self.devices[n].backup.clone().filter(|_| !self.devices[n].gone)
+        else {
             return false;
         };
         let ms = self.rng.within(1_500, 10_000);
@@ -98,7 +104,8 @@ impl World {
         if empty {
             disk.position = None;
         }
-        device.disk = disk;
+        (device.disk, device.labels) = (disk, labels);
+        self.record(n, Step::Restored);
         self.story.count(What::Restored);
         tell!(
             self,

@@ -18,6 +18,7 @@ impl World {
             return;
         }
         tell!(self, ["all"], "FAULT {fault:?}");
+        self.record_fault(format!("{fault:?}"));
         if self.breaks(fault) {
             self.broken += 1;
         }

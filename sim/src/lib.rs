@@ -15,6 +15,7 @@
 //! | [`view`] | what a device's user sees |
 //! | [`oracle`] | what the log means, judged a second time |
 //! | [`check`] | what must hold |
+//! | `record` | what devices did and saw, for the checker |
 //! | [`story`] | what happened, counted and told |
 //! | [`runner`] | many seeds on all cores |
 
@@ -35,6 +36,7 @@ pub mod oracle;
 mod paging;
 pub mod plan;
 mod readers;
+mod record;
 pub mod rng;
 pub mod runner;
 mod session;

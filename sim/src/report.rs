@@ -34,6 +34,7 @@ pub(crate) fn tell(case: Case, all: bool) -> bool {
     }
     for violation in &world.violations {
         println!("seed {}: {:.3} s: {}", case.seed, violation.at as f64 / 1_000.0, violation.what);
+        print!("{}", violation.steps.split_once('\n').map_or("", |(_, steps)| steps));
     }
     world.violations.is_empty()
 }

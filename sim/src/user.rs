@@ -74,9 +74,7 @@ impl World {
         let synced = device.is_synced();
         let shown = device.view.shown_of(chat).filter(|_| synced);
         let shown = if self.plan.sends_mark && self.rng.chance(500) { shown } else { None };
-        if let (Act::Say { text, .. }, Some(newest)) = (&act, self.devices[n].view.newest_of(chat)) {
-            self.devices[n].questions.insert(word(text), newest);
-        }
+        self.record_wish(n, chat, &act);
         tell!(self, [format!("d{n}"), label(&act)], "d{n} wants {} to u{to}", label(&act));
         let draft = Draft { to, act, at: Timestamp(self.now), shown };
         let _ = self.device(n, |core, turn| core.intend(draft, turn));

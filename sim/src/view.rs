@@ -24,15 +24,6 @@ pub struct Seen {
     pub reactions: BTreeMap<UserId, String>,
 }
 
-impl Seen {
-    /// Whether both show the same. Reactions on pages do not say which change made them, so a view
-    /// cannot tell which of two is newer: they are not compared.
-    #[must_use]
-    pub fn is_like(&self, other: &Self) -> bool {
-        (self.from, &self.text, self.deleted) == (other.from, &other.text, other.deleted)
-    }
-}
-
 #[derive(Clone, Debug, Default)]
 struct Held {
     message: Option<(UserId, String)>,
@@ -196,13 +187,6 @@ impl View {
         let marked = |chat| self.delivered.get(chat).copied().unwrap_or_default();
         let behind = self.incoming.iter().filter(|(chat, (source, _))| marked(chat) < *source);
         behind.map(|(chat, &(source, id))| (*chat, Shown { source, id })).collect()
-    }
-
-    /// The newest message of a chat that is shown.
-    #[must_use]
-    pub fn newest_of(&self, chat: ChatId) -> Option<Id> {
-        let held = self.chats.get(&chat)?.iter();
-        held.filter(|(_, held)| held.message.is_some()).map(|(id, _)| *id).max()
     }
 
     /// The marks of a chat.

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use volery_checker::history::History;
 use volery_client::core::{Loss, SocketId};
 use volery_history::reads::Reads;
-use volery_kernel::event::{Event, SendKey};
+use volery_kernel::event::Event;
 use volery_kernel::id::{DeviceId, EPOCH_MS, Id, UserId};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_ports::log::{AppendError, Appended};
@@ -105,11 +106,12 @@ pub struct World {
     pub(crate) conns: BTreeMap<ConnId, Conn>,
     pub(crate) next_conn: ConnId,
     pub(crate) oracle: Oracle,
-    pub(crate) acks: BTreeMap<SendKey, Id>,
     /// Sends that left a device for the first time.
     pub(crate) sends: u64,
     /// Faults that broke something.
     pub(crate) broken: u64,
+    /// What devices did and saw.
+    pub history: History,
     /// What happened.
     pub story: Story,
     /// What must not have happened.
@@ -154,9 +156,9 @@ impl World {
             conns: BTreeMap::new(),
             next_conn: 1,
             oracle: Oracle::default(),
-            acks: BTreeMap::new(),
             sends: 0,
             broken: 0,
+            history: History::new(plan.case.command()),
             story: Story::new(telling),
             violations: Vec::new(),
             plan,

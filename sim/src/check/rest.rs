@@ -1,7 +1,11 @@
 //! What must hold once everything has come to rest.
 
 use super::*;
+use volery_checker::history::What;
+use volery_checker::text::Label;
+
 use crate::plan::{DEVICES_LEAST, FAULTS_LEAST, SENDS_LEAST, USERS_LEAST};
+use crate::record;
 
 impl World {
     /// What is not at rest yet.
@@ -30,13 +34,44 @@ impl World {
         self.check_keys();
         let rows = self.rows();
         self.check_timeline(&rows);
-        self.check_order(&rows);
-        let here: Vec<usize> = (0..self.devices.len()).filter(|n| !self.devices[*n].gone).collect();
-        for n in here {
-            self.check_view(n, &rows);
-        }
         for user in 0..self.plan.users {
             self.check_chats(user_of(user));
+        }
+        self.record_rest(&rows);
+        self.judge();
+    }
+
+    /// What pages, chat lists and devices show at rest.
+    fn record_rest(&mut self, rows: &BTreeMap<(ChatId, Id), MessageRow>) {
+        for chat in self.all_chats() {
+            let reader = |device: &crate::device::Device| !device.gone && chat.peer_of(device.user).is_some();
+            let Some(n) = self.devices.iter().position(reader) else { continue };
+            let whole = rows.range((chat, Id::ZERO)..=(chat, Id::MAX));
+            let whole = whole.map(|((_, id), row)| record::row(chat, *id, row.message.source, &shown(row.clone())));
+            let whole = whole.collect();
+            self.record(n, What::Timeline { chat, rows: whole });
+        }
+        for n in (0..self.devices.len()).filter(|n| !self.devices[*n].gone).collect::<Vec<_>>() {
+            let lines = block_on(self.reads.chats(self.devices[n].user, None, usize::MAX)).unwrap_or_default();
+            self.record(n, What::Lines(lines.chats.iter().map(record::line).collect()));
+            self.record_view(n);
+        }
+    }
+
+    /// The checker judges from what devices did and saw.
+    fn judge(&mut self) {
+        let report = volery_checker::examine(&self.history);
+        if report.summary.proves_nothing() {
+            self.violate("the checker decided nothing", Vec::new());
+        }
+        for found in report.violations {
+            let mut steps = found.steps.iter().filter_map(|at| self.history.steps.get(*at));
+            let devices = steps.clone().map(|step| format!("d{}", step.device));
+            let labels = found.what.split([' ', ',', '(', ')']).filter(|word| word.parse::<Label>().is_ok());
+            let about = devices.chain(labels.map(str::to_owned)).collect();
+            let at = steps.next_back().map_or(0, |step| step.at / 1_000);
+            let (what, steps) = (format!("{}: {}", found.promise, found.what), found.tell(&self.history));
+            self.violations.push(Violation { at, what, about, steps });
         }
     }
 
@@ -74,14 +109,6 @@ impl World {
                 found.push((format!("G2: the row of {} says {sent:?} and not {id}", about[0]), about));
             }
         }
-        for (key, id) in &self.acks {
-            if self.oracle.accepted.get(key).is_none_or(|accepted| accepted[0].0 != *id) {
-                found.push((
-                    format!("G1: {} was acknowledged as {id} and is not there", key_tag(*key)),
-                    vec![key_tag(*key)],
-                ));
-            }
-        }
         for (key, outcomes) in &self.oracle.answers {
             for outcome in outcomes {
                 let id = self.oracle.accepted.get(key).map(|accepted| accepted[0].0);
@@ -117,100 +144,29 @@ impl World {
                 Some(row) if row.message.body.bytes != text.as_bytes() || row.message.key != *key => {
                     found.push((format!("G2: the row {} is not {word}", at.1), vec![word.clone()]));
                 }
-                Some(_) => {}
-            }
-        }
-        let mut words: BTreeMap<String, Id> = BTreeMap::new();
-        for ((chat, id), row) in rows {
-            let text = word(&String::from_utf8_lossy(&row.message.body.bytes));
-            if !expected.contains_key(&(*chat, *id)) {
-                found.push((
-                    format!("{text} stands in the timeline as {id} and was never accepted"),
-                    vec![text.clone()],
-                ));
-            }
-            if let Some(other) = words.insert(text.clone(), *id) {
-                found.push((format!("G2: {text} stands in the timeline as {other} and as {id}"), vec![text]));
-            }
-        }
-        for (n, device) in self.devices.iter().enumerate() {
-            for (text, id) in &device.confirmed {
-                if words.get(text) != Some(id) {
+                Some(row) if row.message.source != self.oracle.accepted[key][0].1 => {
+                    let (is, first) = (row.message.source, self.oracle.accepted[key][0].1);
                     found.push((
-                        format!("G1: {text} was confirmed to d{n} as {id} and is not in the timeline"),
-                        vec![text.clone(), format!("d{n}")],
+                        format!("{word} has source {is:?} in the timeline and not {first:?}"),
+                        vec![word.clone()],
                     ));
                 }
-            }
-        }
-        found.into_iter().for_each(|(what, about)| self.violate(what, about));
-    }
-
-    /// One device's own sends into one chat stand in the order in which it sent them.
-    pub(super) fn check_order(&mut self, rows: &BTreeMap<(ChatId, Id), MessageRow>) {
-        let mut newest: BTreeMap<(ChatId, String), (u64, String)> = BTreeMap::new();
-        let mut found = Vec::new();
-        for ((chat, id), row) in rows {
-            let text = word(&String::from_utf8_lossy(&row.message.body.bytes));
-            let Some((device, number)) = text.split_once('.') else { continue };
-            let number: u64 = number.parse().unwrap_or(0);
-            if let Some((before, earlier)) = newest.get(&(*chat, device.to_owned()))
-                && *before > number
-            {
-                found.push((
-                    format!("G3: {earlier} was sent after {text} and stands before it, {id}"),
-                    vec![earlier.clone(), text.clone(), device.to_owned()],
-                ));
-            }
-            newest.insert((*chat, device.to_owned()), (number, text.clone()));
-            let question = self.devices.iter().find_map(|device| device.questions.get(&text));
-            if question.is_some_and(|question| question >= id) {
-                found.push((format!("G3: {text} answers {question:?} and stands before it, as {id}"), vec![text]));
-            }
-        }
-        found.into_iter().for_each(|(what, about)| self.violate(what, about));
-    }
-
-    pub(super) fn check_view(&mut self, n: usize, rows: &BTreeMap<(ChatId, Id), MessageRow>) {
-        let user = self.devices[n].user;
-        let mine = rows.iter().filter(|((chat, _), _)| chat.peer_of(user).is_some());
-        let expected: BTreeMap<(ChatId, Id), view::Seen> = mine.map(|(at, row)| (*at, shown(row.clone()))).collect();
-        let held = self.devices[n].view.all();
-        let mut found = Vec::new();
-        for (at, seen) in &expected {
-            let word = word(&String::from_utf8_lossy(&rows[at].message.body.bytes));
-            let about = vec![
-                format!("d{n}"),
-                word.clone(),
-                format!("edit of {}", at.1),
-                format!("deletion of {}", at.1),
-                format!("reaction to {}", at.1),
-            ];
-            match held.get(at) {
-                None => found.push((format!("G4: d{n} lacks {word}, {}", at.1), about)),
-                Some(held) if !held.is_like(seen) => {
-                    found.push((format!("G4: d{n} shows {word} as {held:?} and not as {seen:?}"), about));
-                }
                 Some(_) => {}
             }
         }
-        for (at, seen) in held.iter().filter(|(at, _)| !expected.contains_key(at)) {
-            let word = word(&seen.text);
-            found.push((
-                format!("G4: d{n} shows {word}, {}, which is not in the timeline", at.1),
-                vec![format!("d{n}"), word],
-            ));
+        for (at, row) in rows.iter().filter(|(at, _)| !expected.contains_key(at)) {
+            let text = word(&String::from_utf8_lossy(&row.message.body.bytes));
+            found.push((format!("{text} stands in the timeline as {} and was never accepted", at.1), vec![text]));
         }
         found.into_iter().for_each(|(what, about)| self.violate(what, about));
     }
 
-    /// Marks, statuses and unread counts of one user, in the store and on all devices.
-    pub(super) fn check_chats(&mut self, user: UserId) {
+    /// What one user's chat list says of what came in, against the log.
+    fn check_chats(&mut self, user: UserId) {
         let Ok(page) = block_on(self.reads.chats(user, None, usize::MAX)) else { return };
         let mut found = Vec::new();
         for line in page.chats {
             let chat = line.chat;
-            let peer = chat.peer_of(user).filter(|peer| *peer != user);
             let mut first: BTreeMap<Id, Source> = BTreeMap::new();
             for held in self.oracle.incoming(user, chat, Source(u64::MAX)) {
                 first.entry(held.send.id).or_insert(Source::new(GENERATION, held.offset));
@@ -229,28 +185,6 @@ impl World {
             let first_of_newest = first.values().max().copied().unwrap_or_default();
             if line.delivered.source < first_of_newest {
                 wrong(format!("delivered up to {:?} and not {first_of_newest:?}", line.delivered.source));
-            }
-            if let Some(peer) = peer {
-                let row = block_on(self.timeline.chat(peer, chat)).unwrap_or_default();
-                if (row.delivered.source, row.read.source) != (line.peer_delivered.source, line.peer_read.source) {
-                    wrong(format!(
-                        "the other side holds {:?} and {:?}, told are {:?} and {:?}",
-                        row.delivered.source, row.read.source, line.peer_delivered.source, line.peer_read.source
-                    ));
-                }
-            }
-            for (n, device) in self.devices.iter().enumerate().filter(|(_, device)| device.user == user && !device.gone)
-            {
-                let told = view::Marks {
-                    read: line.read.source,
-                    peer_delivered: line.peer_delivered.source,
-                    peer_read: line.peer_read.source,
-                };
-                let shown = device.view.marks_of(chat);
-                // Marks that ride on sends do not come with changes and out of the index.
-                if shown != told && !self.plan.sends_mark {
-                    wrong(format!("d{n} shows {shown:?} and not {told:?}"));
-                }
             }
         }
         found.into_iter().for_each(|(what, about)| self.violate(what, about));
