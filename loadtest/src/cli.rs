@@ -70,9 +70,6 @@ struct Common {
     /// A setting of the server; limits that are there against abuse are open already
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Figures of `bench` go to this file too
-    #[arg(long, global = true, hide = true)]
-    json: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -140,9 +137,6 @@ enum What {
         #[arg(long, default_value_t = 2)]
         calm: u64,
     },
-    /// The short form of flood, pairs and idle: figures with targets
-    #[command(hide = true)]
-    Bench,
 }
 
 impl What {
@@ -151,13 +145,12 @@ impl What {
             Self::Idle { sessions } => idle::users(*sessions as usize),
             Self::Flood { pairs, .. } | Self::Pairs { pairs, .. } | Self::Storm { pairs, .. } => 2 * *pairs as usize,
             Self::Day { people, .. } => *people as usize,
-            Self::Bench => 0,
         }
     }
 
     fn scenario(&self) -> Option<Scenario> {
         match *self {
-            Self::Idle { .. } | Self::Bench => None,
+            Self::Idle { .. } => None,
             Self::Flood { window, .. } => Some(Scenario::Flood { window: window as usize }),
             Self::Pairs { rate, .. } => Some(Scenario::Pairs { rate }),
             Self::Day { people, arrivals, stay, pause, contacts, devices, switch } => {
@@ -185,7 +178,6 @@ pub fn run(arguments: &Arguments, command: String) -> Result<bool, Failure> {
     let Arguments { what, common } = arguments;
     match what {
         What::Idle { sessions } => idle_run(common, *sessions as usize, command).map(|()| true),
-        What::Bench => bench(common).map(|()| true),
         _ => what.scenario().map_or(Ok(true), |scenario| measured_run(common, what.users(), scenario, command)),
     }
 }
@@ -246,22 +238,6 @@ fn idle_run(common: &Common, sessions: usize, command: String) -> Result<(), Fai
         verdict: None,
     };
     tell(&report, &common.out)
-}
-
-fn bench(common: &Common) -> Result<(), Failure> {
-    use crate::load::{self, Drive};
-    let span = Span { warm_up: Duration::from_secs(common.warm_up), measured: Duration::from_secs(common.seconds) };
-    let mut figures = Vec::new();
-    for (name, drive) in [("flood", Drive::Window(8)), ("rate_1000", Drive::Rate(1_000))] {
-        let server = crate::server::Server::start(&setup(common, 200))?;
-        figures.extend(local(load::run(&server, 0..200, drive, span))?.figures(name, drive));
-    }
-    let points = [1_000, 2_000, 3_000, 4_000, 5_000];
-    enough_files(idle::users(5_000))?;
-    let server = crate::server::Server::start(&setup(common, idle::users(5_000)))?;
-    figures.extend(local(idle::run(&server, &points))?.figures());
-    report::print(&figures);
-    common.json.as_deref().map_or(Ok(()), |file| report::write(file, &figures))
 }
 
 fn tell(report: &Report, out: &Path) -> Result<(), Failure> {

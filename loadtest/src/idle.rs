@@ -13,7 +13,7 @@ use crate::link::Link;
 use crate::load::{self, Drive, Span};
 use crate::process::rss_kib;
 use crate::progress::Progress;
-use crate::report::{Better, Figure};
+use crate::report::Figure;
 use crate::server::Server;
 
 /// Sessions opened at once.
@@ -90,8 +90,8 @@ impl Idle {
     /// As figures.
     #[must_use]
     pub fn figures(&self) -> Vec<Figure> {
-        let slope = Figure::judged("idle_session_kib", self.kib_per_session(), "KiB", Better::Lower, 3.0, 2.0);
-        let points = self.points.iter().map(|(at, rss)| Figure::plain(format!("idle_rss[{at}]"), *rss as f64, "KiB"));
+        let slope = Figure::new("idle_session_kib", self.kib_per_session(), "KiB");
+        let points = self.points.iter().map(|(at, rss)| Figure::new(format!("idle_rss[{at}]"), *rss as f64, "KiB"));
         std::iter::once(slope).chain(points).collect()
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | [`cli`] | what one types |
+//! | [`scenario`] | a run from log-in to rest: `flood`, `pairs`, `day`, `storm` |
+//! | [`fleet`] | many devices on the client's own state machine, and what their people do |
+//! | [`target`] | a server of the run's own, or a cluster that runs already |
 //! | [`server`] | a server on a folder of its own: users imported, started, watched, restarted, stopped |
 //! | [`account`] | log-ins over HTTP, from tens of addresses |
 //! | [`process`] | what the kernel says of a process: CPU by thread, memory |
+//! | [`tally`], [`sample`] | what clients count, as a whole and from moment to moment |
+//! | [`verdict`] | the history of a run before the checker |
+//! | [`report`] | a table, a JSON file, a page with plots |
 //! | [`link`] | one session by hand: for measurements that do what no good client does |
-//! | [`fleet`] | many devices on the client's own state machine, and what their people do |
-//! | [`load`] | `flood` and `pairs` |
-//! | [`idle`] | sessions that have talked and are silent |
-//! | [`tally`] | latencies and counts |
-//! | [`report`] | figures: a table and a file |
+//! | [`load`], [`idle`] | flood, pairs and idle sessions as functions, for other measurements |
 //!
 //! Everything lives on the thread that calls it (a current-thread runtime and a `LocalSet`): the
 //! load test shares its machine with the server, and one core is enough for it.

@@ -15,9 +15,7 @@ use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::fleet::habit::{Flood, Pace};
 use crate::process::Cpu;
-use crate::report::{Better, Figure};
 use crate::server::Server;
-use crate::tally;
 
 /// All devices must be synced within this.
 const OPENED_WITHIN: Duration = Duration::from_secs(120);
@@ -68,27 +66,6 @@ pub struct Flow {
     pub gaps: u64,
     /// From the last send until the last message was archived.
     pub archived_after: Duration,
-}
-
-impl Flow {
-    /// As figures, each beginning with `name`.
-    #[must_use]
-    pub fn figures(&self, name: &str, drive: Drive) -> Vec<Figure> {
-        let messages = self.messages as f64;
-        let each = |used: u64| used as f64 / messages;
-        let mut figures = judged(name, drive, self.per_second, each(self.server.total));
-        figures.push(Figure::plain(format!("{name}_client_cpu_us_per_message"), each(self.client.total), "us"));
-        figures.push(Figure::plain(format!("{name}_messages"), messages, "messages"));
-        figures.push(Figure::plain(format!("{name}_gaps"), self.gaps as f64, "gaps"));
-        let drained = self.archived_after.as_secs_f64() * 1_000.0;
-        figures.push(Figure::plain(format!("{name}_archived_after"), drained, "ms"));
-        let threads = self.server.threads.iter().map(|(thread, used)| (thread, each(*used)));
-        let threads = threads.filter(|(_, share)| *share >= 0.05);
-        figures.extend(threads.map(|(thread, share)| Figure::plain(format!("{name}_cpu_us[{thread}]"), share, "us")));
-        figures.extend(tally::latencies(&format!("{name}_ack"), &self.ack));
-        figures.extend(tally::latencies(&format!("{name}_delivery"), &self.delivery));
-        figures
-    }
 }
 
 /// Logs these users in, lets neighbours (0 and 1, 2 and 3, …) write to each other, and waits until
@@ -150,19 +127,5 @@ pub fn set_going(fleet: &Fleet, accounts: &[Account], drive: Drive) {
                 }
             },
         );
-    }
-}
-
-fn judged(name: &str, drive: Drive, rate: f64, cpu: f64) -> Vec<Figure> {
-    use Better::{Higher, Lower};
-    let (per_second, per_message) = (format!("{name}_messages_per_s"), format!("{name}_cpu_us_per_message"));
-    match drive {
-        Drive::Window(_) => vec![
-            Figure::judged(&per_message, cpu, "us", Lower, 60.0, 35.0),
-            Figure::judged(&per_second, rate, "1/s", Higher, 15_000.0, 37_000.0),
-        ],
-        Drive::Rate(_) => {
-            vec![Figure::judged(&per_message, cpu, "us", Lower, 140.0, 95.0), Figure::plain(per_second, rate, "1/s")]
-        }
     }
 }

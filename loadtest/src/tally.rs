@@ -83,7 +83,8 @@ pub struct Tally {
     pub marks: u64,
     /// From sending, or the time at which it was meant, to the acknowledgement.
     pub ack: Latency,
-    /// From sending, or the time at which it was meant, to the delivery.
+    /// From sending, or the time at which it was meant, to the delivery at an app that was there, however
+    /// its connection was.
     pub delivery: Latency,
     /// From losing the connection, or wanting the first one, to `synced`.
     pub synced: Latency,
@@ -158,7 +159,7 @@ impl Tally {
 pub fn latencies(of: &str, histogram: &Histogram<u64>) -> Vec<Figure> {
     let quantiles = [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999), ("max", 1.0)];
     let value = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
-    quantiles.map(|(name, quantile)| Figure::plain(format!("{of}_{name}"), value(quantile), "ms")).into()
+    quantiles.map(|(name, quantile)| Figure::new(format!("{of}_{name}"), value(quantile), "ms")).into()
 }
 
 /// A text of at least so many bytes, named by its first word, that says when it was meant to be sent.

@@ -58,6 +58,8 @@ pub(super) struct Unit {
     pub(super) world: Rc<World>,
     pub(super) asked_pages: Vec<(u64, u64)>,
     pub(super) heard_at: u64,
+    /// When the app was started last.
+    started: u64,
     habit: Box<dyn Habit>,
     wishes: Vec<Wish>,
     /// Messages since the view was trimmed.
@@ -87,6 +89,7 @@ impl Unit {
             world,
             asked_pages: Vec::new(),
             heard_at: 0,
+            started: 0,
             habit: Box::new(Quiet),
             wishes: Vec::new(),
             shown: 0,
@@ -118,7 +121,8 @@ impl Unit {
 
     /// Connects, and stays connected.
     pub(super) fn start(&mut self) {
-        self.behind_since = Some(clock::nanos());
+        self.started = clock::nanos();
+        self.behind_since = Some(self.started);
         let token = self.account.token();
         self.world.recorded(|recorder| recorder.push(self.number as u32, What::Started));
         self.core(|core, turn| {
@@ -277,7 +281,8 @@ impl Unit {
             Reply::Message(message) if message.from != self.account.user => {
                 tally.delivered += 1;
                 self.shown += 1;
-                if let Some(meant) = tally::meant(&message.text) {
+                // What was written while nobody was there is not late.
+                if let Some(meant) = tally::meant(&message.text).filter(|meant| *meant >= self.started) {
                     tally.delivery.took(meant, self.heard_at);
                 }
             }

@@ -132,9 +132,9 @@ pub fn figures(outcome: &Outcome) -> Vec<Figure> {
     let tally = &outcome.tally;
     let a_second = |count: u64| count as f64 / outcome.seconds;
     let mut figures = vec![
-        Figure::plain("messages_acknowledged", tally.acked as f64, "messages"),
-        Figure::plain("messages_per_s", a_second(tally.acked), "1/s"),
-        Figure::plain("deliveries_per_s", a_second(tally.delivered), "1/s"),
+        Figure::new("messages_acknowledged", tally.acked as f64, "messages"),
+        Figure::new("messages_per_s", a_second(tally.acked), "1/s"),
+        Figure::new("deliveries_per_s", a_second(tally.delivered), "1/s"),
     ];
     let counts = [
         ("retried", tally.retried, "messages"),
@@ -144,33 +144,33 @@ pub fn figures(outcome: &Outcome) -> Vec<Figure> {
         ("marks", tally.marks, "marks"),
     ];
     let counts = counts.into_iter().filter(|(_, count, _)| *count > 0);
-    figures.extend(counts.map(|(name, count, unit)| Figure::plain(name, count as f64, unit)));
+    figures.extend(counts.map(|(name, count, unit)| Figure::new(name, count as f64, unit)));
     let of = [("ack", &tally.ack), ("delivery", &tally.delivery), ("page", &tally.page), ("synced", &tally.synced)];
     let of = of.into_iter().filter(|(_, latency)| !latency.whole.is_empty());
     figures.extend(of.flat_map(|(name, latency)| latencies(name, &latency.whole)));
     figures.extend(outcome.rounds.iter().zip(1..).flat_map(|(round, number)| of_round(round, number)));
     if let Some(server) = &outcome.server {
         figures.extend(costs("server_cpu", &server.cpu, tally.acked, outcome.seconds));
-        figures.push(Figure::plain("server_rss", server.rss_kib as f64 / 1_024.0, "MiB"));
+        figures.push(Figure::new("server_rss", server.rss_kib as f64 / 1_024.0, "MiB"));
     }
     figures.extend(costs("own_cpu", &outcome.own, tally.acked, outcome.seconds).into_iter().take(2));
     figures
 }
 
 fn of_round(round: &Round, number: usize) -> [Figure; 3] {
-    let figure = |what: &str, value| Figure::plain(format!("storm_{number}_synced_{what}"), value, "ms");
+    let figure = |what: &str, value| Figure::new(format!("storm_{number}_synced_{what}"), value, "ms");
     [figure("p50", round.p50), figure("p99", round.p99), figure("last", round.last)]
 }
 
 fn costs(name: &str, used: &Cpu, messages: u64, seconds: f64) -> Vec<Figure> {
     let each = |micros: u64| micros as f64 / messages.max(1) as f64;
     let mut figures = vec![
-        Figure::plain(format!("{name}_per_message"), each(used.total), "us"),
-        Figure::plain(format!("{name}_cores"), used.total as f64 / 1e6 / seconds, "cores"),
+        Figure::new(format!("{name}_per_message"), each(used.total), "us"),
+        Figure::new(format!("{name}_cores"), used.total as f64 / 1e6 / seconds, "cores"),
     ];
     let threads = used.threads.iter().map(|(thread, used)| (thread, each(*used)));
     let threads = threads.filter(|(_, share)| *share >= SHARE_LEAST);
-    figures.extend(threads.map(|(thread, share)| Figure::plain(format!("{name}_per_message[{thread}]"), share, "us")));
+    figures.extend(threads.map(|(thread, share)| Figure::new(format!("{name}_per_message[{thread}]"), share, "us")));
     figures
 }
 

@@ -328,8 +328,8 @@ fn environment(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Figure;
     use super::super::data::Machine;
-    use super::super::{Better, Figure};
     use super::*;
     use crate::target::Place;
 
@@ -343,7 +343,7 @@ mod tests {
             place: Place { target: "here".to_owned(), settings: Vec::new() },
             seconds: 0.0,
             devices: 10,
-            figures: vec![Figure::judged("idle_session_kib", 2.5, "KiB", Better::Lower, 3.0, 2.0)],
+            figures: vec![Figure::new("idle_session_kib", 2.5, "KiB")],
             samples: Vec::new(),
             distributions: Vec::new(),
             rounds: Vec::new(),
