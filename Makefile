@@ -9,7 +9,7 @@ KAFKA := crates/engines/kafka/Cargo.toml
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim sim-mutations bench fmt fuzz generate kafka-conformance autobahn schemathesis tools python
+.PHONY: help up test sim sim-mutations bench crash fmt fuzz generate kafka-conformance autobahn schemathesis tools python
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ SECONDS ?= 60
 fuzz: tools ## decoders guided by coverage; TARGET=messages SECONDS=60; the first time it builds for minutes
 	@command -v c++ >/dev/null || $(call install,g++)
 	@CARGO=$(CARGO) fuzz/guided.sh $(TARGET) $(SECONDS)
+
+N ?= 100
+
+crash: tools ## kills the server N=100 times under load, judges what clients saw; ARGS="--stop", "--full-disk" instead
+	$(CARGO) build --release --locked --package volery --package volery-crash
+	@target/release/crash $(or $(ARGS),--kills $(N)) --json target/crash/report.json
 
 fmt: tools ## formats all code
 	$(CARGO) fmt --all

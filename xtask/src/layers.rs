@@ -70,6 +70,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-checker", Judge),
     ("loadtest", Load),
     ("volery-bench", Load),
+    ("volery-crash", Load),
     ("sim", Simulation),
     ("volery-fuzz", Fuzzing),
     ("volery", Binary),
@@ -120,6 +121,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "in tests only: the edge is tested before real accounts, not before a stand-in",
     ),
     ("volery-bench", "loadtest", "measures with the load test's servers, log-ins and sessions"),
+    ("volery-crash", "loadtest", "breaks the load test's servers under its devices"),
     ("volery-terminal", "volery-client", "a client for people on top of the client for programs"),
 ];
 
