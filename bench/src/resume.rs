@@ -24,7 +24,8 @@ use crate::stages::process_nanos;
 pub(crate) const NAME: &str = "resume_us_cpu";
 const MISSED: usize = 20;
 const TEXT: usize = 256;
-const SENDERS: usize = 10;
+/// As many that their echoes are spread over all partitions: a tail's bytes are a partition's.
+const SENDERS: usize = 100;
 /// Devices that come back at once.
 const AT_ONCE: usize = 20;
 const WITHIN: Duration = Duration::from_secs(30);
@@ -78,7 +79,7 @@ async fn send_to_all(server: &Server, senders: &mut [Link], devices: &[Device]) 
     }
     let before = server.metric(ARCHIVED).await?;
     let users: Vec<UserId> = devices.iter().map(|device| device.account.user).collect();
-    let each = users.chunks(users.len().div_ceil(senders.len()));
+    let each = users.chunks(users.len().div_ceil(senders.len()).max(1));
     try_join_all(senders.iter_mut().zip(each).map(|(link, users)| post(link, users, MISSED, TEXT))).await?;
     server.reaches(ARCHIVED, before + (devices.len() * MISSED) as u64, WITHIN).await?;
     tokio::time::sleep(SETTLE).await;
@@ -96,7 +97,10 @@ async fn bring_back(server: &Server, devices: &mut [Device]) -> Result<f64, Fail
     let used = process_nanos(server.pid())? - used;
     let synced = server.metric(FROM_TAIL).await? - synced;
     if synced < devices.len() as u64 {
-        return Err(Failure(format!("{synced} of {} devices were synced from the tail", devices.len())));
+        let metrics = server.metrics().await?;
+        let ways: Vec<_> = metrics.lines().filter(|line| line.starts_with("volery_syncs_total")).collect();
+        let from_tail = format!("{synced} of {} devices were synced from the tail", devices.len());
+        return Err(Failure(format!("{from_tail}; all so far: {}", ways.join(", "))));
     }
     Ok(used as f64 / 1_000.0)
 }

@@ -6,6 +6,7 @@
 //! timed, and a `gap` once it reads again, as the server counts them; else there is no figure.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -52,15 +53,24 @@ struct Place {
 
 /// Readers that read, for as long as this lives.
 struct Reading {
-    messages: Rc<Cell<usize>>,
+    seen: Rc<Seen>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// What readers were told.
+#[derive(Default)]
+struct Seen {
+    /// Readers that have every message.
+    complete: Cell<usize>,
+    /// Readers that were told `gap`, however often.
+    gapped: Cell<usize>,
 }
 
 pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     let mut control = Place::prepare(bench, None).await?;
     let reading = Reading::begin(std::mem::take(&mut control.readers));
     control.send().await?;
-    reading.reaches(bench.sizes.readers * MESSAGES).await?;
+    reading.all(bench.sizes.readers).await?;
     let mut stalled = Place::prepare(bench, Some(RECEIVE_BUFFER)).await?;
     stalled.send().await?;
     let (mut ratios, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
@@ -131,13 +141,16 @@ impl Place {
         p99(&load::run(&self.server, 0..self.pairs, drive, bench.sizes.steady).await?.delivery)
     }
 
-    /// The readers read to the end; how many `gap`s the server said.
+    /// The readers read to the end, each told of its gap; how many `gap`s the server counted.
     async fn release(&mut self) -> Result<u64, Failure> {
         let (before, readers) = (self.server.metric(GAPS).await?, self.readers.len());
         let reading = Reading::begin(std::mem::take(&mut self.readers));
-        self.server.reaches(GAPS, before + readers as u64, WITHIN).await?;
-        reading.reaches(readers * MESSAGES).await?;
-        Ok(self.server.metric(GAPS).await? - before)
+        reading.all(readers).await?;
+        let (counted, gapped) = (self.server.metric(GAPS).await? - before, reading.seen.gapped.get());
+        if gapped == readers && counted >= readers as u64 {
+            return Ok(counted);
+        }
+        Err(Failure(format!("{gapped} of {readers} readers were told of a gap; the server counts {counted}")))
     }
 }
 
@@ -152,16 +165,17 @@ async fn open_all(accounts: &[Account], open: &Open) -> Result<Vec<Link>, Failur
 
 impl Reading {
     fn begin(readers: Vec<Link>) -> Self {
-        let messages = Rc::new(Cell::new(0));
-        let tasks = readers.into_iter().map(|link| tokio::task::spawn_local(read(link, Rc::clone(&messages))));
-        Self { tasks: tasks.collect(), messages }
+        let seen = Rc::new(Seen::default());
+        let tasks = readers.into_iter().map(|link| tokio::task::spawn_local(read(link, Rc::clone(&seen))));
+        Self { tasks: tasks.collect(), seen }
     }
 
-    async fn reaches(&self, messages: usize) -> Result<(), Failure> {
+    /// Waits until all of them have everything.
+    async fn all(&self, readers: usize) -> Result<(), Failure> {
         let begun = clock::nanos();
-        while self.messages.get() < messages {
+        while self.seen.complete.get() < readers {
             if clock::since(begun) > WITHIN {
-                return Err(Failure(format!("{} of {messages} messages reached the readers", self.messages.get())));
+                return Err(Failure(format!("{} of {readers} readers have everything", self.seen.complete.get())));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -175,12 +189,15 @@ impl Drop for Reading {
     }
 }
 
-/// Until the connection ends: then the messages that are missing tell.
-async fn read(mut link: Link, messages: Rc<Cell<usize>>) {
-    let mut see = |reply: &Reply<'_>| {
-        if let Reply::Message(_) = reply {
-            messages.set(messages.get() + 1);
-        }
+/// Until the connection ends: then the messages that are missing tell. After a gap some come twice, and
+/// older ones after newer.
+async fn read(mut link: Link, seen: Rc<Seen>) {
+    let (mut messages, mut first_gap) = (HashSet::new(), true);
+    let add = |cell: &Cell<usize>| cell.set(cell.get() + 1);
+    let mut see = |reply: &Reply<'_>| match reply {
+        Reply::Message(message) if messages.insert(message.id) && messages.len() == MESSAGES => add(&seen.complete),
+        Reply::Gap if std::mem::take(&mut first_gap) => add(&seen.gapped),
+        _ => {}
     };
     while link.turn(&mut see).await.is_ok() {}
 }
