@@ -27,7 +27,6 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// In ns.
 const MILLI: u64 = 1_000_000;
-const LOOKS_EVERY: u64 = 100 * MILLI;
 const DEVICES_EACH: usize = 2;
 
 /// How many people there are, and how busy.
@@ -51,7 +50,7 @@ impl Sizes {
     }
 }
 
-/// Somebody who floods, and looks at the device now and then though nothing happens on it.
+/// Somebody who floods, at times or as soon as there is room.
 struct Writer {
     flood: Flood,
     every: Option<u64>,
@@ -60,14 +59,17 @@ struct Writer {
 
 impl Habit for Writer {
     fn due(&self) -> Option<u64> {
-        Some(self.next)
+        self.every.map(|_| self.next)
     }
 
     fn act(&mut self, now: u64, app: &App, wishes: &mut Vec<Wish>) {
-        if self.every.is_none() || self.next <= now {
-            self.next = now + self.every.unwrap_or(LOOKS_EVERY);
-            self.flood.act(now, app, wishes);
+        if let Some(every) = self.every {
+            if now < self.next {
+                return;
+            }
+            self.next = now + every;
         }
+        self.flood.act(now, app, wishes);
     }
 }
 

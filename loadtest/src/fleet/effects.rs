@@ -31,6 +31,7 @@ impl Unit {
                 Effect::Token => {
                     let (account, world) = (self.account.clone(), Rc::clone(&self.world));
                     self.refreshing = Some(Box::pin(async move { account.refreshed(&world.gateway).await }));
+                    self.poll_again();
                 }
                 Effect::Ended(ended) => self.ended(&ended, now),
                 Effect::Reset => {}
@@ -43,6 +44,12 @@ impl Unit {
         let (source, node) = (self.source, address.unwrap_or_else(|| self.account.node.clone()));
         let opening = async move { connect_from(source, &node, None).await };
         self.opening = Some((socket, Box::pin(opening)));
+        self.poll_again();
+    }
+
+    /// A future that is made late in a poll has nobody yet who wakes its device.
+    fn poll_again(&self) {
+        self.world.clockwork.wake(self.number);
     }
 
     fn send(&mut self, request: u64, message: &Request<'_>, now: u64) {

@@ -40,11 +40,12 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// The run is over; these chats are to be read whole. Gives what the device shows.
+    /// The run is over; these chats are to be read whole. Gives what the device holds: what a newer page
+    /// hides, because something between them was never read, came all the same and is there.
     pub(super) fn begin(&mut self, app: &App, chats: Vec<ChatId>) -> What {
         (self.stage, self.chats) = (Stage::List, chats);
         let shown = app.view().chats();
-        let rows = shown.iter().flat_map(|chat| chat.timeline.lines().map(|line| row_of_line(chat.id(), line)));
+        let rows = shown.iter().flat_map(|chat| chat.timeline.held().map(|line| row_of_line(chat.id(), line)));
         What::View { rows: rows.collect(), marks: Vec::new() }
     }
 

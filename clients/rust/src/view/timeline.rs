@@ -32,6 +32,11 @@ impl Timeline {
         self.lines.range(self.complete_from.unwrap_or(Id::ZERO)..).map(|(_, line)| line)
     }
 
+    /// All that is held, shown or not, in order.
+    pub fn held(&self) -> impl DoubleEndedIterator<Item = &Line> {
+        self.lines.values()
+    }
+
     /// A message that is held, shown or not.
     #[must_use]
     pub fn line(&self, id: Id) -> Option<&Line> {
