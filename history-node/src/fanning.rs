@@ -21,7 +21,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
 
 /// Records are taken up in time with this: what all partitions derive within it becomes durable in one sync.
-pub(crate) const TICK_MS: u64 = 5;
+pub(crate) const TICK_MS: u64 = 20;
 
 /// Runs one partition's fan-out until the task is dropped.
 pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {

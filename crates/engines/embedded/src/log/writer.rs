@@ -13,6 +13,7 @@
 //! A segment grows by zeros ahead of its groups: a sync of bytes whose blocks and file length are
 //! durable already waits for one write, not for the file system's own records too.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use volery_kernel::position::Offset;
@@ -49,8 +50,10 @@ impl Batch {
     }
 }
 
-/// Zeros written ahead, with the group that reaches beyond the former ones.
-const AHEAD: u64 = 256 << 10;
+/// Zeros written ahead, with the group that reaches beyond the former ones: as much again as the segment
+/// has, within these bounds. That group waits for the file system's own records, milliseconds; a busy log
+/// meets it seldom, and a quiet one takes little of the disk.
+const AHEAD: RangeInclusive<u64> = 256 << 10..=4 << 20;
 
 /// Where a segment's random number comes from.
 pub(crate) type Salts = Box<dyn FnMut() -> u32 + Send>;
@@ -184,7 +187,8 @@ impl Writer {
 
     fn write(&mut self, segment: &Segment, group: &Group) -> Result<(), AppendError> {
         if group.end() > self.prepared {
-            self.prepared = (group.end() + AHEAD).min(self.settings.segment_bytes.max(group.end()));
+            let ahead = group.end().clamp(*AHEAD.start(), *AHEAD.end());
+            self.prepared = (group.end() + ahead).min(self.settings.segment_bytes.max(group.end()));
             self.buffer.resize((self.prepared - group.at) as usize, 0);
         }
         let error = match segment.file.write_at(group.at, &self.buffer) {
