@@ -3,6 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`history`] | the one format in which simulation, load test and real clusters tell what happened |
+//! | [`frames`] | what the protocol's frames say in that format, for all who record |
 //! | [`text`] | the names that texts carry, by which the same message is known everywhere |
 //! | [`violation`] | a broken promise, and how it is told to a person |
 //! | [`summary`] | how much a history decides: one that decides nothing is noticed |
@@ -22,6 +23,7 @@ mod rest;
 mod sync;
 mod tell;
 
+pub mod frames;
 pub mod history;
 pub mod summary;
 pub mod text;

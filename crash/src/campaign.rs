@@ -64,9 +64,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Twice what is needed if everything counts, and one more: then it is given up.
+    /// Three times what is needed if everything counts, and one more: then it is given up.
     const fn rounds_most(&self) -> usize {
-        2 * self.times.div_ceil(ROUND) + 1
+        3 * self.times.div_ceil(ROUND) + 1
     }
 }
 

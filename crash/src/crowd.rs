@@ -9,7 +9,6 @@ use loadtest::account::{Account, log_in};
 use loadtest::clock;
 use loadtest::failure::Failure;
 use loadtest::fleet::Fleet;
-use loadtest::fleet::app::App;
 use loadtest::fleet::habit::{Flood, Habit, Wish};
 use loadtest::scenario::Stage;
 use loadtest::scenario::day::{Day, Habits};
@@ -17,6 +16,7 @@ use loadtest::server::Server;
 use loadtest::target::Target;
 use serde::Serialize;
 use volery_client::core::Link;
+use volery_client::device::Device;
 use volery_client::intent::Key;
 use volery_client::outbox::Phase;
 
@@ -62,14 +62,14 @@ impl Habit for Writer {
         self.every.map(|_| self.next)
     }
 
-    fn act(&mut self, now: u64, app: &App, wishes: &mut Vec<Wish>) {
+    fn act(&mut self, now: u64, device: &Device, wishes: &mut Vec<Wish>) {
         if let Some(every) = self.every {
             if now < self.next {
                 return;
             }
             self.next = now + every;
         }
-        self.flood.act(now, app, wishes);
+        self.flood.act(now, device, wishes);
     }
 }
 

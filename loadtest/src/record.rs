@@ -1,15 +1,15 @@
 //! What every device did and saw, for the checker: pushed into memory as it happens, in the event
 //! loop itself, and judged after the measured run.
 
-use volery_checker::history::{Act, History, Row, Via, What};
+use volery_checker::frames;
+use volery_checker::history::{Act, History, Row, What};
 use volery_checker::text::{Label, Text};
 use volery_client::outbox::Ended;
 use volery_client::view::Line;
 use volery_kernel::chat::ChatId;
 use volery_kernel::id::{Id, SessionNumber};
-use volery_kernel::position::Source;
 use volery_wire::client::Request;
-use volery_wire::server::{Message, Reply};
+use volery_wire::server::Reply;
 
 use crate::clock;
 
@@ -43,59 +43,23 @@ impl Recorder {
     /// A request is handed to the socket.
     pub(crate) fn request(&mut self, device: u32, session: SessionNumber, request: &Request<'_>) {
         let what = match request {
-            Request::Hello(hello) => What::Hello { resume: hello.resume.is_some() },
-            Request::Resume(_) => What::PagesRead,
-            Request::Mark(mark) => What::SaidMark { chat: mark.chat, kind: mark.kind, source: mark.source },
             Request::Send(send) => {
                 let Some(label) = label_of(&send.text) else { return };
                 let (session, retry) = (send.retry_of.unwrap_or(session), send.retry_of.is_some());
                 What::Sent { label, session, number: send.number, retry, shown: send.shown }
             }
-            _ => return,
+            other => {
+                let Some(what) = frames::requested(other) else { return };
+                what
+            }
         };
         self.push(device, what);
     }
 
     /// A frame came in on the present socket.
     pub(crate) fn reply(&mut self, device: u32, session: SessionNumber, reply: &Reply<'_>) {
-        let what = match reply {
-            Reply::Welcome(welcome) => What::Welcome(welcome.session),
-            Reply::Synced(_) => What::Synced,
-            Reply::Gap => What::Gap,
-            Reply::Reset(_) => What::Reset,
-            Reply::Ack(ack) => What::Acked { session, number: ack.number, id: ack.id, source: ack.source },
-            Reply::Answer(answer) => {
-                let (session, number) = (answer.session, answer.number);
-                match (answer.id, &answer.error) {
-                    (Some(id), _) => What::Acked { session, number, id, source: answer.source.unwrap_or(Source::ZERO) },
-                    (None, error) => What::Refused { session, number, code: error.clone().unwrap_or_default() },
-                }
-            }
-            Reply::Error(error) if !error.retryable => {
-                let Some(number) = error.number else { return };
-                What::Refused { session, number, code: error.code.to_string() }
-            }
-            Reply::Message(message) => return self.showed(device, Via::Stream, message),
-            Reply::Page(page) => {
-                return page.messages.iter().for_each(|message| self.showed(device, Via::Page, message));
-            }
-            Reply::ChatList(list) => {
-                let newest = list.chats.iter().filter_map(|chat| chat.newest.as_ref());
-                return newest.for_each(|message| self.showed(device, Via::Page, message));
-            }
-            Reply::Changed(changed) => {
-                What::Changed { chat: changed.chat, id: changed.id, change: changed.change, by: changed.by }
-            }
-            Reply::Marked(marked) => {
-                What::Marked { chat: marked.chat, reader: marked.reader, kind: marked.kind, source: marked.source }
-            }
-            _ => return,
-        };
-        self.push(device, what);
-    }
-
-    fn showed(&mut self, device: u32, via: Via, message: &Message<'_>) {
-        self.push(device, What::Showed { via, row: row(message) });
+        let what = frames::told(session, reply).into_iter().chain(frames::shown(reply));
+        what.for_each(|what| self.push(device, what));
     }
 
     /// The device took no more intents: its user is told so at once.
@@ -117,12 +81,6 @@ impl Recorder {
 pub(crate) fn row_of_line(chat: ChatId, line: &Line) -> Row {
     let text = Text::of(&line.text).ok().filter(|_| line.deleted.is_none());
     Row { chat, id: line.id, from: line.from, source: line.source, text }
-}
-
-/// A message as somebody shows it.
-pub(crate) fn row(message: &Message<'_>) -> Row {
-    let text = Text::of(&message.text).ok().filter(|_| message.deleted.is_none());
-    Row { chat: message.chat, id: message.id, from: message.from, source: message.source, text }
 }
 
 fn label_of(text: &str) -> Option<Label> {

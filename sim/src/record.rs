@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use volery_checker::history::{Act as Wish, Line, Marks, Row, Via, WORLD, What};
+use volery_checker::frames;
+use volery_checker::history::{Act as Wish, Line, Marks, Row, WORLD, What};
 use volery_checker::text::{Label, Text};
 use volery_client::intent::{Act, Local};
 use volery_client::outbox::Ended;
@@ -15,7 +16,7 @@ use volery_kernel::id::{Id, SessionNumber};
 use volery_kernel::position::Source;
 use volery_ports::history::ChatView;
 use volery_wire::client::{Request, SendHead};
-use volery_wire::server::{Message, Reply};
+use volery_wire::server::Reply;
 
 use crate::view::{self, View};
 use crate::world::{START_MS, World};
@@ -73,17 +74,13 @@ impl World {
 
     /// A request is handed to the socket.
     pub(crate) fn record_request(&mut self, n: usize, request: &Request<'_>) {
-        let what = match request {
-            Request::Hello(hello) => What::Hello { resume: hello.resume.is_some() },
-            Request::Resume(_) => What::PagesRead,
-            Request::Mark(mark) => What::SaidMark { chat: mark.chat, kind: mark.kind, source: mark.source },
-            Request::Send(send) => return self.record_sent(n, send.head()),
+        match request {
+            Request::Send(send) => self.record_sent(n, send.head()),
             Request::Edit(change) | Request::Delete(change) | Request::React(change) | Request::Unreact(change) => {
-                return self.record_sent(n, change.head());
+                self.record_sent(n, change.head());
             }
-            _ => return,
-        };
-        self.record(n, what);
+            other => frames::requested(other).into_iter().for_each(|what| self.record(n, what)),
+        }
     }
 
     fn record_sent(&mut self, n: usize, head: SendHead) {
@@ -95,52 +92,18 @@ impl World {
 
     /// A frame is about to be worked in.
     pub(crate) fn record_reply(&mut self, n: usize, reply: &Reply<'_>) {
-        let session = self.devices[n].disk.session;
-        let what = match reply {
-            Reply::Welcome(welcome) => What::Welcome(welcome.session),
-            Reply::Synced(_) => What::Synced,
-            Reply::Gap => What::Gap,
-            Reply::Reset(_) => What::Reset,
-            Reply::Ack(ack) => What::Acked { session, number: ack.number, id: ack.id, source: ack.source },
-            Reply::Answer(answer) => {
-                let (session, number) = (answer.session, answer.number);
-                match answer.id {
-                    Some(id) => What::Acked { session, number, id, source: answer.source.unwrap_or(Source::ZERO) },
-                    None => What::Refused { session, number, code: answer.error.clone().unwrap_or_default() },
-                }
-            }
-            _ => return,
-        };
-        self.record(n, what);
+        let told = frames::told(self.devices[n].disk.session, reply);
+        told.into_iter().for_each(|what| self.record(n, what));
     }
 
     /// What a device shows of a frame.
     pub(crate) fn record_shown(&mut self, n: usize, reply: &Reply<'_>) {
-        let what = match reply {
-            // Out of the index a change comes as the whole message: its own echo may not be there yet.
-            Reply::Message(message) if message.position.is_none() => {
-                return self.record_message(n, Via::Page, message);
+        for what in frames::shown(reply) {
+            if let What::Showed { row, .. } = &what {
+                self.showed(n, row.chat, row.id);
             }
-            Reply::Message(message) => return self.record_message(n, Via::Stream, message),
-            Reply::Page(page) => {
-                return page.messages.iter().for_each(|message| self.record_message(n, Via::Page, message));
-            }
-            Reply::Changed(changed) => {
-                What::Changed { chat: changed.chat, id: changed.id, change: changed.change, by: changed.by }
-            }
-            Reply::Marked(marked) => {
-                What::Marked { chat: marked.chat, reader: marked.reader, kind: marked.kind, source: marked.source }
-            }
-            _ => return,
-        };
-        self.record(n, what);
-    }
-
-    fn record_message(&mut self, n: usize, via: Via, message: &Message<'_>) {
-        let (chat, id, from, source) = (message.chat, message.id, message.from, message.source);
-        let text = Text::of(&message.text).ok().filter(|_| message.deleted.is_none());
-        self.showed(n, chat, id);
-        self.record(n, What::Showed { via, row: Row { chat, id, from, source, text } });
+            self.record(n, what);
+        }
     }
 
     /// This start of the app has shown an id.

@@ -4,6 +4,8 @@
 //! The view lives in memory: a device that begins anew has no position, is told `reset`, and reads
 //! the chat list and the pages that somebody looks at. Pages are read after the reset and so hold
 //! everything up to its position: reading the others only when they are opened loses nothing.
+//! An app that keeps its view beside its state goes on from both ([`Device::keeping`]); one that is to work
+//! offline reads its chats *whole* after a `reset`.
 
 use volery_kernel::chat::ChatId;
 use volery_kernel::id::{DeviceId, Id, UserId};
@@ -29,6 +31,7 @@ pub struct Device {
     pages: Pages,
     open: Option<ChatId>,
     resetting: bool,
+    whole: bool,
 }
 
 impl Device {
@@ -37,8 +40,15 @@ impl Device {
     #[must_use]
     pub fn new(user: UserId, device: DeviceId, mut state: State) -> Self {
         state.position = None;
-        let core = Core::new(user, device, &state);
-        Self { core, view: View::new(user, device), pages: Pages::default(), open: None, resetting: false }
+        Self::keeping(device, View::new(user, device), &state, false)
+    }
+
+    /// A device that goes on from what was stored and from the view that was kept beside it. With `whole`, chats
+    /// are read to their beginning after a `reset`, and nothing of them is let go.
+    #[must_use]
+    pub fn keeping(device: DeviceId, view: View, state: &State, whole: bool) -> Self {
+        let core = Core::new(view.me(), device, state);
+        Self { core, view, pages: Pages::default(), open: None, resetting: false, whole }
     }
 
     /// What is shown.
@@ -98,17 +108,23 @@ impl Device {
 
     fn page(&mut self, page: &Page<'_>, before: Option<Id>) {
         self.view.page(page, before);
-        if let Some(older) = page.older.clone().filter(|_| page.messages.is_empty()) {
+        let Some(older) = page.older.clone() else { return };
+        if page.messages.is_empty() {
             self.pages.want(Want::Further(page.chat, before, older));
+        } else if self.resetting && self.whole {
+            self.want_older(page.chat);
         }
     }
 
     fn list(&mut self, request: u64, list: &ChatList<'_>) {
         if self.pages.answered(request).is_some() {
             self.view.list(list);
-            let more = self.resetting && self.view.chats().len() < CHATS_MOST;
+            let more = self.resetting && (self.whole || self.view.chats().len() < CHATS_MOST);
             if let Some(next) = list.next.clone().filter(|_| more) {
                 self.pages.want(Want::Chats(Some(next)));
+            }
+            if self.resetting && self.whole {
+                list.chats.iter().for_each(|chat| self.pages.want(Want::Newest(chat.chat)));
             }
         }
     }
@@ -134,7 +150,9 @@ impl Device {
     /// Somebody looks at a chat from now on, or at none.
     pub fn open(&mut self, chat: Option<ChatId>, turn: &mut Turn) {
         self.open = chat;
-        self.view.trim(chat);
+        if !self.whole {
+            self.view.trim(chat);
+        }
         if let Some(chat) = chat {
             self.want_newest(chat);
         }
@@ -149,14 +167,18 @@ impl Device {
 
     /// Somebody has come to the oldest message that is held. False if there is nothing older.
     pub fn older(&mut self, chat: ChatId, turn: &mut Turn) -> bool {
-        let from = self.view.chat_mut(chat).timeline.complete_from();
-        let begins = self.view.chat_mut(chat).timeline.has_all();
-        match from {
-            Some(from) if !begins => self.pages.want(Want::Before(chat, from)),
-            Some(_) => return false,
+        let wanted = self.want_older(chat);
+        self.after(turn);
+        wanted
+    }
+
+    fn want_older(&mut self, chat: ChatId) -> bool {
+        let timeline = &self.view.chat_mut(chat).timeline;
+        match timeline.complete_from() {
+            Some(_) if timeline.has_all() => return false,
+            Some(from) => self.pages.want(Want::Before(chat, from)),
             None => self.pages.want(Want::Newest(chat)),
         }
-        self.after(turn);
         true
     }
 

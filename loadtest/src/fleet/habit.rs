@@ -1,11 +1,10 @@
 //! What the person in front of a device does: a decision from the time and from what the device
 //! shows. Pure: no clock, no socket, and its randomness is its own seed.
 
+use volery_client::device::Device;
 use volery_kernel::chat::ChatId;
 use volery_kernel::id::UserId;
 use volery_wire::client::Shown;
-
-use super::app::App;
 
 /// Something that a person does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub trait Habit {
     fn due(&self) -> Option<u64>;
 
     /// Acts, after anything that happened to the device and whenever due.
-    fn act(&mut self, now: u64, app: &App, wishes: &mut Vec<Wish>);
+    fn act(&mut self, now: u64, device: &Device, wishes: &mut Vec<Wish>);
 }
 
 /// Does nothing.
@@ -43,7 +42,7 @@ impl Habit for Quiet {
         None
     }
 
-    fn act(&mut self, _: u64, _: &App, _: &mut Vec<Wish>) {}
+    fn act(&mut self, _: u64, _: &Device, _: &mut Vec<Wish>) {}
 }
 
 /// Keeps a number of messages unconfirmed, for ever.
@@ -60,8 +59,8 @@ impl Habit for Flood {
         None
     }
 
-    fn act(&mut self, now: u64, app: &App, wishes: &mut Vec<Wish>) {
-        let under_way = app.core().outbox().items().count();
+    fn act(&mut self, now: u64, device: &Device, wishes: &mut Vec<Wish>) {
+        let under_way = device.core().outbox().items().count();
         let say = Wish::Say { to: self.to, meant: now };
         wishes.extend(std::iter::repeat_n(say, self.window.saturating_sub(under_way)));
     }
@@ -83,7 +82,7 @@ impl Habit for Pace {
         Some(self.next)
     }
 
-    fn act(&mut self, now: u64, _: &App, wishes: &mut Vec<Wish>) {
+    fn act(&mut self, now: u64, _: &Device, wishes: &mut Vec<Wish>) {
         while self.next <= now {
             wishes.push(Wish::Say { to: self.to, meant: self.next });
             self.next += self.every.max(1);
@@ -93,6 +92,8 @@ impl Habit for Pace {
 
 #[cfg(test)]
 mod tests {
+    use volery_client::state::State;
+    use volery_client::view::View;
     use volery_kernel::id::DeviceId;
 
     use super::*;
@@ -101,18 +102,19 @@ mod tests {
         UserId::new(raw).expect("an id")
     }
 
-    fn app() -> App {
-        App::new(user(1), DeviceId::new(3).expect("an id"), false)
+    fn quiet() -> Device {
+        let device = DeviceId::new(3).expect("an id");
+        Device::keeping(device, View::new(user(1), device), &State::default(), false)
     }
 
     #[test]
     fn a_pace_is_kept_from_the_intended_times() {
-        let (app, b) = (app(), user(2));
+        let (device, b) = (quiet(), user(2));
         let mut pace = Pace { to: b, next: 100, every: 50 };
         let mut wishes = Vec::new();
-        pace.act(99, &app, &mut wishes);
+        pace.act(99, &device, &mut wishes);
         assert!(wishes.is_empty());
-        pace.act(210, &app, &mut wishes);
+        pace.act(210, &device, &mut wishes);
         let meant = |meant| Wish::Say { to: b, meant };
         assert_eq!(wishes, [meant(100), meant(150), meant(200)]);
         assert_eq!(pace.due(), Some(250));
@@ -120,9 +122,9 @@ mod tests {
 
     #[test]
     fn a_flood_fills_its_window() {
-        let (app, b) = (app(), user(2));
+        let (device, b) = (quiet(), user(2));
         let mut wishes = Vec::new();
-        Flood { to: b, window: 4 }.act(7, &app, &mut wishes);
+        Flood { to: b, window: 4 }.act(7, &device, &mut wishes);
         assert_eq!(wishes, [Wish::Say { to: b, meant: 7 }; 4]);
     }
 }

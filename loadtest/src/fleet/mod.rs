@@ -5,7 +5,6 @@
 //! One task polls one device; nothing is handed between tasks. Whoever drives a run calls in from
 //! outside, between polls.
 
-pub mod app;
 mod clockwork;
 mod effects;
 pub mod habit;
@@ -21,6 +20,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use volery_checker::history::{History, What};
+use volery_client::device::Device;
 use volery_kernel::chat::ChatId;
 use volery_kernel::limits;
 
@@ -29,7 +29,6 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::record::Recorder;
 use crate::tally::Tally;
-use app::App;
 use clockwork::Clockwork;
 use habit::{Habit, Quiet};
 use unit::Unit;
@@ -144,8 +143,8 @@ impl Fleet {
     }
 
     /// Looks at a device.
-    pub fn look<T>(&self, device: usize, at: impl FnOnce(&App) -> T) -> T {
-        at(&self.units[device].borrow().app)
+    pub fn look<T>(&self, device: usize, at: impl FnOnce(&Device) -> T) -> T {
+        at(&self.units[device].borrow().device)
     }
 
     /// Whether the device is connected and holds everything.
@@ -270,7 +269,7 @@ impl Fleet {
 
 /// What a device is busy with, if it is.
 fn business(unit: &Unit) -> Option<&'static str> {
-    let core = unit.app.core();
+    let core = unit.device.core();
     match () {
         () if !unit.is_synced() => Some("are not synced"),
         () if !core.outbox().is_idle() => Some("have something to send"),

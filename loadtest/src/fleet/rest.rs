@@ -4,15 +4,16 @@
 //! The trap: pages that are read here must not enter the view, or a message that the stream owed
 //! would be there after all. Their answers are this module's own.
 
+use volery_checker::frames::row;
 use volery_checker::history::{Line, Marks, Row, What};
 use volery_client::core::{Core, Turn};
+use volery_client::device::Device;
 use volery_kernel::chat::ChatId;
 use volery_wire::client::{Chats, History, Request};
 use volery_wire::field::Blob;
 use volery_wire::server::{ChatList, Page, Reply};
 
-use super::app::App;
-use crate::record::{row, row_of_line};
+use crate::record::row_of_line;
 
 /// Rows of a page, the most there are.
 const LIMIT: u32 = 100;
@@ -42,9 +43,9 @@ pub(super) struct Rest {
 impl Rest {
     /// The run is over; these chats are to be read whole. Gives what the device holds: what a newer page
     /// hides, because something between them was never read, came all the same and is there.
-    pub(super) fn begin(&mut self, app: &App, chats: Vec<ChatId>) -> What {
+    pub(super) fn begin(&mut self, device: &Device, chats: Vec<ChatId>) -> What {
         (self.stage, self.chats) = (Stage::List, chats);
-        let shown = app.view().chats();
+        let shown = device.view().chats();
         let rows = shown.iter().flat_map(|chat| chat.timeline.held().map(|line| row_of_line(chat.id(), line)));
         What::View { rows: rows.collect(), marks: Vec::new() }
     }
@@ -131,6 +132,8 @@ impl Rest {
 
 #[cfg(test)]
 mod tests {
+    use volery_client::state::State;
+    use volery_client::view::View;
     use volery_kernel::position::Source;
 
     use super::*;
@@ -142,10 +145,11 @@ mod tests {
     #[test]
     fn chats_are_read_to_their_beginning_one_after_the_other() {
         let chat = |other| ChatId::direct(id(1), id(other));
-        let app = App::new(id(1), device(), true);
+        let state = State::default();
+        let shown = Device::keeping(device(), View::new(id(1), device()), &state, true);
         let mut rest = Rest::default();
         assert_eq!(rest.next(), None);
-        assert!(matches!(rest.begin(&app, vec![chat(2), chat(3)]), What::View { .. }));
+        assert!(matches!(rest.begin(&shown, vec![chat(2), chat(3)]), What::View { .. }));
         assert!(matches!(rest.next(), Some(Request::Chats(_))));
         let list = Reply::ChatList(ChatList { chats: Vec::new(), next: None });
         assert_eq!(rest.hear(&list), Some(What::Lines(Vec::new())));

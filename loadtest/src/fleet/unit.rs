@@ -11,8 +11,10 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 use volery_checker::history::What;
 use volery_client::core::{Core, Link, Loss, SocketId, Turn};
+use volery_client::device::Device;
+use volery_client::intent::Act;
 use volery_client::state::State;
-use volery_client::view::Chat;
+use volery_client::view::{Chat, View};
 use volery_door::frame::Kind;
 use volery_door::outbound::Written;
 use volery_door::socket::{Gone, Heard, Socket};
@@ -22,7 +24,6 @@ use volery_wire::codec::{Encoding, decode_reply};
 use volery_wire::server::Reply;
 
 use super::World;
-use super::app::App;
 use super::habit::{Habit, Quiet, Wish};
 use super::rest::Rest;
 use crate::account::{Account, source_of};
@@ -40,7 +41,7 @@ pub(super) struct Unit {
     pub(super) number: usize,
     pub(super) source: IpAddr,
     pub(super) account: Account,
-    pub(super) app: App,
+    pub(super) device: Device,
     /// What its disk holds.
     pub(super) disk: State,
     pub(super) socket: Option<(SocketId, Socket)>,
@@ -74,7 +75,12 @@ impl Unit {
         Self {
             number,
             source: source_of(number),
-            app: App::new(account.user, account.device, world.is_checked()),
+            device: Device::keeping(
+                account.device,
+                View::new(account.user, account.device),
+                &State::default(),
+                world.is_checked(),
+            ),
             account,
             disk: State::default(),
             socket: None,
@@ -106,17 +112,17 @@ impl Unit {
     }
 
     /// Any input of the device; carries out what it decides.
-    pub(super) fn step<T>(&mut self, input: impl FnOnce(&mut App, &mut Turn) -> T) -> T {
+    pub(super) fn step<T>(&mut self, input: impl FnOnce(&mut Device, &mut Turn) -> T) -> T {
         let now = clock::nanos();
         let mut turn = Turn::new(clock::stamp(now), self.random.next_u64());
-        let answer = input(&mut self.app, &mut turn);
+        let answer = input(&mut self.device, &mut turn);
         self.carry_out(turn.effects, now);
         answer
     }
 
     /// Any input of the device's core.
     pub(super) fn core(&mut self, input: impl FnOnce(&mut Core, &mut Turn)) {
-        self.step(|app, turn| app.input(turn, input));
+        self.step(|device, turn| device.input(turn, input));
     }
 
     /// Connects, and stays connected.
@@ -132,13 +138,14 @@ impl Unit {
         self.world.clockwork.wake(self.number);
     }
 
-    /// The app is closed: its socket in order, its view forgotten. Its disk stays.
+    /// The app is closed: its socket in order, its disk and what it showed stay.
     pub(super) fn stop(&mut self) {
         self.core(Core::stop);
         let _ = self.write();
         self.behind_since = None;
         self.world.recorded(|recorder| recorder.push(self.number as u32, What::Stopped));
-        self.app = self.app.again(&self.disk);
+        self.device =
+            Device::keeping(self.account.device, self.device.view().clone(), &self.disk, self.world.is_checked());
         // A core that begins anew names its sockets from 1 again.
         (self.left, self.opening) = (0, None);
         self.world.clockwork.wake(self.number);
@@ -156,17 +163,17 @@ impl Unit {
     pub(super) fn lost(&mut self, socket: SocketId, loss: Loss) {
         self.left = self.left.max(socket);
         self.out.clear();
-        self.step(|app, turn| app.lost(socket, loss, turn));
+        self.step(|device, turn| device.lost(socket, loss, turn));
     }
 
     /// The end of a checked run begins: what is shown is recorded, and these chats are read whole.
     pub(super) fn record_view(&mut self, chats: Vec<ChatId>) {
-        let what = self.rest.begin(&self.app, chats);
+        let what = self.rest.begin(&self.device, chats);
         self.world.recorded(|recorder| recorder.push(self.number as u32, what));
     }
 
     pub(super) fn is_synced(&self) -> bool {
-        self.app.core().link() == Link::Synced
+        self.device.core().link() == Link::Synced
     }
 
     fn has_left(&self, socket: SocketId) -> bool {
@@ -180,7 +187,7 @@ impl Unit {
         self.poll_refreshing(cx);
         self.read(cx);
         let now = clock::nanos();
-        if self.app.wake_at().is_some_and(|at| at <= clock::stamp(now)) {
+        if self.device.wake_at().is_some_and(|at| at <= clock::stamp(now)) {
             self.core(Core::tick);
         }
         self.act(now);
@@ -254,7 +261,7 @@ impl Unit {
             Ok(Some((n, reply))) => {
                 self.heard_at = clock::nanos();
                 self.see(n, &reply);
-                self.step(|app, turn| app.frame(socket, n, frame.len(), &reply, turn));
+                self.step(|device, turn| device.frame(socket, n, frame.len(), &reply, turn));
             }
             Ok(None) => {}
             Err(malformed) => {
@@ -300,14 +307,14 @@ impl Unit {
     /// Nobody looks at what is shown in a run that is not checked.
     fn trim(&mut self) {
         if self.shown >= TRIM_EVERY && !self.world.is_checked() {
-            self.app.trim();
+            self.step(|device, turn| device.open(None, turn));
             self.shown = 0;
         }
     }
 
     fn act(&mut self, now: u64) {
         let mut wishes = std::mem::take(&mut self.wishes);
-        self.habit.act(now, &self.app, &mut wishes);
+        self.habit.act(now, &self.device, &mut wishes);
         for wish in wishes.drain(..) {
             self.fulfil(wish);
         }
@@ -317,21 +324,22 @@ impl Unit {
     fn fulfil(&mut self, wish: Wish) {
         match wish {
             Wish::Say { to, meant } => self.say(to, meant),
-            Wish::Open(chat) => self.step(|app, turn| app.open(chat, turn)),
-            Wish::Older(chat) => self.step(|app, turn| app.older(chat, turn)),
-            Wish::Read(chat, shown) => self.step(|app, turn| app.read(chat, shown, turn)),
+            Wish::Open(chat) => self.step(|device, turn| device.open(Some(chat), turn)),
+            Wish::Older(chat) => drop(self.step(|device, turn| device.older(chat, turn))),
+            Wish::Read(chat, shown) => self.step(|device, turn| device.read(chat, shown, turn)),
         }
     }
 
     fn say(&mut self, to: UserId, meant: u64) {
         let chat = ChatId::direct(self.account.user, to);
-        let after = self.app.view().chat(chat).map(Chat::newest).unwrap_or_default();
+        let after = self.device.view().chat(chat).map(Chat::newest).unwrap_or_default();
         self.labels += 1;
         let text = tally::text(&format!("d{}.{}", self.number, self.labels), meant, self.world.bytes);
         self.world.tally.borrow_mut().wanted += 1;
         self.world.recorded(|recorder| recorder.wanted(self.number as u32, &text, chat, after));
         let said = text.clone();
-        let taken = self.step(|app, turn| app.say(to, said, clock::wall(), turn).is_ok());
+        let act = Act::Say { text: said, reply_to: None };
+        let taken = self.step(|device, turn| device.intend(to, act, clock::wall(), turn).is_ok());
         if !taken {
             let mut tally = self.world.tally.borrow_mut();
             tally.failed += 1;
@@ -376,7 +384,7 @@ impl Unit {
 
     /// Asks to be woken when something is due: no later, and seldom for nothing.
     fn arm(&mut self, now: u64) {
-        let tick = self.app.wake_at().map(|at| at.0.saturating_sub(1) * MILLI);
+        let tick = self.device.wake_at().map(|at| at.0.saturating_sub(1) * MILLI);
         let due = [tick, self.habit.due()].into_iter().flatten().min();
         let Some(due) = due else { return };
         if due < self.armed || self.armed <= now {

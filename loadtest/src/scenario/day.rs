@@ -9,12 +9,12 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use volery_client::core::Link;
+use volery_client::device::Device;
 use volery_kernel::chat::ChatId;
 use volery_kernel::id::UserId;
 
 use super::Stage;
 use crate::clock;
-use crate::fleet::app::App;
 use crate::fleet::habit::{Habit, Quiet, Wish};
 
 /// Nobody leaves sooner.
@@ -157,14 +157,14 @@ impl Person {
     }
 
     /// The next thing: go on writing, read what is unread and perhaps answer, scroll, begin to write.
-    fn choose(&mut self, now: u64, app: &App, wishes: &mut Vec<Wish>) {
+    fn choose(&mut self, now: u64, device: &Device, wishes: &mut Vec<Wish>) {
         if let (left @ 1.., peer) = self.burst {
             wishes.push(Wish::Say { to: self.peers[peer], meant: now });
             self.burst.0 = left - 1;
             return self.wait(now, self.pause / 4.0);
         }
-        let me = app.view().me();
-        let chats = app.view().chats();
+        let me = device.view().me();
+        let chats = device.view().chats();
         if let Some(unread) = chats.iter().find(|chat| chat.unread() > 0) {
             wishes.push(Wish::Open(unread.id()));
             if let Some(shown) = unread.shown(unread.timeline.lines()) {
@@ -189,12 +189,12 @@ impl Habit for Person {
         Some(self.next)
     }
 
-    fn act(&mut self, now: u64, app: &App, wishes: &mut Vec<Wish>) {
+    fn act(&mut self, now: u64, device: &Device, wishes: &mut Vec<Wish>) {
         if self.next > now {
             return;
         }
-        match app.core().link() {
-            Link::Synced => self.choose(now, app, wishes),
+        match device.core().link() {
+            Link::Synced => self.choose(now, device, wishes),
             _ => self.wait(now, self.pause / 4.0),
         }
     }
