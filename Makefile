@@ -9,7 +9,7 @@ KAFKA := crates/engines/kafka/Cargo.toml
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim sim-mutations bench crash fmt fuzz generate kafka-conformance autobahn schemathesis tools python
+.PHONY: help up test sim sim-mutations bench crash fmt fuzz generate engines-up engines-down kafka-conformance autobahn schemathesis tools python
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +58,13 @@ fmt: tools ## formats all code
 generate: tools ## writes the references under docs/ that are made from code
 	@$(CARGO) xtask generate
 
-kafka-conformance: tools ## the log's suite on a real Kafka; needs java and mvn, builds librdkafka (minutes) the first time
+engines-up: ## starts Kafka, Cassandra, Redis, PostgreSQL; REPLICAS=3 three nodes of the first two, ENGINES="kafka redis" these
+	@engines/engines up $(ENGINES)
+
+engines-down: ## stops them; what they hold stays
+	@engines/engines down $(ENGINES)
+
+kafka-conformance: tools ## the log's suite on a real Kafka; builds librdkafka (minutes) the first time
 	$(CARGO) fmt --check --manifest-path $(KAFKA)
 	$(CARGO) clippy --quiet --locked --all-targets --manifest-path $(KAFKA) -- -D warnings
 	$(CARGO) test --locked --manifest-path $(KAFKA) -- --nocapture

@@ -1,4 +1,4 @@
-//! The log's conformance suite against a real broker, started and stopped by `engines/kafka.sh`.
+//! The log's conformance suite against a real broker, started and stopped by `engines/engines`.
 
 mod broker;
 
@@ -18,7 +18,7 @@ use volery_testkit::skip::skipped;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_passes_the_suite() {
-    let Some(broker) = Broker::start() else { return skipped("it_passes_the_suite", "java or mvn is missing") };
+    let Some(broker) = Broker::start() else { return skipped("it_passes_the_suite", "Kafka cannot be had") };
     let mut count = 0;
     volery_testkit::log::conformance(async || {
         count += 1;
@@ -30,7 +30,7 @@ async fn it_passes_the_suite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_in_which_something_could_be_lost_is_refused() {
     let name = "a_topic_in_which_something_could_be_lost_is_refused";
-    let Some(broker) = Broker::start() else { return skipped(name, "java or mvn is missing") };
+    let Some(broker) = Broker::start() else { return skipped(name, "Kafka cannot be had") };
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", broker.address()).create().unwrap();
     let topics = [("defaults.1", 3), ("few.1", 2)];
@@ -53,7 +53,7 @@ async fn a_topic_in_which_something_could_be_lost_is_refused() {
 async fn what_was_acknowledged_outlives_the_kill_of_the_broker() {
     const BATCH: u64 = 3;
     let name = "what_was_acknowledged_outlives_the_kill_of_the_broker";
-    let Some(broker) = Broker::start() else { return skipped(name, "java or mvn is missing") };
+    let Some(broker) = Broker::start() else { return skipped(name, "Kafka cannot be had") };
     let log = Arc::new(broker.open("killed").await);
     log.append(Partition(1), (0..20).map(|n| record(n, 50)).collect()).await.unwrap();
     log.commit(Reader::Archive, Partition(1), 7).await.unwrap();
@@ -105,14 +105,14 @@ async fn what_was_acknowledged_outlives_the_kill_of_the_broker() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_that_timed_out_comes_later_or_never_and_never_twice() {
     let name = "an_append_that_timed_out_comes_later_or_never_and_never_twice";
-    let Some(broker) = Broker::start() else { return skipped(name, "java or mvn is missing") };
+    let Some(broker) = Broker::start() else { return skipped(name, "Kafka cannot be had") };
     let log = broker.open("paused").await;
     log.append(Partition(0), vec![record(0, 50)]).await.unwrap();
-    broker.signal("-STOP");
+    broker.pause();
     let paused = Instant::now();
     let unknown = log.append(Partition(0), (1..4).map(|n| record(n, 50)).collect()).await;
     println!("after {:?}: {unknown:?}", paused.elapsed());
-    broker.signal("-CONT");
+    broker.proceed();
     assert!(matches!(unknown, Err(AppendError::Unknown(_))), "{unknown:?}");
 
     let again = log.append(Partition(0), vec![record(9, 50)]).await.unwrap();

@@ -4,11 +4,14 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 use volery_kafka::{KafkaLog, Options};
 use volery_kernel::slot::Partitions;
+
+/// How `engines/engines` ends where something is missing that cannot be had.
+const MISSING: i32 = 2;
 
 pub(crate) struct Broker {
     dir: TempDir,
@@ -20,35 +23,37 @@ pub(crate) fn partitions(count: u16) -> Partitions {
 }
 
 impl Broker {
-    /// Nothing if the machine has no Java or no Maven.
+    /// Nothing if Kafka cannot be had on this machine.
     pub(crate) fn start() -> Option<Self> {
-        let there = |tool: &str| Command::new(tool).arg("-version").stderr(Stdio::null()).output().is_ok();
-        if !there("java") || !there("mvn") {
-            return None;
-        }
         // Both are held while the other is chosen, so that they differ.
         let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = free.each_ref().map(|socket| socket.local_addr().unwrap().port());
         drop(free);
         let broker = Self { dir: tempfile::tempdir().unwrap(), ports };
-        broker.up();
-        Some(broker)
+        match broker.engines("up") {
+            Some(0) => Some(broker),
+            Some(MISSING) => None,
+            other => panic!("the broker does not start: {other:?}"),
+        }
     }
 
     pub(crate) fn up(&self) {
-        assert!(self.script("up"), "the broker does not start");
+        self.must("start");
     }
 
     /// Ends it without a word of warning.
     pub(crate) fn kill(&self) {
-        self.signal("-KILL");
-        assert!(self.script("down"), "the broker does not end");
+        self.must("kill");
     }
 
-    /// Stops it where it is, connections open; `-CONT` lets it go on.
-    pub(crate) fn signal(&self, signal: &str) {
-        let pid = std::fs::read_to_string(self.dir.path().join("pid")).unwrap();
-        assert!(Command::new("kill").args([signal, pid.trim()]).status().unwrap().success());
+    /// Stops it where it is, connections open.
+    pub(crate) fn pause(&self) {
+        self.must("pause");
+    }
+
+    /// Lets it go on after a pause.
+    pub(crate) fn proceed(&self) {
+        self.must("continue");
     }
 
     pub(crate) fn address(&self) -> String {
@@ -65,18 +70,23 @@ impl Broker {
         log.unwrap_or_else(|error| panic!("{name} is not opened: {error}"))
     }
 
-    fn script(&self, word: &str) -> bool {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../engines/kafka.sh");
-        let mut command = Command::new(script);
-        command.arg(word).env("KAFKA_DIR", self.dir.path());
+    fn must(&self, word: &str) {
+        assert_eq!(self.engines(word), Some(0), "{word} fails");
+    }
+
+    /// How `engines/engines` ends.
+    fn engines(&self, word: &str) -> Option<i32> {
+        let tool = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../engines/engines");
+        let mut command = Command::new(tool);
+        command.args([word, "kafka"]).env("ENGINES_DIR", self.dir.path()).env("REPLICAS", "1");
         command.env("KAFKA_PORT", self.ports[0].to_string());
-        command.env("KAFKA_CONTROLLER", self.ports[1].to_string());
-        command.status().unwrap().success()
+        command.env("KAFKA_CONTROLLER_PORT", self.ports[1].to_string());
+        command.status().unwrap().code()
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.script("down");
+        self.engines("down");
     }
 }
