@@ -31,8 +31,8 @@ postgres_user() {
   as=()
   [ "$(id -u)" = 0 ] || return 0
   as=(setpriv --reuid=postgres --regid=postgres --init-groups)
-  "${as[@]}" test -x "$1" || as+=(--inh-caps=+dac_read_search --ambient-caps=+dac_read_search)
-  "${as[@]}" test -x "$1" || die "the user postgres cannot reach $1: set ENGINES_DIR to another folder"
+  "${as[@]}" test -d "$1/." || as+=(--inh-caps=+dac_read_search --ambient-caps=+dac_read_search)
+  "${as[@]}" test -d "$1/." || die "the user postgres cannot reach $1: set ENGINES_DIR to another folder"
 }
 
 postgres_configure() {
