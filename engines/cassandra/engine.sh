@@ -24,6 +24,11 @@ cassandra_fetch() { fetch_jars; }
 # Each node has an address of its own, as all have the same ports.
 cassandra_host() { echo "${CASSANDRA_HOST%.*}.$((${CASSANDRA_HOST##*.} + $1 - 1))"; }
 
+cassandra_seeds() {
+  local n
+  for n in $(seq "$size"); do echo "$(cassandra_host "$n"):$CASSANDRA_STORAGE_PORT"; done | paste -sd ,
+}
+
 cassandra_sockets() {
   local host
   host=$(cassandra_host "$1")
@@ -33,7 +38,7 @@ cassandra_sockets() {
 cassandra_configure() {
   local dir
   dir=$(folder "$1")
-  fill "$here/cassandra/cassandra.yaml" DIR="$dir/data" HOST="$(cassandra_host "$1")" SEED="$(cassandra_host 1)" \
+  fill "$here/cassandra/cassandra.yaml" DIR="$dir/data" HOST="$(cassandra_host "$1")" SEEDS="$(cassandra_seeds)" \
     PORT="$CASSANDRA_PORT" STORAGE="$CASSANDRA_STORAGE_PORT" STORAGE_TLS=$((CASSANDRA_STORAGE_PORT + 1)) \
     | put "$dir/cassandra.yaml"
 }

@@ -52,7 +52,7 @@ kafka_format() {
 }
 
 kafka_command() {
-  command=(java -Xms256m -Xmx512m -XX:+UseSerialGC -Dlog4j2.configurationFile="$here/kafka/log4j2.properties"
+  command=(java -Xms256m -Xmx512m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Dlog4j2.configurationFile="$here/kafka/log4j2.properties"
     -cp "$(jars)/*" kafka.Kafka "$(folder "$1")/server.properties")
 }
 
