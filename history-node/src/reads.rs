@@ -37,37 +37,51 @@ impl Reads {
         Ok(commit.map(|commit| commit.source).unwrap_or_default())
     }
 
-    /// At most `limit` messages ascending by id, and whether there are more on that side.
-    async fn side(&self, chat: ChatId, span: Span, limit: usize) -> Result<(Vec<MessageView>, bool), HistoryError> {
-        let mut rows = self.timeline.messages(chat, span, limit + 1).await.map_err(away)?;
+    /// At most `limit` messages on one side of `id`, ascending, and what lies around them. The message
+    /// at `id` is read along: where it is there, nobody has to look on its side again.
+    async fn side(&self, chat: ChatId, side: Side, id: Id, limit: usize) -> Result<Beside, HistoryError> {
+        let span = match side {
+            Side::Before => Span::Before(id.next()),
+            Side::After => Span::After(before(id)),
+        };
+        let mut rows = self.timeline.messages(chat, span, limit + 2).await.map_err(away)?;
+        let at = rows.first().is_some_and(|row| row.message.id == id);
+        if at {
+            rows.remove(0);
+        }
         let keep = within_bytes(&rows).min(limit);
         let more = rows.len() > keep;
         rows.truncate(keep);
-        if matches!(span, Span::Before(_)) {
+        if side == Side::Before {
             rows.reverse();
         }
-        Ok((rows.into_iter().map(view).collect(), more))
+        Ok(Beside { messages: rows.into_iter().map(view).collect(), more, at })
+    }
+
+    async fn any(&self, chat: ChatId, span: Span) -> Result<bool, HistoryError> {
+        Ok(!self.timeline.messages(chat, span, 1).await.map_err(away)?.is_empty())
     }
 
     async fn before(&self, chat: ChatId, id: Id, limit: usize) -> Result<Page, HistoryError> {
-        let (messages, more) = self.side(chat, Span::Before(id), limit).await?;
+        let Beside { messages, more, at } = self.side(chat, Side::Before, id, limit).await?;
         let newest = messages.last().map_or(id, |last| last.id);
-        let newer = !self.timeline.messages(chat, Span::After(newest), 1).await.map_err(away)?.is_empty();
+        // Nothing is newer than the newest.
+        let newer = at || id < Id::MAX && self.any(chat, Span::After(newest)).await?;
         Ok(page(chat, messages, id, more, newer))
     }
 
     async fn after(&self, chat: ChatId, id: Id, limit: usize) -> Result<Page, HistoryError> {
-        let (messages, more) = self.side(chat, Span::After(id), limit).await?;
+        let Beside { messages, more, at } = self.side(chat, Side::After, id, limit).await?;
         let oldest = messages.first().map_or(id, |first| first.id);
-        let older = !self.timeline.messages(chat, Span::Before(oldest), 1).await.map_err(away)?.is_empty();
+        let older = at || self.any(chat, Span::Before(oldest)).await?;
         Ok(page(chat, messages, id, older, more))
     }
 
     /// Half before, half from `id` on; what one side lacks the other fills.
     async fn around(&self, chat: ChatId, id: Id, limit: usize) -> Result<Page, HistoryError> {
-        let (mut older, mut older_more) = self.side(chat, Span::Before(id), limit).await?;
-        let from = Id::new(id.get().saturating_sub(1)).unwrap_or(Id::ZERO);
-        let (mut newer, mut newer_more) = self.side(chat, Span::After(from), limit).await?;
+        let Beside { messages: mut older, more: mut older_more, .. } = self.side(chat, Side::Before, id, limit).await?;
+        let Beside { messages: mut newer, more: mut newer_more, .. } =
+            self.side(chat, Side::After, before(id), limit).await?;
         let half = limit / 2;
         let keep_older = older.len().min(half.max(limit.saturating_sub(newer.len())));
         let keep_newer = newer.len().min(limit - keep_older);
@@ -216,10 +230,30 @@ impl History for Reads {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Before,
+    After,
+}
+
+/// What lies on one side of an id.
+struct Beside {
+    /// Ascending.
+    messages: Vec<MessageView>,
+    /// Whether there are more, further away.
+    more: bool,
+    /// Whether there is a message at the id itself.
+    at: bool,
+}
+
+fn before(id: Id) -> Id {
+    Id::new(id.get().saturating_sub(1)).unwrap_or(id)
+}
+
 /// A page with cursors where there is more; those of an empty page begin on either side of `at`.
 fn page(chat: ChatId, messages: Vec<MessageView>, at: Id, older: bool, newer: bool) -> Page {
     let first = messages.first().map_or(at.next(), |first| first.id);
-    let last = messages.last().map_or(Id::new(at.get().saturating_sub(1)).unwrap_or(at), |last| last.id);
+    let last = messages.last().map_or(before(at), |last| last.id);
     let older = older.then(|| cursor::of_page(chat, Span::Before(first)));
     let newer = newer.then(|| cursor::of_page(chat, Span::After(last)));
     Page { messages, older, newer, covers: Source::ZERO }
