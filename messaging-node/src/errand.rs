@@ -5,6 +5,7 @@
 
 use actix::fut::WrapFuture;
 use actix::{ActorFutureExt, AsyncContext, Context};
+use futures::FutureExt as _;
 use volery_kernel::code::Code;
 use volery_kernel::event::Event;
 use volery_kernel::id::UserId;
@@ -116,6 +117,13 @@ fn check_user(user: UserId, act: &SessionActor, ctx: &mut Context<SessionActor>)
         let exists = exists.map_err(|_| Code::AccountsUnavailable);
         act.feed(ctx, |core, lent, effects| core.checked(user, exists, lent, effects));
     });
+}
+
+/// The log's end, if the log has it at hand.
+pub(crate) fn end_at_once(act: &SessionActor) -> Option<Offset> {
+    let partition = act.owned.tail.borrow().partition();
+    let extent = act.thread.shared.log.extent(partition).now_or_never()?;
+    extent.ok().map(|extent| extent.end)
 }
 
 /// Asked until the log answers: without an end there is no `synced`.

@@ -4,6 +4,7 @@
 //! can be written. Effects of one poll leave in one syscall. Trap avoided: nothing is kept while
 //! idle; buffers belong to the thread, the timer exists only while something is due soon.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -18,6 +19,7 @@ use volery_kernel::code::{Close, Code};
 use volery_kernel::event::{Answer, Event, Outcome};
 use volery_kernel::id::UserId;
 use volery_kernel::limits;
+use volery_kernel::position::Offset;
 use volery_kernel::time::Timestamp;
 use volery_node::metrics::{Queue, Stage, SyncBy};
 use volery_wire::codec::{Encoding, Envelope, decode_request, encode_reply};
@@ -279,19 +281,30 @@ impl SessionActor {
     fn carry_out(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
         let Some(mut socket) = self.socket.take() else { return };
         socket.cork();
-        for effect in effects {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Reply(number, reply) => self.reply(&mut socket, number, &reply),
                 Effect::Event { n, entry, positioned } => self.event(&mut socket, n, &entry, positioned),
                 Effect::Close(close) => socket.close(close),
-                errand => {
-                    errand::run(errand, self, ctx);
-                }
+                Effect::AskEnd => match errand::end_at_once(self) {
+                    Some(end) => effects.extend(self.end_is(end)),
+                    None => errand::run(Effect::AskEnd, self, ctx),
+                },
+                errand => errand::run(errand, self, ctx),
             }
         }
         // A broken connection is noticed by the next read.
         let _ = socket.uncork();
         self.socket = Some(socket);
+    }
+
+    /// A log that answers at once lets `welcome` and what was missed leave together.
+    fn end_is(&mut self, end: Offset) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.lend(|core, lent| core.end_is(end, lent, &mut effects));
+        self.owned.tell_at(end, &self.signal);
+        effects
     }
 
     fn reply(&mut self, socket: &mut Socket, number: u64, reply: &Reply<'_>) {

@@ -62,12 +62,8 @@ proptest! {
         prop_assert_eq!(tail.head(), records.len() as u64);
         for cursor in tail.start()..=tail.head() {
             for to in 1..5 {
-                let mut next = cursor;
-                let mut found = Vec::new();
-                while let Some(entry) = tail.next_of(Recipient::User(user(to)), next) {
-                    found.push(entry.offset());
-                    next = entry.offset() + 1;
-                }
+                let found: Vec<_> =
+                    tail.entries_of(Recipient::User(user(to)), cursor).map(|entry| entry.offset()).collect();
                 let wanted = records.iter().filter(|record| record.offset >= cursor && record.event.stream() == Recipient::User(user(to)));
                 prop_assert_eq!(found, wanted.map(|record| record.offset).collect::<Vec<_>>());
             }

@@ -13,7 +13,10 @@ use volery_kernel::limits;
 
 use crate::client::{Chats, Request};
 use crate::op::{ClientOp, ServerOp};
-use crate::server::{At, Reply};
+use crate::server::{At, Message, Reply};
+
+/// What a body fits into, beside its texts.
+const BODY_BYTES: usize = 256;
 
 /// Which encoding a socket speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,10 +150,13 @@ pub fn encode_reply(encoding: Encoding, reply: &Reply<'_>) -> (ServerOp, Vec<u8>
     match reply {
         Reply::Welcome(body) => (ServerOp::Welcome, encode_body(encoding, body)),
         Reply::Ack(body) => (ServerOp::Ack, encode_body(encoding, body)),
-        Reply::Message(body) => (ServerOp::Message, encode_body(encoding, body)),
+        Reply::Message(body) => (ServerOp::Message, encode_long(encoding, body, about(body))),
         Reply::Changed(body) => (ServerOp::Changed, encode_body(encoding, body)),
         Reply::Marked(body) => (ServerOp::Marked, encode_body(encoding, body)),
-        Reply::Page(body) => (ServerOp::Page, encode_body(encoding, body)),
+        Reply::Page(body) => {
+            let room = BODY_BYTES + body.messages.iter().map(about).sum::<usize>();
+            (ServerOp::Page, encode_long(encoding, body, room))
+        }
         Reply::Synced(body) => (ServerOp::Synced, encode_body(encoding, body)),
         Reply::Gap => (ServerOp::Gap, empty(encoding)),
         Reply::Reset(body) => (ServerOp::Reset, encode_body(encoding, body)),
@@ -230,11 +236,20 @@ fn empty(encoding: Encoding) -> Vec<u8> {
     }
 }
 
-/// Bodies are maps of plain values: encoding them cannot fail, and an empty body would be seen by every test.
+fn about(message: &Message<'_>) -> usize {
+    BODY_BYTES + message.text.len()
+}
+
 fn encode_body<T: Serialize>(encoding: Encoding, body: &T) -> Vec<u8> {
+    encode_long(encoding, body, BODY_BYTES)
+}
+
+/// What is known to be long gets its `room` at once, so that it is not moved while it is written.
+/// Bodies are maps of plain values: encoding them cannot fail, and an empty body would be seen by every test.
+fn encode_long<T: Serialize>(encoding: Encoding, body: &T, room: usize) -> Vec<u8> {
     match encoding {
         Encoding::MessagePack => {
-            let mut bytes = Vec::with_capacity(256);
+            let mut bytes = Vec::with_capacity(room);
             let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
             match body.serialize(&mut serializer) {
                 Ok(()) => bytes,

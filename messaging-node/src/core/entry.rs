@@ -197,30 +197,39 @@ fn key(key: SendKey) -> server::Key {
     server::Key { device: key.device, session: key.session, number: key.number }
 }
 
-/// Bodies that are no text are empty to clients of this version.
+/// Bodies that are no text are empty to clients of this version. What is text is checked by words:
+/// the lossy way goes byte by byte.
 fn text(body: &Body) -> Cow<'_, str> {
-    if body.kind == Body::TEXT { String::from_utf8_lossy(&body.bytes) } else { Cow::Borrowed("") }
+    if body.kind != Body::TEXT {
+        return Cow::Borrowed("");
+    }
+    std::str::from_utf8(&body.bytes).map_or_else(|_| String::from_utf8_lossy(&body.bytes), Cow::Borrowed)
 }
 
-/// A message from a page or the index as a body for `reader`.
+/// The same without a copy, where the bytes are nobody else's.
+fn into_text(body: Body) -> Cow<'static, str> {
+    if body.kind != Body::TEXT {
+        return Cow::Borrowed("");
+    }
+    let text = String::from_utf8(body.bytes.into());
+    Cow::Owned(text.unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned()))
+}
+
+/// A message from a page or the index as a body for `reader`. It has no position: it is not of the stream.
 #[must_use]
-pub fn of_view(reader: UserId, chat: ChatId, view: &MessageView, position: Option<Blob>) -> server::Message<'_> {
+pub fn of_view(reader: UserId, chat: ChatId, view: MessageView) -> server::Message<'static> {
     server::Message {
         chat,
         id: view.id,
         from: view.sender,
         source: view.source,
-        text: text(&view.body),
+        text: into_text(view.body),
         reply_to: view.reply_to,
         key: (view.sender == reader).then(|| key(view.key)),
         shown: None,
         edited: view.edited,
         deleted: view.deleted,
-        reactions: view
-            .reactions
-            .iter()
-            .map(|(by, emoji)| server::Reaction { by: *by, emoji: emoji.clone() })
-            .collect(),
-        position,
+        reactions: view.reactions.into_iter().map(|(by, emoji)| server::Reaction { by, emoji }).collect(),
+        position: None,
     }
 }

@@ -320,7 +320,3 @@ pub fn error_body(
     let (code_text, retryable) = (Cow::Borrowed(code.text()), code.retryable());
     server::Error { code: code_text, message, retryable, field: field.map(Cow::Borrowed), number }
 }
-
-fn own(message: server::Message<'_>) -> server::Message<'static> {
-    server::Message { text: Cow::Owned(message.text.into_owned()), ..message }
-}

@@ -249,7 +249,7 @@ impl Stream {
         window: &mut Window,
         send: &mut impl FnMut(&mut Window, Step),
     ) -> Offset {
-        while let Some(entry) = tail.next_of(Recipient::User(self.who.user), next) {
+        for entry in tail.entries_of(Recipient::User(self.who.user), next) {
             if self.concerns(entry.event()) {
                 if !window.has_room() {
                     self.full = true;

@@ -169,13 +169,17 @@ impl Tail {
         }
     }
 
-    /// The first entry of a stream at `from` or after it. `from` must not lie below [`Tail::start`].
-    #[must_use]
-    pub fn next_of(&self, stream: Recipient, from: Offset) -> Option<&Rc<Entry>> {
+    /// The entries of a stream at `from` and after it. `from` must not lie below [`Tail::start`].
+    pub fn entries_of(&self, stream: Recipient, from: Offset) -> impl Iterator<Item = &Rc<Entry>> {
         debug_assert!(from >= self.start, "a cursor below the start would skip events");
-        let offsets = self.streams.get(&stream)?;
-        let offset = *offsets.get(offsets.partition_point(|&offset| offset < from))?;
-        self.slots.get(usize::try_from(offset - self.start).ok()?)?.entry.as_ref()
+        let offsets = self.streams.get(&stream).map(|offsets| {
+            let first = offsets.partition_point(|&offset| offset < from);
+            offsets.range(first..)
+        });
+        offsets.into_iter().flatten().filter_map(|offset| {
+            let slot = usize::try_from(offset - self.start).ok()?;
+            self.slots.get(slot)?.entry.as_ref()
+        })
     }
 
     /// The id of the record at an offset; `None` outside `start - 1 .. head`.

@@ -6,7 +6,7 @@ use volery_kernel::position::{Offset, Position};
 use volery_ports::history::{Happened, Stretch};
 use volery_wire::server::{self, Reply};
 
-use super::{Bad, Context, Effect, Session, own};
+use super::{Bad, Context, Effect, Session};
 use crate::core::entry::{self, blob};
 use crate::core::stream::{self, Step};
 
@@ -47,38 +47,35 @@ impl Session {
             return;
         }
         for (offset, happened) in stretch.events {
-            self.happened(offset, &happened, effects);
+            self.happened(offset, happened, effects);
         }
         self.stream.fetched(stretch.complete_below);
         self.advance(ctx, effects);
     }
 
-    pub(super) fn happened(&mut self, offset: Offset, happened: &Happened, effects: &mut Vec<Effect>) {
+    pub(super) fn happened(&mut self, offset: Offset, happened: Happened, effects: &mut Vec<Effect>) {
+        let message = matches!(happened, Happened::Message(..));
         let (reply, incoming, bytes) = match happened {
             Happened::Message(chat, view) | Happened::Changed(chat, view) => {
                 let incoming =
-                    (view.sender != self.who.user).then_some((*chat, Seen { source: view.source, id: view.id }));
+                    (view.sender != self.who.user).then_some((chat, Seen { source: view.source, id: view.id }));
                 // A change of one's own message may be another device's.
-                let message = matches!(happened, Happened::Message(..));
                 if message && view.key.session == self.who.session && !self.stream.repeats_own() {
                     return;
                 }
                 self.sends.raise_floor(view.id);
-                (Reply::Message(own(entry::of_view(self.who.user, *chat, view, None))), incoming, view.body.bytes.len())
+                let bytes = view.body.bytes.len();
+                (Reply::Message(entry::of_view(self.who.user, chat, view)), incoming, bytes)
             }
             Happened::Answer(answer) if answer.key.device == self.who.device => {
-                self.sends.answered(answer);
-                (Reply::Answer(entry::of_answer(answer, None)), None, 0)
+                self.sends.answered(&answer);
+                (Reply::Answer(entry::of_answer(&answer, None)), None, 0)
             }
             Happened::Answer(_) => return,
             Happened::Mark { reader, chat, kind, seen } => {
                 let (source, id) = (seen.source, seen.id);
-                let kind = entry::mark_kind(*kind);
-                (
-                    Reply::Marked(server::Marked { chat: *chat, reader: *reader, kind, source, id, position: None }),
-                    None,
-                    0,
-                )
+                let kind = entry::mark_kind(kind);
+                (Reply::Marked(server::Marked { chat, reader, kind, source, id, position: None }), None, 0)
             }
         };
         let n = self.window.send(entry::AROUND_FRAME + bytes, Some(offset), incoming);

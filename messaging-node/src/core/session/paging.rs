@@ -10,7 +10,7 @@ use volery_ports::history::{Anchor, ChatsPage, HistoryError, Page};
 use volery_wire::server::{self, Reply};
 use volery_wire::{client, field::Blob};
 
-use super::{Bad, Effect, Session, own};
+use super::{Bad, Effect, Session};
 use crate::core::entry;
 
 /// Pages that one session may wait for at once.
@@ -73,7 +73,7 @@ impl Session {
     }
 
     pub(super) fn page_body(&self, chat: ChatId, page: Page) -> server::Page<'static> {
-        let messages = page.messages.iter().map(|view| own(entry::of_view(self.who.user, chat, view, None))).collect();
+        let messages = page.messages.into_iter().map(|view| entry::of_view(self.who.user, chat, view)).collect();
         let cursor = |cursor: Option<Vec<u8>>| cursor.map(Blob);
         server::Page { chat, messages, older: cursor(page.older), newer: cursor(page.newer), covers: page.covers }
     }
@@ -97,7 +97,7 @@ impl Session {
         let seen = |seen: Seen| client::Shown { source: seen.source, id: seen.id };
         let chats = page.chats.into_iter().map(|view| server::Chat {
             chat: view.chat,
-            newest: view.newest.as_ref().map(|newest| own(entry::of_view(self.who.user, view.chat, newest, None))),
+            newest: view.newest.map(|newest| entry::of_view(self.who.user, view.chat, newest)),
             unread: view.unread as u32,
             read: seen(view.read),
             peer_delivered: seen(view.peer_delivered),
