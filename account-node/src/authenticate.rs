@@ -1,8 +1,9 @@
 //! Tokens on the live path: every reconnect and every request comes through here.
 //!
-//! A token's signature is checked once and remembered; that its device was not logged out is asked of
-//! SQL at most every few seconds (G8), and known at once where the log-out was made. While SQL is away,
-//! a device that is known goes on with what is held (G10); one that is not must wait.
+//! A token's signature is checked once and remembered. Log-outs made elsewhere are learnt every few
+//! seconds (G8) by one question for all devices that are known, not by one for each: else a reconnect
+//! would cost a query. They are known at once where they were made. While SQL is away, a device that is
+//! known goes on with what is held (G10); one that is not must wait.
 //!
 //! Trap avoided: an answer of SQL that was under way during a log-out must not bring the device back,
 //! so what is revoked stays revoked.
@@ -16,10 +17,13 @@ use volery_ports::accounts::{Accounts, Claims, TokenError, Unavailable};
 use crate::held::Held;
 use crate::node::AccountNode;
 
+/// Log-outs asked for at once.
+const REVOCATIONS_AT_ONCE: usize = 1_000;
+
 /// What is held of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DeviceState {
-    /// Logged in, as SQL said then.
+    /// Logged in, as SQL said then; log-outs since are learnt for all devices together.
     Live { user: UserId, asked: Timestamp },
     /// Logged out, for ever.
     Revoked,
@@ -30,11 +34,15 @@ pub(crate) struct Known {
     tokens: Held<[u8; 32], Claims>,
     devices: Held<DeviceId, DeviceState>,
     users: Held<UserId, ()>,
+    /// Every log-out up to this number was learnt, and when it was asked.
+    revocation: u64,
+    asked: Timestamp,
 }
 
 impl Known {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { tokens: Held::new(most), devices: Held::new(most), users: Held::new(most) }
+    /// Nothing is known of any device; log-outs after this one are going to be learnt.
+    pub(crate) fn new(most: usize, revocation: u64, asked: Timestamp) -> Self {
+        Self { tokens: Held::new(most), devices: Held::new(most), users: Held::new(most), revocation, asked }
     }
 
     /// The device was logged out.
@@ -63,12 +71,48 @@ impl AccountNode {
 
     /// Whether the device is the user's and logged in.
     async fn check_device(&self, claims: Claims, now: Timestamp) -> Result<(), TokenError> {
-        let held = self.known.lock().devices.get(&claims.device);
+        let (held, all) = {
+            let mut known = self.known.lock();
+            (known.devices.get(&claims.device), known.asked)
+        };
         match held {
             Some(DeviceState::Revoked) => return Err(TokenError::Revoked),
-            Some(DeviceState::Live { user, asked }) if self.is_fresh(asked, now) => return same(user, claims),
-            Some(DeviceState::Live { .. }) | None => {}
+            Some(DeviceState::Live { user, asked }) if self.is_fresh(asked, now) || self.is_fresh(all, now) => {
+                return same(user, claims);
+            }
+            Some(DeviceState::Live { user, .. }) => match self.learn_revocations(now).await {
+                Some(Ok(())) => return self.unless_revoked(claims.device).and_then(|()| same(user, claims)),
+                Some(Err(Unavailable(_))) => return same(user, claims),
+                None => {}
+            },
+            None => {}
         }
+        self.ask_device(claims, held, now).await
+    }
+
+    /// Asks for all log-outs since the last time. `None` if somebody does so already: the caller need not
+    /// wait for an answer that may take as long as SQL's patience.
+    async fn learn_revocations(&self, now: Timestamp) -> Option<Result<(), Unavailable>> {
+        let _alone = self.learning.try_lock().ok()?;
+        loop {
+            let after = self.known.lock().revocation;
+            let revoked = match self.store.revoked_after(after, REVOCATIONS_AT_ONCE).await {
+                Ok(revoked) => revoked,
+                Err(away) => return Some(Err(away)),
+            };
+            let mut known = self.known.lock();
+            for &(number, device) in &revoked {
+                known.revoke(device);
+                known.revocation = number;
+            }
+            if revoked.len() < REVOCATIONS_AT_ONCE {
+                known.asked = now;
+                return Some(Ok(()));
+            }
+        }
+    }
+
+    async fn ask_device(&self, claims: Claims, held: Option<DeviceState>, now: Timestamp) -> Result<(), TokenError> {
         match (self.store.device(claims.device).await, held) {
             (Ok(Some(device)), _) if device.revoked.is_some() => {
                 self.known.lock().revoke(claims.device);

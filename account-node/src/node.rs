@@ -87,6 +87,8 @@ pub struct AccountNode {
     pub(crate) tokens: Tokens,
     pub(crate) relay: Relay,
     pub(crate) known: Mutex<Known>,
+    /// Held by whoever asks for log-outs.
+    pub(crate) learning: tokio::sync::Mutex<()>,
     /// Checked where there is no such user, so that it takes as long as a wrong password.
     pub(crate) nobody: String,
 }
@@ -108,8 +110,12 @@ impl AccountNode {
         let nobody = passwords.hash(format!("{unguessable:?}"), bytes(&mut *rng)).await;
         let nobody = nobody.map_err(|e| StartError(e.to_string()))?;
         let relay = Relay::start(store.clone(), sink, options.relay_every);
-        let (known, rng) = (Mutex::new(Known::new(options.held)), Mutex::new(rng));
-        Ok(Arc::new(Self { options, store, ids, clock, rng, passwords, tokens, relay, known, nobody }))
+        let (asked, revocation) = (clock.now(), store.newest_revocation().await);
+        let revocation = revocation.map_err(|e| StartError(e.to_string()))?;
+        let known = Known::new(options.held, revocation, asked);
+        let (known, rng) = (Mutex::new(known), Mutex::new(rng));
+        let learning = tokio::sync::Mutex::default();
+        Ok(Arc::new(Self { options, store, ids, clock, rng, passwords, tokens, relay, known, learning, nobody }))
     }
 
     /// Random bytes.

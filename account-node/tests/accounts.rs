@@ -157,6 +157,33 @@ async fn a_log_out_elsewhere_takes_effect_within_five_seconds() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_many_devices_is_renewed_by_one_question() {
+    let bench = bench().await;
+    let elsewhere = start(options(), &bench.store, &bench.clock, &bench.log).await;
+    let mut grants = Vec::new();
+    for name in ["ada", "bob", "cleo"] {
+        grants.push(bench.person(name).await);
+    }
+    for grant in &grants {
+        assert_eq!(elsewhere.authenticate(&grant.access_token, bench.now()).await, Ok(claims(grant)));
+    }
+    let asked = bench.store.devices_asked();
+    for _ in 0..3 {
+        bench.clock.advance(5_000);
+        for grant in &grants {
+            assert_eq!(elsewhere.authenticate(&grant.access_token, bench.now()).await, Ok(claims(grant)));
+        }
+    }
+    assert_eq!(bench.store.devices_asked(), asked);
+    bench.node.revoke(claims(&grants[1]), grants[1].device).await.expect("logged out");
+    bench.clock.advance(5_000);
+    assert!(elsewhere.authenticate(&grants[0].access_token, bench.now()).await.is_ok());
+    assert_eq!(elsewhere.authenticate(&grants[1].access_token, bench.now()).await, Err(TokenError::Revoked));
+    assert!(elsewhere.authenticate(&grants[2].access_token, bench.now()).await.is_ok());
+    assert_eq!(bench.store.devices_asked(), asked);
+}
+
+#[tokio::test]
 async fn while_sql_is_away_known_devices_go_on() {
     let bench = bench().await;
     let restarted = start(options(), &bench.store, &bench.clock, &bench.log).await;

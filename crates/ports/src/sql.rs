@@ -204,6 +204,13 @@ pub trait AccountStore: Send + Sync + 'static {
         told: NewEntry,
     ) -> Result<Option<u64>, Unavailable>;
 
+    /// Devices revoked by an entry with a number above `after`, with that number and by it, at most `limit`.
+    /// Once a number was seen here, no smaller one appears: who asks from the last one on misses none.
+    async fn revoked_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, DeviceId)>, Unavailable>;
+
+    /// The largest number of [`AccountStore::revoked_after`]; 0 before the first.
+    async fn newest_revocation(&self) -> Result<u64, Unavailable>;
+
     /// Entries with a number above `after`, by number, at most `limit`.
     async fn outbox_take(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Unavailable>;
 

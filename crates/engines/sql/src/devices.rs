@@ -135,12 +135,37 @@ async fn revoke_now(
     now: Timestamp,
     told: &NewEntry,
 ) -> sqlx::Result<u64> {
-    sqlx::query("UPDATE devices SET revoked = $1 WHERE id = $2")
+    let number = outbox::put(transaction, told).await?;
+    sqlx::query("UPDATE devices SET revoked = $1, revocation = $2 WHERE id = $3")
         .bind(millis(now))
+        .bind(int(number))
         .bind(int(device.get()))
         .execute(&mut **transaction)
         .await?;
-    outbox::put(transaction, told).await
+    Ok(number)
+}
+
+/// There is one writer, so entries become visible in the order of their numbers.
+pub(crate) async fn revoked_after(
+    readers: &SqlitePool,
+    after: u64,
+    limit: usize,
+) -> sqlx::Result<Vec<(u64, DeviceId)>> {
+    let rows = sqlx::query("SELECT revocation, id FROM devices WHERE revocation > $1 ORDER BY revocation LIMIT $2")
+        .bind(int(after))
+        .bind(int(limit as u64))
+        .fetch_all(readers)
+        .await?;
+    let numbered = |row: &SqliteRow| {
+        let number = row.try_get::<i64, _>("revocation")?.cast_unsigned();
+        Ok((number, DeviceId(id(row.try_get("id")?)?)))
+    };
+    rows.iter().map(numbered).collect()
+}
+
+pub(crate) async fn newest_revocation(readers: &SqlitePool) -> sqlx::Result<u64> {
+    let newest: Option<i64> = sqlx::query_scalar("SELECT MAX(revocation) FROM devices").fetch_one(readers).await?;
+    Ok(newest.map_or(0, i64::cast_unsigned))
 }
 
 fn device(row: &SqliteRow) -> sqlx::Result<Device> {

@@ -174,6 +174,14 @@ impl AccountStore for SqliteStore {
         devices::revoke(self, user, device, now, &told).await.map_err(away)
     }
 
+    async fn revoked_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, DeviceId)>, Unavailable> {
+        devices::revoked_after(&self.readers, after, limit).await.map_err(away)
+    }
+
+    async fn newest_revocation(&self) -> Result<u64, Unavailable> {
+        devices::newest_revocation(&self.readers).await.map_err(away)
+    }
+
     async fn outbox_take(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Unavailable> {
         outbox::take(&self.readers, after, limit).await.map_err(away)
     }

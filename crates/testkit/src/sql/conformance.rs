@@ -22,12 +22,13 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = S>,
 {
-    let outcomes: [(&str, Outcome); 8] = [
+    let outcomes: [(&str, Outcome); 9] = [
         ("names and ids are unique", names_and_ids_are_unique(&fresh().await).await),
         ("people are found", people_are_found(&fresh().await).await),
         ("devices come and go", devices_come_and_go(&fresh().await).await),
         ("tokens rotate", tokens_rotate(&fresh().await).await),
         ("reuse revokes", reuse_revokes(&fresh().await).await),
+        ("revocations are numbered", revocations_are_numbered(&fresh().await).await),
         ("the outbox keeps order", the_outbox_keeps_order(&fresh().await).await),
         ("numbers are reserved", numbers_are_reserved(&fresh().await).await),
         ("the first key stays", the_first_key_stays(&fresh().await).await),
@@ -128,6 +129,33 @@ async fn reuse_revokes(store: &dyn AccountStore) -> Outcome {
     assert_eq!(successor, Rotation::Void, "the thief's or the owner's: neither goes on");
     let again = store.rotate(token(1, 0).hash, token(3, 100), Timestamp(22), &told).await?;
     assert_eq!(again, Rotation::Reused { user, device, entry: None }, "told once");
+    Ok(())
+}
+
+async fn revocations_are_numbered(store: &dyn AccountStore) -> Outcome {
+    store.create_users(vec![user(1)]).await?;
+    assert_eq!((store.newest_revocation().await?, store.revoked_after(0, 9).await?), (0, Vec::new()));
+    let whose = UserId(id(1));
+    let mut numbered = Vec::new();
+    for (number, of) in [(3, 0), (1, 1), (2, 2)] {
+        store.log_in(device(number, 1), token(number as u8, 100)).await?;
+        let device = DeviceId(id(number));
+        // The clock says nothing here.
+        let entry = store.revoke(whose, device, Timestamp(50 - of), told(whose, device)).await?;
+        let Some(entry) = entry else { panic!("device {number} is there") };
+        numbered.push((entry, device));
+    }
+    // Told or not, a device stays revoked.
+    store.outbox_done(&[numbered[0].0]).await?;
+    assert_eq!(store.revoked_after(0, 9).await?, numbered);
+    assert_eq!(store.revoked_after(numbered[0].0, 1).await?, [numbered[1]]);
+    assert_eq!(store.revoked_after(numbered[2].0, 9).await?, []);
+    assert_eq!(store.newest_revocation().await?, numbered[2].0);
+    store.log_in(device(4, 1), token(4, 100)).await?;
+    store.rotate(token(4, 0).hash, token(5, 100), Timestamp(10), &told).await?;
+    let reused = store.rotate(token(4, 0).hash, token(6, 100), Timestamp(20), &told).await?;
+    let Rotation::Reused { entry: Some(number), .. } = reused else { panic!("noticed: {reused:?}") };
+    assert_eq!(store.revoked_after(numbered[2].0, 9).await?, [(number, DeviceId(id(4)))]);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The contract in the fewest words: maps behind one lock.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
@@ -19,6 +19,7 @@ struct State {
     tokens: BTreeMap<TokenHash, Token>,
     outbox: BTreeMap<u64, NewEntry>,
     entries: u64,
+    revocations: BTreeMap<u64, DeviceId>,
     reservations: BTreeMap<u16, (String, Timestamp, Timestamp)>,
     keys: Vec<SigningKey>,
 }
@@ -34,9 +35,15 @@ struct Token {
 pub struct Model {
     state: Mutex<State>,
     away: AtomicBool,
+    devices_asked: AtomicUsize,
 }
 
 impl Model {
+    /// How often a single device was asked for.
+    pub fn devices_asked(&self) -> usize {
+        self.devices_asked.load(Ordering::SeqCst)
+    }
+
     /// Lets every call fail from here on, or none.
     pub fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
@@ -66,6 +73,7 @@ impl State {
         device.revoked = Some(now);
         self.entries += 1;
         self.outbox.insert(self.entries, told(device));
+        self.revocations.insert(self.entries, id);
         Some(self.entries)
     }
 
@@ -129,6 +137,7 @@ impl AccountStore for Model {
     }
 
     async fn device(&self, id: DeviceId) -> Result<Option<Device>, Unavailable> {
+        self.devices_asked.fetch_add(1, Ordering::SeqCst);
         Ok(self.state()?.devices.get(&id).cloned())
     }
 
@@ -158,6 +167,15 @@ impl AccountStore for Model {
         let mut state = self.state()?;
         let theirs = state.devices.get(&device).is_some_and(|device| device.user == user);
         Ok(if theirs { state.revoke(device, now, |_| told) } else { None })
+    }
+
+    async fn revoked_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, DeviceId)>, Unavailable> {
+        let state = self.state()?;
+        Ok(state.revocations.range(after + 1..).take(limit).map(|(&number, &device)| (number, device)).collect())
+    }
+
+    async fn newest_revocation(&self) -> Result<u64, Unavailable> {
+        Ok(self.state()?.revocations.keys().next_back().copied().unwrap_or_default())
     }
 
     async fn outbox_take(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Unavailable> {

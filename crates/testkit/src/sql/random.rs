@@ -28,7 +28,7 @@ pub enum Op {
     Rotate(u8, u64),
     /// Revokes a device in a user's name.
     Revoke(u64, u64),
-    /// Takes from the outbox.
+    /// Takes from the outbox, and asks for the revocations after the same number.
     Take(u64, usize),
     /// Removes from the outbox.
     Done(Vec<u64>),
@@ -108,7 +108,11 @@ impl Run {
                 let (user, device) = (UserId(id(*user)), DeviceId(id(*device)));
                 Ok(format!("{:?}", store.revoke(user, device, now, told(user, device)).await?))
             }
-            Op::Take(after, limit) => Ok(format!("{:?}", store.outbox_take(*after, *limit).await?)),
+            Op::Take(after, limit) => {
+                let taken = store.outbox_take(*after, *limit).await?;
+                let revoked = store.revoked_after(*after, *limit).await?;
+                Ok(format!("{taken:?}, {revoked:?} of {}", store.newest_revocation().await?))
+            }
             Op::Done(numbers) => Ok(format!("{:?}", store.outbox_done(numbers).await?)),
             Op::Reserve(number, holder, ahead) => {
                 Ok(format!("{:?}", store.reserve(*number, &format!("h{holder}"), now.plus(*ahead), now).await?))
