@@ -72,7 +72,7 @@ fn answer<T: 'static>(
     asked: impl Future<Output = T> + 'static,
     then: impl FnOnce(T, &mut SessionActor, &mut Context<SessionActor>) + 'static,
 ) {
-    ctx.spawn(asked.into_actor(act).map(then));
+    ctx.spawn(asked.into_actor(act).map(|answer, act, ctx| act.take_answer(|act| then(answer, act, ctx))));
 }
 
 fn append(partition: Partition, events: Vec<Event>, act: &SessionActor, ctx: &mut Context<SessionActor>) {

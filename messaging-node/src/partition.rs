@@ -66,6 +66,11 @@ impl Signal {
 
     fn raise(&self, flag: &Cell<bool>) {
         flag.set(true);
+        self.poll_again();
+    }
+
+    /// The actor has something to do that nobody calls it for.
+    pub(crate) fn poll_again(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }

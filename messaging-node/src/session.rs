@@ -1,8 +1,9 @@
 //! The actor that owns a socket: a thin shell around [`crate::core::session::Session`].
 //!
 //! Everything happens in one poll: calls from the thread, what the socket brings, what is due, what
-//! can be written. Effects of one poll leave in one syscall. Trap avoided: nothing is kept while
-//! idle; buffers belong to the thread, the timer exists only while something is due soon.
+//! can be written. Effects of one poll leave in one syscall. Nothing is kept while idle; buffers belong
+//! to the thread, the timer exists only while something is due soon. Trap avoided: answers of the outside
+//! come after that poll's turn; what they leave to be done must not wait for the device's next word.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -244,6 +245,19 @@ impl SessionActor {
             (Some(frame), _) => Some((frame, now)),
             (None, _) => None,
         };
+    }
+
+    /// An answer of the outside. Actix polls it after [`Pump`], which comes once more if the answer left
+    /// something for it: bytes that the kernel did not take, requests that may be read again, an earlier tick.
+    pub(crate) fn take_answer(&mut self, answer: impl FnOnce(&mut Self)) {
+        let paused = !self.core.wants_input(self.now());
+        answer(self);
+        let now = self.now();
+        let resumes = paused && self.core.wants_input(now);
+        let sooner = self.core.wake_at(now).is_some_and(|due| due < self.signal.due.get());
+        if resumes || sooner || self.socket.as_ref().is_some_and(|socket| socket.queued() > 0) {
+            self.signal.poll_again();
+        }
     }
 
     fn flush(&mut self, task: &mut Task<'_>) -> Option<Gone> {
