@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
+use volery_kernel::limits;
 use volery_kernel::position::Position;
 use volery_kernel::slot::Partition;
 use volery_messaging::core::stream::{Follower, Step, Stream};
@@ -17,8 +18,12 @@ fn at_the_beginning(tail: &Tail) -> Stream {
 }
 
 fn pump(stream: &mut Stream, tail: &Tail) -> Vec<&'static str> {
+    pump_into(&mut Window::default(), stream, tail)
+}
+
+fn pump_into(window: &mut Window, stream: &mut Stream, tail: &Tail) -> Vec<&'static str> {
     let mut said = Vec::new();
-    stream.pump(tail, &mut Window::default(), |_, step| said.push(name(&step)));
+    stream.pump(tail, window, |_, step| said.push(name(&step)));
     said
 }
 
@@ -53,4 +58,21 @@ fn a_device_that_was_not_caught_up_is_told_nothing() {
     stream.end_is(9, &tail, &mut Vec::new());
     assert_eq!(pump(&mut stream, &tail), ["fetch"]);
     assert!(stream.fetch_failed(&tail).is_none());
+}
+
+/// Else a slow reader that fell behind the tail would believe to be synced while it is not.
+#[test]
+fn a_window_that_was_filled_out_of_the_index_is_a_gap_as_well() {
+    let tail = Tail::new(Partition(0), 1, 0, 1_000);
+    let (mut stream, mut window) = (at_the_beginning(&tail), Window::default());
+    stream.end_is(0, &tail, &mut Vec::new());
+    assert_eq!(pump_into(&mut window, &mut stream, &tail), ["synced"]);
+    let moved_on = Tail::new(Partition(0), 1, 9, 1_000);
+    assert_eq!(pump_into(&mut window, &mut stream, &moved_on), ["fetch"]);
+    window.send(limits::WINDOW_BYTES.value, Some(4), None);
+    stream.fetched(5);
+    assert!(pump_into(&mut window, &mut stream, &moved_on).is_empty());
+    window.confirm(1, |_| {}).unwrap();
+    assert_eq!(pump_into(&mut window, &mut stream, &moved_on), ["gap", "ask end", "fetch"]);
+    assert!(!stream.is_synced());
 }

@@ -225,7 +225,9 @@ impl Stream {
         mut send: impl FnMut(&mut Window, Step),
     ) {
         if next < tail.start() {
-            if !self.fetching && window.has_room() {
+            // What was fetched fills a window as well.
+            self.full = !window.has_room();
+            if !self.fetching && !self.full {
                 self.fetching = true;
                 send(window, Step::Fetch(next));
             }
