@@ -1,5 +1,7 @@
 //! A session's sends: checked, parked until their recipient is known, taken, acknowledged.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use volery_kernel::chat::Recipient;
 use volery_kernel::code::{Close, Code};
@@ -56,13 +58,13 @@ impl Session {
 
     /// Takes a send, or parks it (and all behind it) until its recipient was looked up.
     pub(super) fn admit(&mut self, parked: Parked, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
-        let user = parked.user;
-        self.parked.push_back(parked);
-        if self.parked.len() == 1 && self.lookup(user, ctx).is_none() {
-            effects.push(Effect::CheckUser(user));
-            return;
+        if self.parked.is_empty() {
+            match self.lookup(parked.user, ctx) {
+                Some(exists) => return self.take(parked.asked, exists, ctx, effects),
+                None => effects.push(Effect::CheckUser(parked.user)),
+            }
         }
-        self.unpark(ctx, effects);
+        self.parked.push_back(parked);
     }
 
     pub(super) fn lookup(&self, user: UserId, ctx: &Context<'_>) -> Option<bool> {
@@ -77,6 +79,8 @@ impl Session {
             let Some(parked) = self.parked.pop_front() else { return };
             self.take(parked.asked, exists, ctx, effects);
         }
+        // An idle session keeps nothing.
+        self.parked = VecDeque::new();
     }
 
     /// Accounts' answer: `Err` while they cannot be read.
