@@ -16,6 +16,7 @@ use loadtest::clock;
 use loadtest::failure::Failure;
 use loadtest::link::{Link, Open};
 use loadtest::load::{self, Drive};
+use loadtest::process::Cpu;
 use loadtest::server::Server;
 use tokio::task::JoinHandle;
 use volery_kernel::id::UserId;
@@ -38,6 +39,10 @@ const MESSAGES: usize = WINDOWS * limits::WINDOW_BYTES.value / TEXT + 1;
 const SENDERS: usize = 10;
 const AT_ONCE: usize = 100;
 const WITHIN: Duration = Duration::from_secs(120);
+const SECOND: Duration = Duration::from_secs(1);
+/// CPU of both servers in a second beyond which they are at work: a twentieth of one processor.
+const BUSY_MICROS: u64 = 50_000;
+const PING_AFTER: Duration = Duration::from_secs(50);
 const GAPS: &str = "volery_gaps_total";
 const WINDOW_BYTES: &str = "volery_queue_bytes{queue=\"window\"}";
 const ARCHIVED: &str = "volery_messages_total{stage=\"archived\"}";
@@ -73,6 +78,8 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     reading.all(bench.sizes.readers).await?;
     let mut stalled = Place::prepare(bench, Some(RECEIVE_BUFFER)).await?;
     stalled.send().await?;
+    let servers = [&stalled.server, &control.server];
+    quiet(servers).await?;
     let (mut ratios, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..bench.rounds {
         stalled.all_windows_are_full().await?;
@@ -154,6 +161,25 @@ impl Place {
     }
 }
 
+/// Waits until what was sent is on the disk and its store's tables are merged: that is work for whoever is timed
+/// first.
+async fn quiet(servers: [&Server; 2]) -> Result<(), Failure> {
+    let begun = clock::nanos();
+    // SAFETY: takes nothing; writes the kernel's dirty pages.
+    unsafe { libc::sync() };
+    loop {
+        let used = || servers.iter().map(|server| Ok(Cpu::of(server.pid())?.total)).sum::<Result<u64, Failure>>();
+        let before = used()?;
+        tokio::time::sleep(SECOND).await;
+        if used()? - before < BUSY_MICROS {
+            return Ok(());
+        }
+        if clock::since(begun) > WITHIN {
+            return Err(Failure("the servers do not come to rest".to_owned()));
+        }
+    }
+}
+
 async fn open_all(accounts: &[Account], open: &Open) -> Result<Vec<Link>, Failure> {
     let mut links = Vec::with_capacity(accounts.len());
     for (at, batch) in accounts.chunks(AT_ONCE).enumerate() {
@@ -190,7 +216,7 @@ impl Drop for Reading {
 }
 
 /// Until the connection ends: then the messages that are missing tell. After a gap some come twice, and
-/// older ones after newer.
+/// older ones after newer. Who hears nothing says something: a client that is silent for long is closed.
 async fn read(mut link: Link, seen: Rc<Seen>) {
     let (mut messages, mut first_gap) = (HashSet::new(), true);
     let add = |cell: &Cell<usize>| cell.set(cell.get() + 1);
@@ -199,5 +225,14 @@ async fn read(mut link: Link, seen: Rc<Seen>) {
         Reply::Gap if std::mem::take(&mut first_gap) => add(&seen.gapped),
         _ => {}
     };
-    while link.turn(&mut see).await.is_ok() {}
+    loop {
+        match tokio::time::timeout(PING_AFTER, link.turn(&mut see)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => {
+                link.confirm();
+                link.ask(&Request::Ping);
+            }
+        }
+    }
 }

@@ -1,8 +1,14 @@
 //! `idle`: what a session costs that has talked and is silent now. The slope over five points leaves
 //! out what the server needs anyway.
+//!
+//! The server's bounded caches are filled first, because they are no session's: everybody comes, talks and
+//! leaves, a few at a time (what is held of users, chats and tokens), then a few flood (what is held of the
+//! newest events). Trap avoided: the slope says nothing if more sessions were open at once before than at the
+//! first point, for an allocator keeps what they freed.
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::join_all;
 use volery_wire::client::Request;
 use volery_wire::server::Reply;
@@ -23,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What happens behind a quiet session (marks, archive) is over by then.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Pairs that fill the server's caches first: those are bounded, and not what a session costs.
+/// Pairs that flood first.
 const BEFORE: usize = 100;
 const FILLING: Span = Span { warm_up: Duration::from_secs(2), measured: Duration::from_secs(10) };
 
@@ -58,21 +64,21 @@ pub async fn run(server: &Server, at: &[usize]) -> Result<Idle, Failure> {
 /// As [`run`].
 pub async fn weigh(server: &Server, accounts: &[Account], at: &[usize]) -> Result<Idle, Failure> {
     let sessions = at.last().copied().unwrap_or(0);
+    for begin in (0..sessions).step_by(AT_ONCE) {
+        come(&accounts[..sessions], begin).await?;
+    }
     load::run(server, sessions..users(sessions), Drive::Window(8), FILLING).await?;
     let bar = Progress::new("sessions", sessions as u64);
     let mut links: Vec<Link> = Vec::with_capacity(sessions);
     let mut points = Vec::new();
     for &point in at {
+        let quiet = links.len();
         while links.len() < point {
-            let next = links.len()..point.min(links.len() + AT_ONCE);
-            let begin = next.start;
-            let opened = next.map(|number| Link::open(&accounts[number], number));
-            let mut opened = join_all(opened).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-            let talked = opened.iter_mut().enumerate().map(|(at, link)| talk(link, accounts[begin + (at ^ 1)].user));
-            join_all(talked).await.into_iter().collect::<Result<(), _>>()?;
-            links.append(&mut opened);
+            links.append(&mut come(&accounts[..point], links.len()).await?);
             bar.at(links.len() as u64, "");
         }
+        tokio::time::sleep(SETTLE).await;
+        confirm(&mut links[quiet..]).await?;
         tokio::time::sleep(SETTLE).await;
         points.push((point, rss_kib(server.pid())?));
     }
@@ -96,6 +102,16 @@ impl Idle {
     }
 }
 
+/// Opens the sessions of the next users from number `begin` on, as many as are opened at once; they talk in pairs.
+async fn come(accounts: &[Account], begin: usize) -> Result<Vec<Link>, Failure> {
+    let next = begin..accounts.len().min(begin + AT_ONCE);
+    let opened = next.map(|number| Link::open(&accounts[number], number));
+    let mut opened = join_all(opened).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let talked = opened.iter_mut().enumerate().map(|(at, link)| talk(link, accounts[begin + (at ^ 1)].user));
+    join_all(talked).await.into_iter().collect::<Result<(), _>>()?;
+    Ok(opened)
+}
+
 /// One message there, one back, one ping, everything confirmed.
 async fn talk(link: &mut Link, peer: volery_kernel::id::UserId) -> Result<(), Failure> {
     let (mut acked, mut got, mut pong) = (false, false, false);
@@ -113,6 +129,21 @@ async fn talk(link: &mut Link, peer: volery_kernel::id::UserId) -> Result<(), Fa
     }
     link.confirm();
     link.flush()
+}
+
+/// Hears what came after the talk (marks of the other side) and confirms it, as every device does within a
+/// second: what is unconfirmed is held by the server.
+async fn confirm(links: &mut [Link]) -> Result<(), Failure> {
+    for link in links {
+        // Else the runtime's budget for one turn of a task would look like silence.
+        tokio::task::yield_now().await;
+        while let Some(turned) = link.turn(&mut |_| {}).now_or_never() {
+            turned?;
+        }
+        link.confirm();
+        link.flush()?;
+    }
+    Ok(())
 }
 
 /// Least squares.
