@@ -1,6 +1,10 @@
-//! The binary: parse, build, run, exit code.
+//! The binary: parse, build, run, exit code; and the allocator, which is a program's to choose.
 
 use std::process::ExitCode;
+
+/// Sessions allocate and free on several threads all day; measured in `docs/research/2026-11-21-idle-memory.md`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match volery::cli::run() {
