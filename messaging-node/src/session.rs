@@ -106,6 +106,11 @@ impl Actor for SessionActor {
     }
 }
 
+/// No more requests are read until the peer has taken what it asked for.
+fn is_backed_up(socket: &Socket) -> bool {
+    socket.queued() > ANSWERS_WAITING_MOST
+}
+
 struct Pump;
 
 impl ActorFuture<SessionActor> for Pump {
@@ -119,9 +124,7 @@ impl ActorFuture<SessionActor> for Pump {
     ) -> Poll<()> {
         act.signal.listen(task.waker());
         act.hear_calls(ctx);
-        let gone = act.read(ctx, task);
-        let gone = gone.or_else(|| act.flush(task));
-        match gone {
+        match act.exchange(ctx, task) {
             Some(gone) => act.end(gone, ctx),
             None => {
                 act.arm(task);
@@ -199,12 +202,25 @@ impl SessionActor {
         self.timer.take_if(|(at, _)| *at <= now).is_some()
     }
 
+    /// Reads and writes in turn. What a full queue kept from being read is read once the kernel has taken the
+    /// queue: nothing else would wake the session for it.
+    fn exchange(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) -> Option<Gone> {
+        loop {
+            let gone = self.read(ctx, task);
+            let held_back = self.socket.as_ref().is_some_and(is_backed_up);
+            let gone = gone.or_else(|| self.flush(task));
+            if gone.is_some() || !held_back || self.socket.as_ref().is_none_or(is_backed_up) {
+                return gone;
+            }
+        }
+    }
+
     /// Requests, as long as the session wants them. `Some` when the socket has ended.
     fn read(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) -> Option<Gone> {
         loop {
             let now = self.now();
             let mut socket = self.socket.take()?;
-            if !self.core.wants_input(now) || socket.queued() > ANSWERS_WAITING_MOST {
+            if !self.core.wants_input(now) || is_backed_up(&socket) {
                 self.socket = Some(socket);
                 return None;
             }

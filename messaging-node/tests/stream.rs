@@ -76,3 +76,20 @@ fn a_window_that_was_filled_out_of_the_index_is_a_gap_as_well() {
     assert_eq!(pump_into(&mut window, &mut stream, &moved_on), ["gap", "ask end", "fetch"]);
     assert!(!stream.is_synced());
 }
+
+/// Else its end would move away with each window, and a device that is slower than its friends would never
+/// be told `synced`.
+#[test]
+fn a_full_window_before_synced_is_no_gap_and_moves_no_end() {
+    let tail = Tail::new(Partition(0), 1, 9, 1_000);
+    let (mut stream, mut window) = (at_the_beginning(&tail), Window::default());
+    stream.end_is(9, &tail, &mut Vec::new());
+    assert_eq!(pump_into(&mut window, &mut stream, &tail), ["fetch"]);
+    window.send(limits::WINDOW_BYTES.value, Some(4), None);
+    stream.fetched(5);
+    assert!(pump_into(&mut window, &mut stream, &tail).is_empty());
+    window.confirm(1, |_| {}).unwrap();
+    assert_eq!(pump_into(&mut window, &mut stream, &tail), ["fetch"]);
+    stream.fetched(9);
+    assert_eq!(pump_into(&mut window, &mut stream, &tail), ["synced"]);
+}

@@ -198,10 +198,13 @@ impl Stream {
                 return;
             }
             self.full = false;
-            self.synced = false;
-            self.target = None;
-            send(window, Step::Gap);
-            send(window, Step::AskEnd);
+            // Who was not told `synced` goes on to the end that it was promised: one that moves with each
+            // full window might never be reached by a device that is slower than its friends.
+            if std::mem::take(&mut self.synced) {
+                self.target = None;
+                send(window, Step::Gap);
+                send(window, Step::AskEnd);
+            }
         }
         if !self.verify(tail) {
             let step = self.fetch_refused(tail);
