@@ -64,6 +64,7 @@ codes! {
     RetriesFirst = "retries_first", 409, true, "Retries of this chat are not answered yet; new sends into it come after them.";
     Refused = "refused", 403, false, "The send was never taken and may not be taken now.";
     OutcomeUnknown = "outcome_unknown", 503, true, "The log did not confirm in time: reconnect and retry with the same key.";
+    Stale = "stale", 409, true, "The send was too long on its way; nothing was written: reconnect and retry with the same key.";
     LogUnavailable = "log_unavailable", 503, true, "The log takes nothing at the moment; nothing was written.";
     LogFull = "log_full", 507, true, "The log's disk is full; nothing was written.";
     NoIds = "no_ids", 503, true, "This node may not take ids at the moment; nothing was written.";
@@ -164,7 +165,7 @@ closes! {
     InvalidToken = 4001, "invalid_token", WithNewToken, "The access token was refused or ran out.";
     Revoked = 4002, "revoked", No, "The device was logged out: log in again.";
     Replaced = 4003, "replaced", No, "A newer session of this device took over.";
-    Retry = 4004, "retry", Now, "An append failed or came late: reconnect, then retry what is unconfirmed.";
+    Retry = 4004, "retry", Now, "An append failed or came late, or a send was stale: reconnect, then retry what is unconfirmed.";
     Silent = 4005, "silent", Now, "Nothing was heard for too long.";
     SlowFrame = 4006, "slow_frame", Later, "A frame was begun and not finished in time.";
     TooManyErrors = 4007, "too_many_errors", Later, "Too many bad requests on one socket.";

@@ -32,6 +32,8 @@ limits! {
     LATE_AFTER_MS: u64 = 10_000, "milliseconds", "N: a send stamped later than this after its id is dropped by every reader; twice the longest append, so that only a stuck one is late";
     CLOCK_BOUND_MS: u64 = 250, "milliseconds", "how far the clocks of nodes and log may differ; NTP keeps tens of milliseconds";
     APPEND_DEADLINE_MS: u64 = 5_000, "milliseconds", "an append that takes longer ends its session; well below N, so that a healthy append is never late";
+    STALE_AFTER_MS: u64 = 5_000, "milliseconds", "S: a send that was longer on its way is taken by no session, because readers forget which sessions were left; bad networks take one or two, 64 sends at their pace 1.3 s";
+    STEADY_CLOCK_PPM: u64 = 100, "parts per million", "how fast a device's steady clock may run, as quartz does at worst; so a session takes no sends after 14 hours, and its device begins another";
     HELLO_WITHIN_MS: u64 = 10_000, "milliseconds", "a socket that does not say hello holds no more than a file handle for this long";
     GREETING_MOST: usize = 4_096, "sockets", "sockets of one thread that have not said hello; more wait in the kernel's queue";
     SILENCE_MS: u64 = 150_000, "milliseconds", "a client pings each 55 s; two may be lost before its socket counts as dead";
