@@ -121,7 +121,8 @@ pub fn shares(run: &str, rounds: &[Vec<Share>]) -> Vec<Share> {
 
 fn parse_us() -> Result<f64, Failure> {
     let to = UserId(Id::new(1 << 40)?);
-    let send = Send { to, number: 1_000, retry_of: None, shown: None, text: ".".repeat(TEXT).into(), reply_to: None };
+    let (number, since_welcome, text) = (1_000, 60_000, ".".repeat(TEXT).into());
+    let send = Send { to, number, since_welcome, retry_of: None, shown: None, text, reply_to: None };
     let send = encode_request(ENCODING, 1_000, &Request::Send(send));
     let received = encode_request(ENCODING, 1_000, &Request::Received(Received { n: 100_000 }));
     let read = |frame: &[u8]| each_us(|| decode_request(ENCODING, black_box(frame)).is_ok());

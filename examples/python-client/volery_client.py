@@ -122,7 +122,7 @@ class Client:
     # ----- connection -----
 
     def reset_connection(self):
-        self.request, self.number, self.session = 0, 0, None
+        self.request, self.number, self.session, self.welcomed = 0, 0, None, None
         self.synced = False
         self.resetting = None
         self.last_event, self.confirmed, self.unconfirmed_bytes, self.unconfirmed_since = 0, 0, 0, None
@@ -146,6 +146,7 @@ class Client:
         if self.s["position"]:
             hello["resume"] = self.s["position"]
         welcome = self.ask("hello", hello)
+        self.welcomed = time.monotonic()
         self.s["session"] = self.session = welcome["session"]
         self.state.save()
         self.ping_at = time.monotonic() + random.uniform(49.5, 60.5)
@@ -417,7 +418,8 @@ class Client:
         self.transmit(send)
 
     def transmit(self, send):
-        body = {"to": send["to"], "number": send["number"]}
+        since_welcome = int((time.monotonic() - self.welcomed) * 1000)
+        body = {"to": send["to"], "number": send["number"], "since_welcome": since_welcome}
         if send["session"] != self.session:
             body["retry_of"] = send["session"]
         self.request += 1

@@ -68,6 +68,7 @@ struct State {
     bytes: usize,
     since: u64,
     synced: bool,
+    welcomed: u64,
     session: Option<SessionNumber>,
     position: Option<Blob>,
     largest_id: Id,
@@ -148,6 +149,7 @@ impl Link {
         self.state.ask(&Request::Send(Send {
             to,
             number,
+            since_welcome: clock::since(self.state.welcomed).as_millis() as u64,
             retry_of: None,
             shown: None,
             text: text.into(),
@@ -239,7 +241,7 @@ impl State {
             Err(malformed) => return self.failed = Some(malformed.to_string()),
         };
         match &reply {
-            Reply::Welcome(welcome) => self.session = Some(welcome.session),
+            Reply::Welcome(welcome) => (self.session, self.welcomed) = (Some(welcome.session), clock::nanos()),
             Reply::Reset(At { position: Some(position) }) => {
                 self.ask(&Request::Resume(Resume { position: position.clone() }));
             }

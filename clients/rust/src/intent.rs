@@ -99,12 +99,20 @@ pub struct Intent {
 pub type Key = (SessionNumber, u32);
 
 impl Intent {
-    /// As it goes over the wire. `retry` flags it with the session of its first attempt.
+    /// As it goes over the wire, so many milliseconds after `welcome`. `retry` flags it with the session
+    /// of its first attempt.
     #[must_use]
-    pub fn request(&self, number: u32, retry: Option<SessionNumber>, shown: Option<Shown>) -> Request<'static> {
+    pub fn request(
+        &self,
+        number: u32,
+        since_welcome: u64,
+        retry: Option<SessionNumber>,
+        shown: Option<Shown>,
+    ) -> Request<'static> {
         let change = |id, text: Option<&String>, emoji: Option<&String>| Change {
             to: self.to,
             number,
+            since_welcome,
             retry_of: retry,
             shown,
             id,
@@ -115,6 +123,7 @@ impl Intent {
             Act::Say { text, reply_to } => Request::Send(Send {
                 to: self.to,
                 number,
+                since_welcome,
                 retry_of: retry,
                 shown,
                 text: Cow::Owned(text.clone()),

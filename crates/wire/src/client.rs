@@ -56,6 +56,8 @@ pub struct SendHead {
     pub to: UserId,
     /// Number of the send.
     pub number: u32,
+    /// Milliseconds from `welcome` until the device said it.
+    pub since_welcome: u64,
     /// On a retry: the session of the first attempt.
     pub retry_of: Option<SessionNumber>,
     /// How far this device had shown the chat.
@@ -66,7 +68,8 @@ impl Send<'_> {
     /// The part that all sends share.
     #[must_use]
     pub fn head(&self) -> SendHead {
-        SendHead { to: self.to, number: self.number, retry_of: self.retry_of, shown: self.shown }
+        let Self { to, number, since_welcome, retry_of, shown, .. } = *self;
+        SendHead { to, number, since_welcome, retry_of, shown }
     }
 }
 
@@ -74,7 +77,8 @@ impl Change<'_> {
     /// The part that all sends share.
     #[must_use]
     pub fn head(&self) -> SendHead {
-        SendHead { to: self.to, number: self.number, retry_of: self.retry_of, shown: self.shown }
+        let Self { to, number, since_welcome, retry_of, shown, .. } = *self;
+        SendHead { to, number, since_welcome, retry_of, shown }
     }
 }
 
@@ -86,6 +90,8 @@ pub struct Send<'a> {
     pub to: UserId,
     /// Number of the send within the session of its first attempt, from 1, rising.
     pub number: u32,
+    /// Milliseconds, by the device's steady clock, from `welcome` on this socket until it said this.
+    pub since_welcome: u64,
     /// On a retry: the session of the first attempt.
     #[serde(with = "field::session_or_none", default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<SessionNumber>,
@@ -108,6 +114,8 @@ pub struct Change<'a> {
     pub to: UserId,
     /// Number of the send within the session of its first attempt, from 1, rising.
     pub number: u32,
+    /// Milliseconds, by the device's steady clock, from `welcome` on this socket until it said this.
+    pub since_welcome: u64,
     /// On a retry: the session of the first attempt.
     #[serde(with = "field::session_or_none", default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<SessionNumber>,

@@ -19,6 +19,7 @@ fn send(text: &str) -> Request<'_> {
     Request::Send(Send {
         to: UserId(id(7)),
         number: 1,
+        since_welcome: 300,
         retry_of: None,
         shown: None,
         text: Cow::Borrowed(text),
@@ -29,9 +30,9 @@ fn send(text: &str) -> Request<'_> {
 #[test]
 fn a_send_in_bytes() {
     let message_pack = encode_request(Encoding::MessagePack, 5, &send("hi"));
-    assert_eq!(message_pack, b"\x93\x03\x05\x83\xa2to\x07\xa6number\x01\xa4text\xa2hi");
+    assert_eq!(message_pack, b"\x93\x03\x05\x84\xa2to\x07\xa6number\x01\xadsince_welcome\xcd\x01\x2c\xa4text\xa2hi");
     let json = encode_request(Encoding::Json, 5, &send("hi"));
-    assert_eq!(json, br#"["send",5,{"to":"7","number":1,"text":"hi"}]"#);
+    assert_eq!(json, br#"["send",5,{"to":"7","number":1,"since_welcome":300,"text":"hi"}]"#);
 }
 
 #[test]
@@ -48,9 +49,9 @@ fn an_ack_in_bytes() {
 
 #[test]
 fn integers_are_read_in_any_width_and_unknown_fields_are_ignored() {
-    let wide = b"\x93\xcd\x00\x03\xcf\x00\x00\x00\x00\x00\x00\x00\x05\x84\xa2to\xcf\x00\x00\x00\x00\x00\x00\x00\x07\xa6number\xd1\x00\x01\xa4text\xa2hi\xa3new\x92\x01\xc0";
+    let wide = b"\x93\xcd\x00\x03\xcf\x00\x00\x00\x00\x00\x00\x00\x05\x85\xa2to\xcf\x00\x00\x00\x00\x00\x00\x00\x07\xa6number\xd1\x00\x01\xadsince_welcome\xd2\x00\x00\x01\x2c\xa4text\xa2hi\xa3new\x92\x01\xc0";
     assert_eq!(decode_request(Encoding::MessagePack, wide), Ok((5, send("hi"))));
-    let json = br#"["send", 5, {"to": 7, "new": [1, null], "number": 1, "text": "hi"}]"#;
+    let json = br#"["send", 5, {"to": 7, "new": [1, null], "number": 1, "since_welcome": 300, "text": "hi"}]"#;
     assert_eq!(decode_request(Encoding::Json, json), Ok((5, send("hi"))));
 }
 

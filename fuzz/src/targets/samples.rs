@@ -32,7 +32,8 @@ fn shown() -> Option<Shown> {
 
 fn change() -> client::Change<'static> {
     let (text, emoji) = (Some("new".into()), Some("👍".into()));
-    client::Change { to: user(2), number: 7, retry_of: None, shown: None, id: Id::MAX, text, emoji }
+    let (to, number, since_welcome) = (user(2), 7, 0);
+    client::Change { to, number, since_welcome, retry_of: None, shown: None, id: Id::MAX, text, emoji }
 }
 
 fn history() -> client::History {
@@ -56,6 +57,7 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
         Request::Send(client::Send {
             to: user(2),
             number: u32::MAX,
+            since_welcome: u64::MAX,
             retry_of,
             shown: shown(),
             text: "hi\n\"é\"".into(),

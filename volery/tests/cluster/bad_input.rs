@@ -118,19 +118,37 @@ fn broken_frames_are_answered_with_a_code() {
             ("an unknown operation", b"[\"shout\",7,{}]", "unknown_operation"),
             (
                 "a field of the wrong type",
-                b"[\"send\",7,{\"to\":\"1\",\"number\":\"one\",\"text\":\"x\"}]",
+                b"[\"send\",7,{\"to\":\"1\",\"number\":\"one\",\"since_welcome\":0,\"text\":\"x\"}]",
                 "bad_request",
             ),
-            ("a field that is missing", b"[\"send\",7,{\"to\":\"1\",\"number\":1}]", "bad_request"),
+            ("a text that is missing", b"[\"send\",7,{\"to\":\"1\",\"number\":1,\"since_welcome\":0}]", "bad_request"),
+            ("a send that is not dated", b"[\"send\",7,{\"to\":\"1\",\"number\":1,\"text\":\"x\"}]", "bad_request"),
             ("a body that is no map", b"[\"send\",7,[1,2]]", "bad_request"),
             (
                 "an id of 2^63",
-                b"[\"send\",7,{\"to\":\"9223372036854775808\",\"number\":1,\"text\":\"x\"}]",
+                b"[\"send\",7,{\"to\":\"9223372036854775808\",\"number\":1,\"since_welcome\":0,\"text\":\"x\"}]",
                 "bad_request",
             ),
-            ("an id below zero", b"[\"send\",7,{\"to\":-1,\"number\":1,\"text\":\"x\"}]", "bad_request"),
-            ("a number of 2^32", b"[\"send\",7,{\"to\":\"1\",\"number\":4294967296,\"text\":\"x\"}]", "bad_request"),
-            ("a number of 0", b"[\"send\",7,{\"to\":\"1\",\"number\":0,\"text\":\"x\"}]", "bad_request"),
+            (
+                "an id below zero",
+                b"[\"send\",7,{\"to\":-1,\"number\":1,\"since_welcome\":0,\"text\":\"x\"}]",
+                "bad_request",
+            ),
+            (
+                "a number of 2^32",
+                b"[\"send\",7,{\"to\":\"1\",\"number\":4294967296,\"since_welcome\":0,\"text\":\"x\"}]",
+                "bad_request",
+            ),
+            (
+                "a number of 0",
+                b"[\"send\",7,{\"to\":\"1\",\"number\":0,\"since_welcome\":0,\"text\":\"x\"}]",
+                "bad_request",
+            ),
+            (
+                "half a millisecond",
+                b"[\"send\",7,{\"to\":\"1\",\"number\":1,\"since_welcome\":0.5,\"text\":\"x\"}]",
+                "bad_request",
+            ),
             ("a chat that is none", b"[\"history\",7,{\"chat\":\"direct:x:y\"}]", "bad_request"),
             ("bytes that are no base64", b"[\"resume\",7,{\"position\":\"%%%\"}]", "bad_request"),
         ];

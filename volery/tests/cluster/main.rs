@@ -8,6 +8,7 @@
 //! | [`streams`] | echoes, resume, reset, positions, replaced and slow sessions (G4, G5) |
 //! | [`marks`] | delivered, read, unread |
 //! | [`bad_input`] | a code or a numbered close, counted, with nobody else disturbed (G9) |
+//! | [`stale`] | a send that was long on its way is refused, and its retry taken once (G2) |
 //! | [`logout`] | a device that was logged out is out at once (G8) |
 //! | [`full`] | a full log refuses, keeps, and goes on |
 //! | [`process`] | signals, exit codes, configuration, help |
@@ -23,4 +24,5 @@ mod marks;
 mod process;
 mod script;
 mod slow;
+mod stale;
 mod streams;

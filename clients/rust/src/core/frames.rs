@@ -38,6 +38,7 @@ impl Core {
 
     fn welcome(&mut self, welcome: &server::Welcome, turn: &mut Turn) {
         self.previous_session = welcome.session;
+        self.welcomed = turn.now;
         self.outbox.open();
         turn.store(Change::Session(welcome.session));
         self.plan_ping(turn);
@@ -220,7 +221,7 @@ impl Core {
             return self.progress(ended, turn);
         }
         // The log may be well: what is unconfirmed can be retried at once.
-        let soon = [Code::OutcomeUnknown, Code::RetriesFirst].iter().any(|code| error.code == code.text());
+        let soon = [Code::OutcomeUnknown, Code::RetriesFirst, Code::Stale].iter().any(|code| error.code == code.text());
         self.leave(if soon { After::Again } else { After::Later }, turn);
     }
 }

@@ -98,6 +98,7 @@ pub struct Core {
     token_asked: bool,
     next_request: u64,
     received: Received,
+    welcomed: Timestamp,
     heard: Timestamp,
     ping_at: Timestamp,
     /// When the oldest unacknowledged send left.
@@ -130,6 +131,7 @@ impl Core {
             token_asked: false,
             next_request: 1,
             received: Received::default(),
+            welcomed: Timestamp(0),
             heard: Timestamp(0),
             ping_at: Timestamp(0),
             waiting_since: None,
@@ -385,15 +387,23 @@ impl Core {
                 turn.store(Change::Keyed { local, session, number });
                 self.waiting_since.get_or_insert(turn.now);
             }
-            let Some(message) = self.request_of(local, key.map(|(session, _)| session), shown) else { return };
+            let since_welcome = turn.now.since(self.welcomed);
+            let retry = key.map(|(session, _)| session);
+            let Some(message) = self.request_of(local, since_welcome, retry, shown) else { return };
             self.send(message, turn);
         }
     }
 
-    fn request_of(&self, local: Local, retry: Option<SessionNumber>, shown: Option<Shown>) -> Option<Request<'static>> {
+    fn request_of(
+        &self,
+        local: Local,
+        since_welcome: u64,
+        retry: Option<SessionNumber>,
+        shown: Option<Shown>,
+    ) -> Option<Request<'static>> {
         let item: &Item = self.outbox.items().find(|item| item.intent.local == local)?;
         let (_, number) = item.key?;
-        Some(item.intent.request(number, retry, shown))
+        Some(item.intent.request(number, since_welcome, retry, shown))
     }
 
     fn say_marks(&mut self, turn: &mut Turn) {

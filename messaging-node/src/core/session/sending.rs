@@ -8,6 +8,7 @@ use volery_kernel::code::{Close, Code};
 use volery_kernel::event::{Body, Content, Seen, SendKey};
 use volery_kernel::id::UserId;
 use volery_kernel::limits;
+use volery_kernel::rules::is_fresh;
 use volery_kernel::slot::Partition;
 use volery_ports::log::{AppendError, Appended};
 use volery_wire::client::SendHead;
@@ -20,6 +21,8 @@ use crate::core::sends::{Asked, Out};
 pub(super) struct Parked {
     asked: Asked,
     user: UserId,
+    /// When its device said it: milliseconds from `welcome`, by its own clock.
+    said: u64,
 }
 
 impl Session {
@@ -35,7 +38,7 @@ impl Session {
         let asked = content.and_then(|content| self.asked(request, head, content));
         let checked = asked.and_then(|asked| self.sends.check(&asked).map(|()| asked).map_err(|code| (code, None)));
         match checked {
-            Ok(asked) => self.admit(Parked { asked, user: head.to }, ctx, effects),
+            Ok(asked) => self.admit(Parked { asked, user: head.to, said: head.since_welcome }, ctx, effects),
             Err((code, field)) => self.error(request, code, field, Some(head.number), effects),
         }
         self.advance(ctx, effects);
@@ -77,7 +80,7 @@ impl Session {
                 return effects.push(Effect::CheckUser(front.user));
             };
             let Some(parked) = self.parked.pop_front() else { return };
-            self.take(parked.asked, exists, ctx, effects);
+            self.take(parked, exists, ctx, effects);
         }
         // An idle session keeps nothing.
         self.parked = VecDeque::new();
@@ -96,7 +99,7 @@ impl Session {
         }
         let Some(parked) = self.parked.pop_front() else { return };
         match exists {
-            Ok(exists) => self.take(parked.asked, exists, ctx, effects),
+            Ok(exists) => self.take(parked, exists, ctx, effects),
             Err(code) => {
                 self.sends.end(code);
                 self.error(parked.asked.request, code, None, Some(parked.asked.key.number), effects);
@@ -106,10 +109,17 @@ impl Session {
         self.advance(ctx, effects);
     }
 
-    pub(super) fn take(&mut self, mut asked: Asked, exists: bool, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+    /// Stale is judged here, where the id is taken: what came before, the look-up too, is part of the way.
+    pub(super) fn take(&mut self, parked: Parked, exists: bool, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        let Parked { mut asked, said, .. } = parked;
         let (request, number) = (asked.request, asked.key.number);
         if let Some(code) = self.sends.ended() {
             return self.error(request, code, None, Some(number), effects);
+        }
+        if !is_fresh(said, ctx.now.since(self.welcomed)) {
+            self.sends.end(Code::Stale);
+            self.error(request, Code::Stale, None, Some(number), effects);
+            return self.close(Close::Retry, effects);
         }
         if !exists && !asked.flagged {
             return self.error(request, Code::UnknownRecipient, Some("to"), Some(number), effects);

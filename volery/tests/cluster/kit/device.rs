@@ -93,6 +93,7 @@ pub(crate) struct Device {
     socket: Option<Socket>,
     requests: u64,
     number: u32,
+    welcomed: Instant,
     pub(crate) heard: Vec<Heard>,
     newest_event: u64,
     confirmed_event: u64,
@@ -120,6 +121,7 @@ impl Device {
             socket: None,
             requests: 0,
             number: 0,
+            welcomed: now(),
             heard: Vec::new(),
             newest_event: 0,
             confirmed_event: 0,
@@ -187,7 +189,7 @@ impl Device {
         let request = self.ask("hello", self.hello());
         let answer = self.find(NEVER, |heard| heard.n == request && !heard.is_event())?;
         if answer.op == ServerOp::Welcome {
-            self.session = answer.number("session");
+            (self.session, self.welcomed) = (answer.number("session"), now());
         }
         Some(answer)
     }
@@ -217,10 +219,13 @@ impl Device {
 
     // ----- saying -----
 
-    /// Sends a request; answers its id.
-    pub(crate) fn ask(&mut self, operation: &str, body: Value) -> u64 {
+    /// Sends a request; answers its id. A send tells when it is said, unless `body` does.
+    pub(crate) fn ask(&mut self, operation: &str, mut body: Value) -> u64 {
         self.requests += 1;
         let request = self.requests;
+        if ["send", "edit", "delete", "react", "unreact"].contains(&operation) && body["since_welcome"].is_null() {
+            body["since_welcome"] = json!(now().duration_since(self.welcomed).as_millis() as u64);
+        }
         let bytes = self.encode(operation, request, body);
         self.socket().send(&bytes);
         request
