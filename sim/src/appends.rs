@@ -97,7 +97,7 @@ impl World {
             Trouble::KeptLate => {
                 self.story.count(What::AppendKeptLate);
                 let taken = if self.rng.chance(500) { 14_000 } else { 60_000 };
-                let taken = self.rng.within(10_300, taken);
+                let taken = self.rng.within(4_500, taken);
                 self.after(taken, Task::Take(partition, kept, None));
                 self.after(answered, Task::Appended(owner, unknown()));
             }
@@ -110,7 +110,7 @@ impl World {
         self.story.count(What::AppendSlow);
         let slow = match (self.plan.slow_within_deadline, self.rng.chance(300)) {
             (true, _) => self.rng.within(4_200, 4_700),
-            (false, true) => self.rng.within(10_300, 12_000),
+            (false, true) => self.rng.within(6_000, 12_000),
             (false, false) => self.rng.within(500, 6_000),
         };
         self.after(slow, Task::Take(partition, events, Some(owner)));

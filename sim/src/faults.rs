@@ -124,7 +124,8 @@ impl World {
 
     // ----- the end -----
 
-    /// Nothing breaks any more, and everybody comes back; but for a sea that was too calm until now.
+    /// Nothing breaks any more, and everybody comes back; but for a sea that was too calm until now. A
+    /// pause that has begun goes on: what waits in it is to be met.
     pub(crate) fn heal(&mut self) {
         if self.broken < FAULTS_LEAST {
             let connected = (0..self.devices.len()).find(|n| self.devices[*n].conn.is_some());
@@ -142,9 +143,6 @@ impl World {
         for n in 0..self.devices.len() {
             (self.devices[n].stalled_until, self.devices[n].offline_until) = (0, 0);
             self.after(1, Task::Start(n));
-        }
-        for n in 0..self.nodes.len() {
-            self.nodes[n].paused_until = 0;
         }
         for partition in self.partitions().iter() {
             (0..self.nodes.len()).for_each(|n| self.map_heard(n, partition));

@@ -27,7 +27,7 @@ struct Arguments {
     /// Use the fault mix of a mutation without doing anything wrong.
     #[arg(long, value_parser = mutation)]
     mix: Option<Mutation>,
-    /// Let paused nodes stand still for longer than a fence is remembered.
+    /// Let paused nodes stand still for a minute longer than they do anyway.
     #[arg(long)]
     long_pauses: bool,
     /// Run every mutation from several first seeds, and show how soon each is noticed.

@@ -139,9 +139,10 @@ impl World {
 
     pub(crate) fn pause_node(&mut self, n: usize, ms: u64) -> bool {
         self.story.count(What::NodePause);
-        let longer = if self.plan.case.long_pauses { 45_000 } else { 0 };
-        self.nodes[n].paused_until = self.now + ms + longer;
-        self.nodes[n].is_up()
+        let longer = if self.plan.long_pauses { 60_000 } else { 0 };
+        let node = &mut self.nodes[n];
+        node.paused_until = node.paused_until.max(self.now + ms + longer);
+        node.is_up()
     }
 
     // ----- clocks -----

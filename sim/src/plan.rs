@@ -25,7 +25,7 @@ pub struct Case {
     pub mix: Option<Mutation>,
     /// What is done wrong on purpose.
     pub mutation: Option<Mutation>,
-    /// Nodes stand still for longer than anybody remembers a fence, and go on where they were.
+    /// Every pause is a minute longer: readers forget what was fenced before it.
     pub long_pauses: bool,
 }
 
@@ -83,6 +83,8 @@ pub struct Plan {
     pub bursts: u64,
     /// How often somebody reads a chat.
     pub readings: usize,
+    /// Every pause is a minute longer.
+    pub long_pauses: bool,
     /// Slow appends end within the deadline.
     pub slow_within_deadline: bool,
     /// So many times as much breaks as usual.
@@ -149,6 +151,7 @@ impl Plan {
             quick: rng.chance(200),
             bursts: rng.within(100, 600),
             readings: rng.within(10, 40) as usize,
+            long_pauses: case.long_pauses,
             slow_within_deadline: false,
             rough: 1,
             night: rng.chance(150).then_some(night),
@@ -193,6 +196,7 @@ impl Plan {
             Kind::Restore => Fault::Restore(device, rng.chance(500)),
             Kind::Replace => Fault::Replace(device),
             Kind::Crash => Fault::Crash(node, rng.within(10, 8_000)),
+            Kind::Pause if rng.chance(300) => Fault::Pause(node, rng.within(2_500, 60_000)),
             Kind::Pause => Fault::Pause(node, rng.within(50, 2_500)),
             Kind::Step => Fault::Step(node),
             Kind::Drift => Fault::Drift(node, rng.within(0, 200) as i64 - 100),

@@ -32,6 +32,8 @@ use crate::wrong::Wrong;
 pub(crate) struct SessionShell {
     pub(crate) session: Session,
     pub(crate) partition: Partition,
+    /// When it said `welcome`, by its node's clock.
+    pub(crate) welcomed: Timestamp,
     tick_at: Option<u64>,
     /// A sync that began at a position and has fetched nothing yet.
     from_tail: bool,
@@ -87,7 +89,8 @@ impl World {
         let mut effects = Vec::new();
         let session = Session::open(opening, now, &mut effects);
         let (wrong, flying, from_tail) = (Wrong::from(resume), BTreeMap::new(), resume.is_some());
-        node.sessions.insert(id, SessionShell { session, partition, tick_at: None, from_tail, flying, wrong });
+        let (welcomed, tick_at) = (now, None);
+        node.sessions.insert(id, SessionShell { session, partition, welcomed, tick_at, from_tail, flying, wrong });
         let name = format!("d{device}");
         tell!(self, [name], "d{device} has session {number} at n{n} (connection {id}, resume {resume:?})");
         self.count_range(partition, resume);
@@ -153,6 +156,7 @@ impl World {
             match message {
                 Request::Hello(hello) => self.hello(id, request, &hello),
                 message if self.nodes[n].sessions.contains_key(&id) => {
+                    let message = self.request_wrong(id, message);
                     self.session(id, |session, ctx, effects| session.request(request, message, ctx, effects));
                 }
                 _ => {}
@@ -228,6 +232,9 @@ impl World {
     fn effect(&mut self, id: ConnId, effect: Effect) {
         match effect {
             Effect::Reply(request, reply) => {
+                if matches!(&reply, Reply::Error(error) if error.code == Code::Stale.text()) {
+                    self.story.count(What::Stale);
+                }
                 if matches!(reply, Reply::Synced(_)) && self.shell(id).is_some_and(|held| held.from_tail) {
                     self.story.count(What::TailHit);
                 }

@@ -44,6 +44,7 @@ happenings! {
     Fenced = "fenced record";
     Flagged = "flagged record";
     SessionEnded = "session ended by a failed append";
+    Stale = "stale send refused";
     SessionReplaced = "session replaced";
     Moved = "session moved to another node";
     ZombieOwner = "zombie owner";

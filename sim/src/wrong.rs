@@ -10,6 +10,7 @@ use volery_kernel::position::{Position, Source};
 use volery_kernel::slot::Partition;
 use volery_messaging::core::session::{Effect, error_body};
 use volery_ports::log::{AppendError, Appended};
+use volery_wire::client::Request;
 use volery_wire::server::Reply;
 
 use crate::log::GENERATION;
@@ -69,6 +70,24 @@ impl World {
             }
             (_, effect) => Some(effect),
         }
+    }
+
+    /// A request as the mutation lets its session hear it: every send as if it were said just now.
+    pub(crate) fn request_wrong<'a>(&mut self, id: ConnId, mut request: Request<'a>) -> Request<'a> {
+        if !self.mutated(Mutation::StaleTaken) {
+            return request;
+        }
+        let Some(n) = self.conns.get(&id).map(|conn| conn.node) else { return request };
+        let now = self.nodes[n].clock(self.now);
+        let since = self.shell(id).map_or(0, |held| now.since(held.welcomed));
+        match &mut request {
+            Request::Send(send) => send.since_welcome = since,
+            Request::Edit(change) | Request::Delete(change) | Request::React(change) | Request::Unreact(change) => {
+                change.since_welcome = since;
+            }
+            _ => {}
+        }
+        request
     }
 
     /// An answer of the log as the mutation leaves it.

@@ -43,14 +43,3 @@ fn everything_done_wrong_is_noticed_and_nothing_else() {
     let wrongly: Vec<_> = tally.broken.iter().map(|broken| (broken.case.command(), &broken.what)).collect();
     assert!(wrongly.is_empty(), "without anything done wrong: {wrongly:#?}");
 }
-
-/// What nobody can mend here: a node that stands still for longer than readers remember a fence, and
-/// takes up a send that its device has retried elsewhere. See docs/research/2026-11-21-simulation.md.
-#[test]
-fn a_pause_longer_than_the_fence_is_remembered_breaks_g2() {
-    let broken = |seed| {
-        let world = sim::run(Case { long_pauses: true, ..Case::of(seed) }, false);
-        world.violations.iter().any(|violation| violation.what.starts_with("G2"))
-    };
-    assert!((0..SEEDS).any(broken), "the hole is closed: say so in the research note, and test that it is");
-}

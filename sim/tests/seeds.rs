@@ -9,6 +9,7 @@ use std::io::Write as _;
 use sim::mutation::Mutation;
 use sim::plan::Case;
 use sim::runner::{self, Tally};
+use sim::story::What;
 
 const SEEDS: u64 = 400;
 
@@ -37,6 +38,16 @@ fn fresh_seeds_keep_every_promise() {
     let base = RandomState::new().build_hasher().finish() >> 24;
     let cases: Vec<Case> = (base..base + SEEDS).map(Case::of).collect();
     assert_kept(&runner::run(&cases, |_| true));
+}
+
+/// Nodes stand still for a minute and more, are left, and go on where they were. Seed 62 once doubled
+/// a message that was on its way to such a node.
+#[test]
+fn pauses_longer_than_anybody_remembers_break_nothing() {
+    let cases: Vec<Case> = (0..SEEDS).map(|seed| Case { long_pauses: true, ..Case::of(seed) }).collect();
+    let tally = runner::run(&cases, |_| true);
+    assert_kept(&tally);
+    assert!(tally.counts.of(What::Stale) > 100, "nothing was stale, in:\n{}", tally.counts.table());
 }
 
 /// Each found a fault once; what it was stands in docs/research/2026-11-21-simulation.md.

@@ -18,6 +18,9 @@ impl World {
             });
             return Some(format!("d{n} is not: {waiting:?}"));
         }
+        if let Some(n) = self.nodes.iter().position(|node| node.is_paused(self.now)) {
+            return Some(format!("n{n} stands still"));
+        }
         if let Some((id, _)) = self.conns.iter().find(|(_, conn)| !conn.is_quiet()) {
             return Some(format!("connection {id} is not"));
         }
