@@ -47,7 +47,7 @@ fn pauses_longer_than_anybody_remembers_break_nothing() {
     let cases: Vec<Case> = (0..SEEDS).map(|seed| Case { long_pauses: true, ..Case::of(seed) }).collect();
     let tally = runner::run(&cases, |_| true);
     assert_kept(&tally);
-    assert!(tally.counts.of(What::Stale) > 100, "nothing was stale, in:\n{}", tally.counts.table());
+    assert!(tally.counts.of(What::Stale) > 50, "nothing was stale, in:\n{}", tally.counts.table());
 }
 
 /// Each found a fault once; what it was stands in docs/research/2026-11-21-simulation.md.
