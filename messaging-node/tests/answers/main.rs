@@ -22,17 +22,26 @@ fn a_page_larger_than_the_kernels_buffer_arrives_to_its_end() {
     Node::run(async |node| {
         let mut device = node.device(None).await;
         device.until("a beginning", |reply| matches!(reply, Reply::Reset(_))).await;
-        device.ask(&[Request::History(History {
-            chat: ChatId::direct(ME, ME),
-            before: None,
-            after: None,
-            around: None,
-            around_time: None,
-            cursor: None,
-            limit: None,
-        })]);
+        device.ask(&[newest_page()]);
         device.until("the page", |reply| matches!(reply, Reply::Page(_))).await;
     });
+}
+
+#[test]
+fn what_was_not_read_while_a_page_waited_is_read_after_it() {
+    Node::run(async |node| {
+        let mut device = node.device(None).await;
+        device.until("a beginning", |reply| matches!(reply, Reply::Reset(_))).await;
+        device.ask(&[newest_page()]);
+        node.history.paged.notified().await;
+        device.ask(&[Request::Ping]);
+        device.until("the pong", |reply| matches!(reply, Reply::Pong(_))).await;
+    });
+}
+
+fn newest_page() -> Request<'static> {
+    let (before, after, around, around_time, cursor, limit) = (None, None, None, None, None, None);
+    Request::History(History { chat: ChatId::direct(ME, ME), before, after, around, around_time, cursor, limit })
 }
 
 #[test]
@@ -60,6 +69,7 @@ fn requests_are_read_again_once_the_log_has_answered() {
             Request::Send(Send {
                 to: to(number),
                 number,
+                since_welcome: 0,
                 retry_of: None,
                 shown: None,
                 text: "x".into(),

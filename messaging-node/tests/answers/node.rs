@@ -132,6 +132,8 @@ impl Accounts for Everybody {
 #[derive(Default)]
 pub(crate) struct Past {
     pub(crate) fail: Notify,
+    /// Told with each page.
+    pub(crate) paged: Notify,
     failed: AtomicBool,
     end: Mutex<Offset>,
 }
@@ -152,6 +154,7 @@ impl History for Past {
             deleted: None,
             reactions: Vec::new(),
         };
+        self.paged.notify_one();
         Ok(Page { messages: (1..=MESSAGES).map(message).collect(), older: None, newer: None, covers: Source::ZERO })
     }
 

@@ -63,7 +63,7 @@ impl Session {
     pub(super) fn admit(&mut self, parked: Parked, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
         if self.parked.is_empty() {
             match self.lookup(parked.user, ctx) {
-                Some(exists) => return self.take(parked.asked, exists, ctx, effects),
+                Some(exists) => return self.take(parked, exists, ctx, effects),
                 None => effects.push(Effect::CheckUser(parked.user)),
             }
         }
