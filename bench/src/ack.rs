@@ -10,7 +10,7 @@ use loadtest::server::Server;
 use crate::bench::{Bench, Taken, progress};
 use crate::figure::Share;
 use crate::program::Program;
-use crate::sender::Senders;
+use crate::sender::{Senders, Timed};
 use crate::stats::{histogram, median, p99};
 
 /// The figure.
@@ -22,14 +22,14 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     let users = 2 * bench.sizes.pairs;
     let server = bench.server(users)?;
     let accounts = log_in(server.gateway(), &Server::people(0..users)).await?;
-    let ours = Senders::open(&accounts).await?;
+    let ours = Senders::open(&accounts, Timed::Acknowledged).await?;
     ours.window(bench.sizes.rate, bench.sizes.window).await?;
     let folder = bench.folder()?;
     let record = bytes_of_a_record(&server).await?.to_string();
     let arguments = [folder.path().join("log").into_os_string(), record.into()];
     let bare = Program::start(&bench.programs.bare_append, &arguments.each_ref().map(|argument| argument.as_ref()))?;
     let theirs: Vec<Account> = accounts.iter().map(|account| at(account, bare.address())).collect();
-    let theirs = Senders::open(&theirs).await?;
+    let theirs = Senders::open(&theirs, Timed::Acknowledged).await?;
     theirs.window(bench.sizes.rate, bench.sizes.window).await?;
     let (mut ratios, mut us, mut them) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..bench.rounds {

@@ -1,7 +1,7 @@
-//! Sessions that send at their times, whatever became of what they sent before, and time the
-//! acknowledgements from the moment at which each was meant to be sent.
+//! Sessions that send at their times, whatever became of what they sent before, and time what becomes
+//! of each from the moment at which it was meant to be sent.
 //!
-//! The same sessions drive both arms of a comparison: a bare program answers as a node does.
+//! The same sessions drive both arms of a comparison: a bare program acknowledges as a node does.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -23,11 +23,20 @@ use crate::stats::histogram;
 
 /// Bytes of a text.
 pub const TEXT: usize = 256;
-const ALL_ACKED_WITHIN: Duration = Duration::from_secs(30);
+const ALL_WITHIN: Duration = Duration::from_secs(30);
+
+/// What is timed of a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timed {
+    /// Until its sender has the acknowledgement.
+    Acknowledged,
+    /// Until its recipient has the message.
+    Delivered,
+}
 
 #[derive(Debug)]
 struct Seen {
-    acks: Histogram<u64>,
+    times: Histogram<u64>,
     open: usize,
     failed: Option<String>,
 }
@@ -45,15 +54,15 @@ impl Senders {
     ///
     /// # Errors
     /// A session that was not opened.
-    pub async fn open(accounts: &[Account]) -> Result<Self, Failure> {
+    pub async fn open(accounts: &[Account], timed: Timed) -> Result<Self, Failure> {
         let opened = accounts.iter().enumerate().map(|(number, account)| Link::open(account, number));
         let links = try_join_all(opened).await?;
-        let seen = Rc::new(RefCell::new(Seen { acks: histogram()?, open: 0, failed: None }));
+        let seen = Rc::new(RefCell::new(Seen { times: histogram()?, open: 0, failed: None }));
         let (mut due, mut tasks) = (Vec::new(), Vec::new());
         for (at, link) in links.into_iter().enumerate() {
             let (sender, times) = mpsc::unbounded_channel();
             due.push(sender);
-            tasks.push(tokio::task::spawn_local(follow(link, accounts[at ^ 1].user, times, Rc::clone(&seen))));
+            tasks.push(tokio::task::spawn_local(follow(link, accounts[at ^ 1].user, times, timed, Rc::clone(&seen))));
         }
         Ok(Self { due, seen, tasks })
     }
@@ -61,10 +70,10 @@ impl Senders {
     /// One window: so many sends a second, spread evenly over all sessions.
     ///
     /// # Errors
-    /// A session that failed, or sends that were not acknowledged within 30 s.
+    /// A session that failed, or sends of which what is timed did not come within 30 s.
     pub async fn window(&self, rate: u64, length: Duration) -> Result<Histogram<u64>, Failure> {
         let sends = usize::try_from(rate * length.as_millis() as u64 / 1_000)?;
-        self.seen.borrow_mut().acks.reset();
+        self.seen.borrow_mut().times.reset();
         self.seen.borrow_mut().open = sends;
         pace(rate, sends, self.due.clone());
         let begun = clock::nanos();
@@ -72,12 +81,12 @@ impl Senders {
             if let Some(failed) = self.seen.borrow_mut().failed.take() {
                 return Err(Failure(failed));
             }
-            if clock::since(begun) > length + ALL_ACKED_WITHIN {
-                return Err(Failure("sends were not acknowledged in time".to_owned()));
+            if clock::since(begun) > length + ALL_WITHIN {
+                return Err(Failure("what was sent did not come in time".to_owned()));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Ok(self.seen.borrow().acks.clone())
+        Ok(self.seen.borrow().times.clone())
     }
 }
 
@@ -101,22 +110,38 @@ fn pace(rate: u64, sends: usize, due: Vec<mpsc::UnboundedSender<u64>>) {
     });
 }
 
-async fn follow(mut link: Link, peer: UserId, mut times: mpsc::UnboundedReceiver<u64>, seen: Rc<RefCell<Seen>>) {
+impl Seen {
+    fn came(&mut self, meant: u64) {
+        self.open = self.open.saturating_sub(1);
+        self.times.saturating_record(clock::since(meant).as_micros() as u64);
+    }
+}
+
+async fn follow(
+    mut link: Link,
+    peer: UserId,
+    mut times: mpsc::UnboundedReceiver<u64>,
+    timed: Timed,
+    seen: Rc<RefCell<Seen>>,
+) {
     let mut sent = VecDeque::new();
     loop {
         let mut see = |reply: &Reply<'_>| {
-            if matches!(reply, Reply::Ack(_))
-                && let Some(meant) = sent.pop_front()
-            {
-                let mut seen = seen.borrow_mut();
-                seen.open = seen.open.saturating_sub(1);
-                seen.acks.saturating_record(clock::since(meant).as_micros() as u64);
+            let meant = match (timed, reply) {
+                (Timed::Acknowledged, Reply::Ack(_)) => sent.pop_front(),
+                (Timed::Delivered, Reply::Message(message)) if message.from == peer => meant(&message.text),
+                _ => None,
+            };
+            if let Some(meant) = meant {
+                seen.borrow_mut().came(meant);
             }
         };
         let turned = tokio::select! {
             biased;
             Some(meant) = times.recv() => {
-                sent.push_back(meant);
+                if timed == Timed::Acknowledged {
+                    sent.push_back(meant);
+                }
                 link.send(peer, &format!("{meant:.<TEXT$}"));
                 link.flush()
             }
@@ -127,4 +152,9 @@ async fn follow(mut link: Link, peer: UserId, mut times: mpsc::UnboundedReceiver
             return;
         }
     }
+}
+
+/// A text begins with the time at which it was meant to be sent.
+fn meant(text: &str) -> Option<u64> {
+    text.split('.').next()?.parse().ok()
 }

@@ -1,6 +1,6 @@
 //! `stalled_readers_p99_ratio`: the delivery p99 of everybody else beside readers that stall, against the same
 //! beside as many that read. Two servers get the same sends: on one the readers do not read, with a
-//! receive buffer of 4 KiB each, on the other they do. The others write on both in turn.
+//! receive buffer of 4 KiB each, on the other they do. The others write on both in turn, in windows of seconds.
 //!
 //! Trap avoided: readers that are not stalled. Every one has to have a full window while the others are
 //! timed, and a `gap` once it reads again, as the server counts them; else there is no figure.
@@ -15,7 +15,6 @@ use loadtest::account::{Account, log_in};
 use loadtest::clock;
 use loadtest::failure::Failure;
 use loadtest::link::{Link, Open};
-use loadtest::load::{self, Drive};
 use loadtest::process::Cpu;
 use loadtest::server::Server;
 use tokio::task::JoinHandle;
@@ -27,7 +26,8 @@ use volery_wire::server::Reply;
 use crate::bench::{Bench, Taken, progress};
 use crate::figure::Share;
 use crate::post::post;
-use crate::stats::{median, p99};
+use crate::sender::{Senders, Timed};
+use crate::stats::{histogram, median, p99};
 
 /// The figure.
 pub(crate) const NAME: &str = "stalled_readers_p99_ratio";
@@ -50,7 +50,7 @@ const ARCHIVED: &str = "volery_messages_total{stage=\"archived\"}";
 /// A server with its readers. Users: the pairs, then the readers, then the senders.
 struct Place {
     server: Server,
-    pairs: usize,
+    others: Senders,
     readers: Vec<Link>,
     to: Vec<UserId>,
     senders: Vec<Link>,
@@ -83,7 +83,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     let (mut ratios, mut with, mut without) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..bench.rounds {
         stalled.all_windows_are_full().await?;
-        let (a, b) = in_turn(bench, &stalled, &control, round).await?;
+        let (a, b) = in_turn(bench, &stalled.others, &control.others).await?;
         progress(NAME, round, bench.rounds, &format!("p99 {a:.0} µs, without {b:.0} µs"));
         ratios.push(a / b);
         with.push(a);
@@ -98,28 +98,28 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     Ok(Taken { figures: vec![(NAME, ratios)], shares })
 }
 
-/// One window of each, who is first changes.
-async fn in_turn(bench: &Bench, stalled: &Place, control: &Place, round: usize) -> Result<(f64, f64), Failure> {
-    if round.is_multiple_of(2) {
-        let a = stalled.others(bench).await?;
-        Ok((a, control.others(bench).await?))
-    } else {
-        let b = control.others(bench).await?;
-        Ok((stalled.others(bench).await?, b))
+/// Windows of both, in turn.
+async fn in_turn(bench: &Bench, stalled: &Senders, control: &Senders) -> Result<(f64, f64), Failure> {
+    let (mut a, mut b) = (histogram()?, histogram()?);
+    for _ in 0..bench.sizes.windows {
+        a.add(stalled.window(bench.sizes.rate, bench.sizes.window).await?)?;
+        b.add(control.window(bench.sizes.rate, bench.sizes.window).await?)?;
     }
+    Ok((p99(&a)?, p99(&b)?))
 }
 
 impl Place {
     async fn prepare(bench: &Bench, receive_buffer: Option<u32>) -> Result<Self, Failure> {
         let (pairs, readers) = (2 * bench.sizes.pairs, bench.sizes.readers);
         let server = bench.server(pairs + readers + SENDERS)?;
-        let people = Server::people(pairs..pairs + readers + SENDERS);
-        let mut accounts = log_in(server.gateway(), &people).await?;
+        let mut pairs = log_in(server.gateway(), &Server::people(0..pairs + readers + SENDERS)).await?;
+        let mut accounts = pairs.split_off(2 * bench.sizes.pairs);
         let senders = accounts.split_off(readers);
         let to = accounts.iter().map(|account| account.user).collect();
         let open = Open { receive_buffer, ..Open::default() };
         let readers = open_all(&accounts, &open).await?;
-        Ok(Self { server, pairs, readers, to, senders: open_all(&senders, &Open::default()).await? })
+        let senders = open_all(&senders, &Open::default()).await?;
+        Ok(Self { server, others: Senders::open(&pairs, Timed::Delivered).await?, readers, to, senders })
     }
 
     async fn send(&mut self) -> Result<(), Failure> {
@@ -141,11 +141,6 @@ impl Place {
             return Ok(());
         }
         Err(Failure(format!("{bytes} bytes are in windows; {} full ones have {full}", self.to.len())))
-    }
-
-    async fn others(&self, bench: &Bench) -> Result<f64, Failure> {
-        let drive = Drive::Rate(bench.sizes.rate);
-        p99(&load::run(&self.server, 0..self.pairs, drive, bench.sizes.steady).await?.delivery)
     }
 
     /// The readers read to the end, each told of its gap; how many `gap`s the server counted.

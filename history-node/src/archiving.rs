@@ -18,7 +18,7 @@ use volery_ports::log::{ReadError, Reader as LogReader};
 use volery_ports::timeline::{Commit, Unavailable, Write};
 
 use crate::archive::{Archive, Step};
-use crate::news::News;
+use crate::news::{Following, News};
 use crate::node::Shared;
 
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -69,6 +69,7 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
         archive.warm(&record);
     }
     shared.archive.ready();
+    let mut following = Following::new(log, news, partition);
     let mut released = shared.clock.now();
     loop {
         let step = archive.next(&|partition| shared.archived_through(partition));
@@ -83,8 +84,7 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
             Step::Read => {
                 let from = archive.next_offset();
                 release(partition, from, &mut released, shared).await;
-                news.beyond(partition, from).await?;
-                archive.read(volery_reader::read(log, partition, from).await?);
+                archive.read(following.next(from).await?);
             }
         }
     }

@@ -6,13 +6,12 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use volery_kernel::event::Event;
-use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_node::metrics::{Reader, Stage};
 use volery_ports::log::{AppendError, Log, ReadError, Reader as LogReader};
 
 use crate::fanout::Fanout;
-use crate::news::News;
+use crate::news::{Following, News};
 use crate::node::Shared;
 
 /// How long a failed append or read waits for its next try.
@@ -41,6 +40,7 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
     for record in volery_reader::read_back(log, partition, from).await? {
         fanout.warm(&record);
     }
+    let mut following = Following::new(log, news, partition);
     let mut appends = FuturesUnordered::new();
     let mut committed = from;
     let mut commit = tokio::time::interval(COMMIT_EVERY);
@@ -54,7 +54,7 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
                 note(shared, &result);
                 fanout.appended(target, result.is_ok());
             }
-            records = next(shared, news, partition, fanout.read_below()), if fanout.wants_more() => {
+            records = following.next(fanout.read_below()), if fanout.wants_more() => {
                 for record in records? {
                     shared.metrics.reader_lag_seconds.of(Reader::Fanout).observe(shared.clock.now().since(record.stamp) as f64 / 1_000.0);
                     fanout.read(record);
@@ -83,15 +83,4 @@ async fn append(log: &dyn Log, target: Partition, events: Vec<Event>) -> (Partit
         tokio::time::sleep(AGAIN_AFTER).await;
     }
     (target, result.map(|appended| appended.len() as u64))
-}
-
-/// The records from an offset on, once there are some. Cancel-safe.
-async fn next(
-    shared: &Shared,
-    news: &News,
-    partition: Partition,
-    from: Offset,
-) -> Result<Vec<volery_kernel::event::Record>, ReadError> {
-    news.beyond(partition, from).await?;
-    volery_reader::read(shared.log.as_ref(), partition, from).await
 }

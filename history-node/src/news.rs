@@ -1,5 +1,5 @@
 //! News of all partitions of one thread, told in ticks: waking a thread for one record costs more than
-//! the record, and nobody waits for what is done here.
+//! the record, and nobody waits for what is done here. Who is behind does not wait for the tick.
 //!
 //! One task waits on the log for all others. The trap it avoids: were each partition to wait on the
 //! log by itself, every record of a busy second would wake the thread anew.
@@ -11,10 +11,12 @@ use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
+use volery_kernel::event::Record;
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Clock;
 use volery_ports::log::{Log, ReadError};
+use volery_reader::Read;
 
 type Told = Result<(), ReadError>;
 
@@ -28,6 +30,35 @@ struct Wait {
 #[derive(Clone)]
 pub(crate) struct News {
     waits: mpsc::UnboundedSender<Wait>,
+}
+
+/// A partition read on and on: in time with the news, and without waiting while there is more to read
+/// than one read brings.
+pub(crate) struct Following<'a> {
+    log: &'a dyn Log,
+    news: &'a News,
+    partition: Partition,
+    /// Where the partition ended when it was last read.
+    end: Offset,
+}
+
+impl<'a> Following<'a> {
+    pub(crate) const fn new(log: &'a dyn Log, news: &'a News, partition: Partition) -> Self {
+        Self { log, news, partition, end: 0 }
+    }
+
+    /// The records from an offset on, once there are some. Cancel-safe.
+    pub(crate) async fn next(&mut self, from: Offset) -> Result<Vec<Record>, ReadError> {
+        if from < self.end {
+            // The other partitions of the thread have their turn.
+            tokio::task::yield_now().await;
+        } else {
+            self.news.beyond(self.partition, from).await?;
+        }
+        let Read { records, end } = volery_reader::read(self.log, self.partition, from).await?;
+        self.end = end;
+        Ok(records)
+    }
 }
 
 /// Whoever waited, and what it is told.
@@ -120,5 +151,43 @@ impl Watch {
     async fn until_tick(&self) {
         let rest = self.every_ms - self.clock.now().0 % self.every_ms;
         tokio::time::sleep(Duration::from_millis(rest)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+    use bytes::Bytes;
+    use volery_kernel::slot::Partitions;
+    use volery_node::clock::SystemClock;
+    use volery_ports::log::NewRecord;
+    use volery_testkit::log::ModelLog;
+
+    use super::*;
+
+    async fn filled(records: usize, bytes: usize) -> ModelLog {
+        let log = ModelLog::new(1, Partitions::new(1).unwrap(), Arc::new(SystemClock));
+        let record = NewRecord { key: [0; 9], headers: Vec::new(), value: Bytes::from(vec![0; bytes]) };
+        log.append(Partition(0), vec![record; records]).await.unwrap();
+        log
+    }
+
+    #[tokio::test]
+    async fn who_is_behind_does_not_wait_for_news() {
+        let log = filled(10, 200 * 1024).await;
+        let (news, watch) = News::new(Arc::new(log.clone()), Arc::new(SystemClock), 1);
+        let mut following = Following::new(&log, &news, Partition(0));
+        let first = tokio::select! {
+            () = watch.run() => Vec::new(),
+            read = following.next(0) => read.unwrap(),
+        };
+        let mut from = first.last().unwrap().offset + 1;
+        assert!(from < 10, "one read brings them all: the test shows nothing");
+        // Nobody tells any news from here on.
+        while from < 10 {
+            from = following.next(from).await.unwrap().last().unwrap().offset + 1;
+        }
+        assert!(following.next(from).await.is_err(), "at the end it waits for news");
     }
 }

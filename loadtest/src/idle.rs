@@ -14,6 +14,7 @@ use volery_wire::client::Request;
 use volery_wire::server::Reply;
 
 use crate::account::{Account, log_in};
+use crate::clock;
 use crate::failure::Failure;
 use crate::link::Link;
 use crate::load::{self, Drive, Span};
@@ -28,6 +29,11 @@ const AT_ONCE: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What happens behind a quiet session (marks, archive) is over by then.
 const SETTLE: Duration = Duration::from_secs(2);
+/// The server is at rest when its memory has not changed by more than this for [`SETTLE`], in KiB: 25 bytes
+/// a session between two points.
+const REST_KIB: u64 = 64;
+/// A server that gives pages back for longer than this does something else.
+const REST_WITHIN: Duration = Duration::from_secs(60);
 
 /// Pairs that flood first.
 const BEFORE: usize = 100;
@@ -79,8 +85,7 @@ pub async fn weigh(server: &Server, accounts: &[Account], at: &[usize]) -> Resul
         }
         tokio::time::sleep(SETTLE).await;
         confirm(&mut links[quiet..]).await?;
-        tokio::time::sleep(SETTLE).await;
-        points.push((point, rss_kib(server.pid())?));
+        points.push((point, at_rest(server).await?));
     }
     Ok(Idle { points })
 }
@@ -144,6 +149,23 @@ async fn confirm(links: &mut [Link]) -> Result<(), Failure> {
         link.flush()?;
     }
     Ok(())
+}
+
+/// The server's memory once it stays: an allocator gives back what was freed for seconds after.
+async fn at_rest(server: &Server) -> Result<u64, Failure> {
+    let begun = clock::nanos();
+    let mut before = rss_kib(server.pid())?;
+    loop {
+        tokio::time::sleep(SETTLE).await;
+        let now = rss_kib(server.pid())?;
+        if now.abs_diff(before) <= REST_KIB {
+            return Ok(now);
+        }
+        if clock::since(begun) > REST_WITHIN {
+            return Err(Failure(format!("the server's memory does not come to rest: {before} KiB, then {now}")));
+        }
+        before = now;
+    }
 }
 
 /// Least squares.

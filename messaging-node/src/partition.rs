@@ -266,7 +266,7 @@ async fn advance(owned: &Owned, shared: &Shared) -> Result<(), ReadError> {
         let tail = owned.tail.borrow();
         (tail.partition(), tail.head())
     };
-    let records = volery_reader::read(shared.log.as_ref(), partition, head).await?;
+    let records = volery_reader::read(shared.log.as_ref(), partition, head).await?.records;
     if records.is_empty() {
         shared.log.beyond(partition, head).await?;
         return Ok(());

@@ -25,12 +25,21 @@ pub fn to_batch(events: &[Event]) -> Vec<NewRecord> {
     events.iter().map(record).collect()
 }
 
-/// The records from `from` on, as many as one read brings; none at the end.
+/// What one read brings.
+pub struct Read {
+    /// Contiguous from where it began; none at the end.
+    pub records: Vec<Record>,
+    /// The partition's end at that time: beyond the last record if there is more to read.
+    pub end: Offset,
+}
+
+/// The records from `from` on, as many as one read brings.
 ///
 /// # Errors
 /// The log's.
-pub async fn read(log: &dyn Log, partition: Partition, from: Offset) -> Result<Vec<Record>, ReadError> {
-    Ok(log.read(partition, from, CHUNK_BYTES).await?.records.into_iter().map(to_record).collect())
+pub async fn read(log: &dyn Log, partition: Partition, from: Offset) -> Result<Read, ReadError> {
+    let chunk = log.read(partition, from, CHUNK_BYTES).await?;
+    Ok(Read { records: chunk.records.into_iter().map(to_record).collect(), end: chunk.end })
 }
 
 /// What must be told to the rules before the record at `from` may be judged: everything before it
@@ -55,7 +64,7 @@ pub async fn between(log: &dyn Log, partition: Partition, from: Offset, to: Offs
     let mut records: Vec<Record> = Vec::new();
     let mut next = from;
     while next < to {
-        let chunk = read(log, partition, next).await?;
+        let chunk = read(log, partition, next).await?.records;
         let Some(last) = chunk.last() else { break };
         next = last.offset + 1;
         records.extend(chunk.into_iter().filter(|record| record.offset < to));
