@@ -74,7 +74,7 @@ impl Default for Options {
         Self {
             cache_bytes: 64 * MIB,
             hot_bytes: 16 << 20,
-            memtable_bytes: 64 * MIB,
+            memtable_bytes: 32 * MIB,
             journal_bytes: 256 * MIB,
             worker_threads: 2,
         }
