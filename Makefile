@@ -4,12 +4,11 @@ CARGO ?= cargo
 # Which figures `make bench` takes.
 BENCH ?= spine
 # A workspace of its own: see the file.
-KAFKA := crates/engines/kafka/Cargo.toml
 # Where rustup puts cargo, for shells that were open before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim sim-mutations bench crash fmt fuzz generate engines-up engines-down kafka-conformance autobahn schemathesis tools python
+.PHONY: help up test sim sim-mutations bench crash fmt fuzz generate engines-up engines-down autobahn schemathesis tools python
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,7 +51,6 @@ crash: tools ## kills the server N=100 times under load, judges what clients saw
 
 fmt: tools ## formats all code
 	$(CARGO) fmt --all
-	$(CARGO) fmt --manifest-path $(KAFKA)
 	$(CARGO) fmt --manifest-path fuzz/guided/Cargo.toml
 
 generate: tools ## writes the references under docs/ that are made from code
@@ -63,11 +61,6 @@ engines-up: ## starts Kafka, Cassandra, Redis, PostgreSQL; REPLICAS=3 three node
 
 engines-down: ## stops them; what they hold stays
 	@engines/engines down $(ENGINES)
-
-kafka-conformance: tools ## the log's suite on a real Kafka; builds librdkafka (minutes) the first time
-	$(CARGO) fmt --check --manifest-path $(KAFKA)
-	$(CARGO) clippy --quiet --locked --all-targets --manifest-path $(KAFKA) -- -D warnings
-	$(CARGO) test --locked --manifest-path $(KAFKA) -- --nocapture
 
 autobahn: tools python ## Autobahn's cases against the door; the gate runs all of them but group 9, large messages
 	$(CARGO) build --locked --package volery-door --example echo

@@ -11,11 +11,9 @@ use volery_account::{Imported, Progress, import_users as import};
 use volery_kernel::time::Clock;
 use volery_node::clock::SystemClock;
 use volery_node::config::Config;
-use volery_ports::sql::AccountStore;
-use volery_sql::SqliteStore;
 
-use crate::Failure;
 use crate::up::holder;
+use crate::{Failure, engines};
 
 /// Imports a file of users, with progress; bad lines are named and left out. May run beside `volery up`.
 pub(crate) fn import_users(config: &Config, file: &Path) -> Result<(), Failure> {
@@ -28,7 +26,7 @@ pub(crate) fn import_users(config: &Config, file: &Path) -> Result<(), Failure> 
 
 async fn run(config: &Config, file: &Path) -> Result<Imported, Failure> {
     std::fs::create_dir_all(&config.data_dir)?;
-    let store: Arc<dyn AccountStore> = Arc::new(SqliteStore::open(&config.data_dir.join("accounts.db")).await?);
+    let store = engines::accounts(config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let reserved = Reserved::take(Arc::clone(&store), Arc::clone(&clock), holder()?, 1).await?;
     let generator = reserved.generators().first().cloned().ok_or(Failure("no generator".to_owned()))?;

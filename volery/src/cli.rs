@@ -56,7 +56,7 @@ fn command() -> Command {
         .about("A chat engine: durable, ordered, in one process or in many")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(with_config(Command::new("up").about("Runs every role in this process, on the embedded engines")))
+        .subcommand(with_config(Command::new("up").about("Runs every role in this process")))
         .subcommand(chat_command())
         .subcommand(
             Command::new("config")

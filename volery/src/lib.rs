@@ -5,12 +5,14 @@
 //! | module | owns |
 //! |---|---|
 //! | [`cli`] | commands and flags |
-//! | [`up`] | every role on the embedded engines |
+//! | [`up`] | every role in one process |
+//! | `engines` | what is below the ports, as configured |
 //! | `admin` | what operators do |
 //! | `sink` | where accounts' events go |
 
 mod admin;
 pub mod cli;
+mod engines;
 mod sink;
 pub mod up;
 

@@ -1,4 +1,4 @@
-//! `volery up`: every role in one process on the embedded engines.
+//! `volery up`: every role in one process, on the engines that the configuration names.
 //!
 //! Assembly only: opens the engines, starts the roles from the log outwards, says where they are, and
 //! stops them from the doors inwards. Nothing here decides anything about messages.
@@ -13,24 +13,20 @@ use std::time::Duration;
 use idgen::{ClockedIds, Reserved};
 use rand::{SeedableRng as _, TryRng as _};
 use volery_account::{AccountNode, AccountOptions, AccountParts};
-use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
-use volery_embedded::timeline::{EmbeddedTimeline, Options as TimelineOptions};
 use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
 use volery_history::node::{HistoryNode, Parts as HistoryParts};
 use volery_kernel::limits;
-use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
 use volery_messaging::core::pace::Rate;
 use volery_messaging::{MessagingNode, Options as MessagingOptions, Parts as MessagingParts};
 use volery_node::clock::SystemClock;
 use volery_node::config::Config;
 use volery_node::health::Health;
-use volery_node::metrics::{Metrics, Queue};
+use volery_node::metrics::Metrics;
 use volery_node::shutdown::{Shutdown, Signals};
-use volery_ports::sql::AccountStore;
-use volery_sql::SqliteStore;
 
 use crate::Failure;
+use crate::engines::Engines;
 use crate::sink::LogSink;
 
 /// Runs until a signal stops it.
@@ -81,21 +77,19 @@ pub async fn up(
     let (metrics, health) = (Metrics::new()?, Health::new());
     let threads = threads(config);
 
-    let store: Arc<dyn AccountStore> = Arc::new(SqliteStore::open(&config.data_dir.join("accounts.db")).await?);
-    let log = Arc::new(EmbeddedLog::open(&log_options(config)?, Arc::clone(&clock))?);
+    let engines = Engines::open(config, &clock).await?;
+    let Engines { log, timeline, accounts: store, .. } = &engines;
     let log_part = health.part("log");
     log_part.ready();
-    let timeline_options = TimelineOptions { cache_bytes: config.timeline_cache_bytes.0, ..TimelineOptions::default() };
-    let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), timeline_options)?;
 
-    let reserved = Reserved::take(Arc::clone(&store), Arc::clone(&clock), holder()?, threads + 1).await?;
+    let reserved = Reserved::take(Arc::clone(store), Arc::clone(&clock), holder()?, threads + 1).await?;
     let mut generators = reserved.generators().to_vec();
     let own = generators.pop().ok_or(Failure("no generator".to_owned()))?;
     let renewing = actix_rt::spawn(reserved.renew());
 
     let history = HistoryNode::start(HistoryParts {
         log: log.clone(),
-        timeline: Arc::new(timeline.clone()),
+        timeline: Arc::clone(timeline),
         clock: Arc::clone(&clock),
         metrics: metrics.clone(),
         health: health.clone(),
@@ -103,7 +97,7 @@ pub async fn up(
     let accounts = AccountNode::start(
         AccountOptions::default(),
         AccountParts {
-            store,
+            store: Arc::clone(store),
             sink: Arc::new(LogSink(log.clone())),
             ids: Arc::new(ClockedIds::new(own, Arc::clone(&clock))),
             clock: Arc::clone(&clock),
@@ -146,10 +140,11 @@ pub async fn up(
         },
     )
     .map_err(|error| Failure(format!("the gateway cannot listen on {}: {error}", config.gateway_listen)))?;
-    let sampling = actix_rt::spawn(sample(Arc::clone(&log), metrics));
-
     ready(Doors { gateway: gateway.address(), messaging: door });
-    shutdown.draining().await;
+    tokio::select! {
+        () = shutdown.draining() => {}
+        () = engines.sample(&metrics) => {}
+    }
 
     tracing::info!("stopping: no new connections, sessions are told to reconnect");
     health.drain();
@@ -167,11 +162,9 @@ pub async fn up(
         () = shutdown.dropping() => tracing::warn!("dropped at once, as a second signal says"),
     }
     renewing.abort();
-    sampling.abort();
     messaging.stop();
     history.stop();
-    timeline.close()?;
-    log.close();
+    engines.close()?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -181,24 +174,6 @@ fn threads(config: &Config) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads as usize,
     }
-}
-
-fn log_options(config: &Config) -> Result<LogOptions, Failure> {
-    const SHARE_OF_DISK: (u64, u64) = (9, 10);
-    let dir = config.data_dir.join("log");
-    let partitions = u16::try_from(config.log_partitions).ok().and_then(Partitions::new);
-    let partitions = partitions.ok_or(Failure("log.partitions must be 1 to 16384".to_owned()))?;
-    let max_bytes = match config.log_max_bytes.0 {
-        0 => fs4::total_space(&config.data_dir)? / SHARE_OF_DISK.1 * SHARE_OF_DISK.0,
-        bytes => bytes,
-    };
-    let cache_bytes = usize::try_from(config.log_cache_bytes.0).unwrap_or(usize::MAX);
-    Ok(LogOptions {
-        segment_bytes: config.log_segment_bytes.0,
-        cache_bytes,
-        max_bytes: Some(max_bytes),
-        ..LogOptions::new(dir, partitions)
-    })
 }
 
 fn gateway_options(config: &Config) -> GatewayOptions {
@@ -221,24 +196,4 @@ fn seed() -> Result<[u8; 32], Failure> {
 /// A name for this process that no other has or had.
 pub(crate) fn holder() -> Result<String, Failure> {
     Ok(seed()?.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Copies the log's own counters into the metrics, once a second.
-async fn sample(log: Arc<EmbeddedLog>, metrics: Metrics) {
-    let mut before = log.stats();
-    loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let now = log.stats();
-        metrics.log_appends.inc_by(now.records - before.records);
-        metrics.log_append_bytes.inc_by(now.bytes - before.bytes);
-        metrics.log_refused.inc_by(now.refused - before.refused + now.unknown - before.unknown);
-        metrics.log_syncs.inc_by(now.syncs - before.syncs);
-        metrics.log_bytes.set(i64::try_from(now.disk_bytes).unwrap_or(i64::MAX));
-        metrics.queue_bytes.of(Queue::Append).set(i64::try_from(now.queued_bytes).unwrap_or(i64::MAX));
-        let syncs = now.syncs - before.syncs;
-        if syncs > 0 {
-            metrics.log_sync_seconds.observe((now.sync_time - before.sync_time).as_secs_f64() / syncs as f64);
-        }
-        before = now;
-    }
 }

@@ -15,7 +15,6 @@ pub(crate) fn cargo(root: &Path) -> Command {
 pub(crate) fn fmt(root: &Path) -> Result<(), Findings> {
     let advice = "these files are not formatted: run `make fmt`";
     run(root, &["fmt", "--all", "--", "--check", "-l"], advice)?;
-    run(root, &["fmt", "--manifest-path", "crates/engines/kafka/Cargo.toml", "--", "--check", "-l"], advice)
 }
 
 pub(crate) fn clippy(root: &Path) -> Result<(), Findings> {

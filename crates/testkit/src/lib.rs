@@ -2,6 +2,7 @@
 //!
 //! An engine is done when it passes its suite; simulations run on the models.
 
+pub mod engine;
 pub mod log;
 pub mod skip;
 pub mod sql;

@@ -14,11 +14,10 @@ use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::log::{AppendError, Extent, Log, ReadError, Reader};
 use volery_testkit::log::record;
-use volery_testkit::skip::skipped;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_passes_the_suite() {
-    let Some(broker) = Broker::start() else { return skipped("it_passes_the_suite", "Kafka cannot be had") };
+    let Some(broker) = Broker::start("it_passes_the_suite") else { return };
     let mut count = 0;
     volery_testkit::log::conformance(async || {
         count += 1;
@@ -30,7 +29,7 @@ async fn it_passes_the_suite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_in_which_something_could_be_lost_is_refused() {
     let name = "a_topic_in_which_something_could_be_lost_is_refused";
-    let Some(broker) = Broker::start() else { return skipped(name, "Kafka cannot be had") };
+    let Some(broker) = Broker::start(name) else { return };
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", broker.address()).create().unwrap();
     let topics = [("defaults.1", 3), ("few.1", 2)];
@@ -53,7 +52,7 @@ async fn a_topic_in_which_something_could_be_lost_is_refused() {
 async fn what_was_acknowledged_outlives_the_kill_of_the_broker() {
     const BATCH: u64 = 3;
     let name = "what_was_acknowledged_outlives_the_kill_of_the_broker";
-    let Some(broker) = Broker::start() else { return skipped(name, "Kafka cannot be had") };
+    let Some(broker) = Broker::start(name) else { return };
     let log = Arc::new(broker.open("killed").await);
     log.append(Partition(1), (0..20).map(|n| record(n, 50)).collect()).await.unwrap();
     log.commit(Reader::Archive, Partition(1), 7).await.unwrap();
@@ -75,14 +74,14 @@ async fn what_was_acknowledged_outlives_the_kill_of_the_broker() {
         }
     });
     counted.wait_for(|count| *count >= 60).await.unwrap();
-    broker.kill();
+    broker.engine.kill();
     let killed = Instant::now();
 
     let (taken, error) = appending.await.unwrap();
     println!("{} were acknowledged, then after {:?}: {error}", taken.len(), killed.elapsed());
     assert!(matches!(error, AppendError::Unknown(_)), "{error:?}");
     assert!(matches!(log.extent(Partition(0)).await, Err(ReadError::Unavailable(_))), "nobody answers");
-    broker.up();
+    broker.engine.restart();
 
     let again = log.append(Partition(0), vec![record(1_000_000, 8)]).await.unwrap();
     let chunk = log.read(Partition(0), 0, usize::MAX).await.unwrap();
@@ -105,14 +104,14 @@ async fn what_was_acknowledged_outlives_the_kill_of_the_broker() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_that_timed_out_comes_later_or_never_and_never_twice() {
     let name = "an_append_that_timed_out_comes_later_or_never_and_never_twice";
-    let Some(broker) = Broker::start() else { return skipped(name, "Kafka cannot be had") };
+    let Some(broker) = Broker::start(name) else { return };
     let log = broker.open("paused").await;
     log.append(Partition(0), vec![record(0, 50)]).await.unwrap();
-    broker.pause();
+    broker.engine.pause();
     let paused = Instant::now();
     let unknown = log.append(Partition(0), (1..4).map(|n| record(n, 50)).collect()).await;
     println!("after {:?}: {unknown:?}", paused.elapsed());
-    broker.proceed();
+    broker.engine.proceed();
     assert!(matches!(unknown, Err(AppendError::Unknown(_))), "{unknown:?}");
 
     let again = log.append(Partition(0), vec![record(9, 50)]).await.unwrap();

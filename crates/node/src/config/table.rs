@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::value::{Bounds, Filter, LogFormat, Millis, PublicUrl, Size, Value};
+use super::value::{Bounds, Filter, LogEngine, LogFormat, Millis, PublicUrl, Size, TimelineEngine, Value};
 use super::{Key, Mistake, Origin, Said};
 
 const KIB: u64 = 1 << 10;
@@ -43,11 +43,20 @@ table! {
     messaging_threads: u32 = "messaging.threads", "0", Bounds::Within(0, 1_024), "Threads of sessions and partitions; 0 takes one per core.";
     messaging_sends_per_second: u32 = "messaging.sends_per_second", "50", Bounds::Within(1, 1_000_000), "Sends per second that one session may sustain.";
     messaging_sends_burst: u32 = "messaging.sends_burst", "200", Bounds::Within(1, 1_000_000), "Sends that one session may make at once after a pause.";
-    log_partitions: u32 = "log.partitions", "16", Bounds::Within(1, 16_384), "Partitions of the embedded log. Fixed when the data folder is made: a folder with another number is refused.";
+    log_engine: LogEngine = "log.engine", "embedded", Bounds::OneOf(&["embedded", "kafka"]), "Where the log is: in the data folder, or on Kafka.";
+    log_partitions: u32 = "log.partitions", "16", Bounds::Within(1, 16_384), "Partitions of the log. Fixed when its folder or topic is made: one with another number is refused.";
+    log_kafka_brokers: String = "log.kafka_brokers", "127.0.0.1:19092", Bounds::Any, "Kafka's brokers, `host:port` by commas; any of them leads to the others.";
+    log_kafka_topic: String = "log.kafka_topic", "volery-inbox", Bounds::Any, "The topic's name, to which the log generation is added; it is made if it is not there.";
+    log_kafka_copies: u32 = "log.kafka_copies", "3", Bounds::Within(1, 9), "Copies of each record in a topic that is made: of two or more, two have it before a send is acknowledged; of one, the broker flushes it.";
     log_segment_bytes: Size = "log.segment_bytes", "64MiB", Bounds::Within(64 * KIB, 4 * GIB), "Size at which a segment file is closed and the next begun; deletion takes whole segments.";
     log_max_bytes: Size = "log.max_bytes", "0", Bounds::Within(0, 1_024 * TIB), "Bytes of the embedded log past which sends are refused with `log_full`; 0 takes 90 % of the file system of the data folder.";
     log_cache_bytes: Size = "log.cache_bytes", "64MiB", Bounds::Within(64 * KIB, TIB), "Memory for the newest records of all partitions, from which readers at the end are served.";
+    timeline_engine: TimelineEngine = "timeline.engine", "embedded", Bounds::OneOf(&["embedded", "cassandra"]), "Where the timeline is: in the data folder, or on Cassandra or ScyllaDB.";
+    timeline_cql_nodes: String = "timeline.cql_nodes", "127.0.0.11:19042", Bounds::Any, "Nodes of Cassandra or ScyllaDB, `host:port` by commas; any of them leads to the others.";
+    timeline_cql_keyspace: String = "timeline.cql_keyspace", "volery", Bounds::Any, "The keyspace; it is made if it is not there.";
+    timeline_cql_copies: u32 = "timeline.cql_copies", "3", Bounds::Within(1, 9), "Copies of each row in a keyspace that is made; most of them answer each read and write.";
     timeline_cache_bytes: Size = "timeline.cache_bytes", "128MiB", Bounds::Within(1_024 * KIB, TIB), "Memory for blocks of the embedded timeline and its indexes.";
+    accounts_database: Option<PublicUrl> = "accounts.database", "", Bounds::OneOf(&["postgres", "postgresql"]), "The PostgreSQL database of accounts, `postgres://user@host:port/name`; a password stands in PGPASSWORD, not here. Without it: SQLite in the data folder.";
     accounts_logins_per_minute: u32 = "accounts.logins_per_minute", "10", Bounds::Within(1, 1_000_000), "Log-ins tried per user name and minute; more get `too_many_requests`.";
     accounts_logins_per_minute_address: u32 = "accounts.logins_per_minute_address", "60", Bounds::Within(1, 1_000_000), "Log-ins tried per client address and minute; more get `too_many_requests`.";
     accounts_registrations_per_hour_address: u32 = "accounts.registrations_per_hour_address", "20", Bounds::Within(1, 1_000_000), "Registrations tried per client address and hour; more get `too_many_requests`.";
@@ -91,10 +100,22 @@ pub(super) fn contradictions(config: &Config, said: &BTreeMap<&'static str, Said
         let rate = config.messaging_sends_per_second;
         refuse("messaging.sends_burst", format!("is below messaging.sends_per_second, {rate}: give at least as many"));
     }
+    if config.accounts_database.as_ref().is_some_and(|url| has_password(&url.0)) {
+        refuse(
+            "accounts.database",
+            "has a password, which `config show` would show: set PGPASSWORD instead".to_owned(),
+        );
+    }
     let least = u64::from(config.log_partitions).saturating_mul(config.log_segment_bytes.0);
     if config.log_max_bytes.0 != 0 && config.log_max_bytes.0 < least {
         let text = format!("one segment of each partition takes {least} bytes: give at least that, or 0");
         refuse("log.max_bytes", text);
     }
     mistakes
+}
+
+/// Whether something stands between a colon and an @ before the host.
+fn has_password(url: &str) -> bool {
+    let user = url.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
+    user.is_some_and(|(user, _)| user.contains(':'))
 }

@@ -54,6 +54,24 @@ pub enum LogFormat {
     Json,
 }
 
+/// Where the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogEngine {
+    /// Segment files in the data folder.
+    Embedded,
+    /// A topic.
+    Kafka,
+}
+
+/// Where the timeline is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimelineEngine {
+    /// A store in the data folder.
+    Embedded,
+    /// Cassandra or ScyllaDB.
+    Cassandra,
+}
+
 fn within(number: u64, bounds: &Bounds, unit: &str) -> Result<u64, String> {
     match bounds {
         Bounds::Within(low, high) if !(low..=high).contains(&&number) => {
@@ -131,17 +149,25 @@ impl Value for String {
     }
 }
 
-impl Value for LogFormat {
-    const KIND: &'static str = "word";
+macro_rules! one_of_two {
+    ($kind:ident: $one:literal => $first:ident, $two:literal => $second:ident) => {
+        impl Value for $kind {
+            const KIND: &'static str = "word";
 
-    fn read(text: &str, _: &Bounds) -> Result<Self, String> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err(format!("`{text}` is neither `text` nor `json`")),
+            fn read(text: &str, _: &Bounds) -> Result<Self, String> {
+                match text {
+                    $one => Ok(Self::$first),
+                    $two => Ok(Self::$second),
+                    _ => Err(format!("`{text}` is neither `{}` nor `{}`", $one, $two)),
+                }
+            }
         }
-    }
+    };
 }
+
+one_of_two!(LogFormat: "text" => Text, "json" => Json);
+one_of_two!(LogEngine: "embedded" => Embedded, "kafka" => Kafka);
+one_of_two!(TimelineEngine: "embedded" => Embedded, "cassandra" => Cassandra);
 
 /// An address that clients use: `ws://`, `wss://`, `http://` or `https://`, without a slash at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,22 +1,21 @@
 //! Users and the index of their names.
 //!
-//! The index is SQLite's own full-text search over trigrams, which is why a part of a name has at
-//! least 3 characters. It holds names in lower case as Rust makes it, so that every engine means the
-//! same; a phrase in quotes matches a part of a name as it stands.
+//! The index is over trigrams, which is why a part of a name has at least 3 characters. It holds names in
+//! lower case as Rust makes it, so that every engine means the same.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{Pool, QueryBuilder, Row as _, Transaction};
 use volery_kernel::id::UserId;
 use volery_ports::sql::{Created, Credentials, User};
 
-use crate::{SqliteStore, id, int, millis, time};
+use super::{Db, DbRow, FIND, Store, part_of_a_name};
+use crate::column::{id, int, millis, time};
 
 /// Fewest characters that the index can look for.
 const TRIGRAM: usize = 3;
 /// Most users asked for at once.
 const AT_ONCE: usize = 1_000;
 
-pub(crate) async fn create(store: &SqliteStore, users: &[Credentials]) -> sqlx::Result<Vec<Created>> {
+pub(crate) async fn create(store: &Store, users: &[Credentials]) -> sqlx::Result<Vec<Created>> {
     let mut transaction = store.begin().await?;
     let mut created = Vec::with_capacity(users.len());
     for user in users {
@@ -26,7 +25,7 @@ pub(crate) async fn create(store: &SqliteStore, users: &[Credentials]) -> sqlx::
     Ok(created)
 }
 
-async fn create_one(transaction: &mut Transaction<'static, Sqlite>, new: &Credentials) -> sqlx::Result<Created> {
+async fn create_one(transaction: &mut Transaction<'static, Db>, new: &Credentials) -> sqlx::Result<Created> {
     let inserted = sqlx::query(
         "INSERT INTO users (id, user_name, display_name, password_hash, created) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT DO NOTHING",
@@ -51,7 +50,7 @@ async fn create_one(transaction: &mut Transaction<'static, Sqlite>, new: &Creden
 }
 
 /// Why a user was not written: the same one again, the name of another, or the id of another.
-async fn conflict(transaction: &mut Transaction<'static, Sqlite>, new: &Credentials) -> sqlx::Result<Created> {
+async fn conflict(transaction: &mut Transaction<'static, Db>, new: &Credentials) -> sqlx::Result<Created> {
     let holder = sqlx::query("SELECT * FROM users WHERE user_name = $1")
         .bind(&new.user.user_name)
         .fetch_optional(&mut **transaction)
@@ -62,13 +61,21 @@ async fn conflict(transaction: &mut Transaction<'static, Sqlite>, new: &Credenti
     Ok(if same { Created::Done } else { Created::NameTaken })
 }
 
-pub(crate) async fn credentials(readers: &SqlitePool, user_name: &str) -> sqlx::Result<Option<Credentials>> {
+pub(crate) async fn credentials(readers: &Pool<Db>, user_name: &str) -> sqlx::Result<Option<Credentials>> {
+    // No name has one, and PostgreSQL takes no text with one.
+    if user_name.contains('\0') {
+        return Ok(None);
+    }
     let row = sqlx::query("SELECT * FROM users WHERE user_name = $1").bind(user_name).fetch_optional(readers).await?;
     row.as_ref().map(with_hash).transpose()
 }
 
-pub(crate) async fn by_id(readers: &SqlitePool, ids: &[UserId]) -> sqlx::Result<Vec<User>> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM users WHERE id IN (");
+pub(crate) async fn by_id(readers: &Pool<Db>, ids: &[UserId]) -> sqlx::Result<Vec<User>> {
+    // PostgreSQL has no empty list.
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = QueryBuilder::<Db>::new("SELECT * FROM users WHERE id IN (");
     let mut list = query.separated(", ");
     for id in ids.iter().take(AT_ONCE) {
         list.push_bind(int(id.get()));
@@ -77,23 +84,16 @@ pub(crate) async fn by_id(readers: &SqlitePool, ids: &[UserId]) -> sqlx::Result<
     query.build().fetch_all(readers).await?.iter().map(user).collect()
 }
 
-pub(crate) async fn find(readers: &SqlitePool, part: &str, limit: usize) -> sqlx::Result<Vec<User>> {
+pub(crate) async fn find(readers: &Pool<Db>, part: &str, limit: usize) -> sqlx::Result<Vec<User>> {
     let part = part.to_lowercase();
     if part.chars().count() < TRIGRAM || part.contains('\0') {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(
-        "SELECT users.* FROM user_names JOIN users ON users.id = user_names.rowid
-         WHERE user_names MATCH $1 ORDER BY user_names.rowid LIMIT $2",
-    )
-    .bind(format!("\"{}\"", part.replace('"', "\"\"")))
-    .bind(int(limit as u64))
-    .fetch_all(readers)
-    .await?;
+    let rows = sqlx::query(FIND).bind(part_of_a_name(&part)).bind(int(limit as u64)).fetch_all(readers).await?;
     rows.iter().map(user).collect()
 }
 
-fn user(row: &SqliteRow) -> sqlx::Result<User> {
+fn user(row: &DbRow) -> sqlx::Result<User> {
     Ok(User {
         id: UserId(id(row.try_get("id")?)?),
         user_name: row.try_get("user_name")?,
@@ -102,6 +102,6 @@ fn user(row: &SqliteRow) -> sqlx::Result<User> {
     })
 }
 
-fn with_hash(row: &SqliteRow) -> sqlx::Result<Credentials> {
+fn with_hash(row: &DbRow) -> sqlx::Result<Credentials> {
     Ok(Credentials { user: user(row)?, password_hash: row.try_get("password_hash")? })
 }

@@ -2,13 +2,17 @@
 //! reads the same.
 
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 use volery_ports::sql::SigningKey;
 
-use crate::{SqliteStore, millis, time};
+use super::{DbRow, Store, alone};
+use crate::column::{millis, time};
 
-pub(crate) async fn all(store: &SqliteStore, first: &SigningKey) -> sqlx::Result<Vec<SigningKey>> {
+/// The lock of all who look for a first key.
+const FIRST: i64 = 0x6b65_7973;
+
+pub(crate) async fn all(store: &Store, first: &SigningKey) -> sqlx::Result<Vec<SigningKey>> {
     let mut transaction = store.begin().await?;
+    alone(&mut transaction, FIRST).await?;
     sqlx::query(
         "INSERT INTO signing_keys (kid, secret, created)
          SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)",
@@ -24,7 +28,7 @@ pub(crate) async fn all(store: &SqliteStore, first: &SigningKey) -> sqlx::Result
     rows.iter().map(key).collect()
 }
 
-fn key(row: &SqliteRow) -> sqlx::Result<SigningKey> {
+fn key(row: &DbRow) -> sqlx::Result<SigningKey> {
     let secret: Vec<u8> = row.try_get("secret")?;
     let secret = secret.try_into().map_err(|_| sqlx::Error::Decode("a signing key has 32 bytes".into()))?;
     Ok(SigningKey { kid: row.try_get("kid")?, secret, created: time(row.try_get("created")?) })

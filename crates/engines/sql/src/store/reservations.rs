@@ -4,23 +4,24 @@ use sqlx::Row as _;
 use volery_kernel::time::Timestamp;
 use volery_ports::sql::Reservation;
 
-use crate::{SqliteStore, int, millis, time};
+use super::Store;
+use crate::column::{int, millis, time};
 
 /// The compare-and-set is one statement: it changes the row if the number is free, the holder's, or
 /// past its time, and its conflict clause sees what was there.
 const RESERVE: &str = "
-    INSERT INTO reservations (number, holder, reserved_from, reserved_until) VALUES ($1, $2, 0, $3)
+    INSERT INTO reservations AS old (number, holder, reserved_from, reserved_until) VALUES ($1, $2, 0, $3)
     ON CONFLICT (number) DO UPDATE SET
         holder = excluded.holder,
-        reserved_from = CASE WHEN holder = excluded.holder THEN reserved_from ELSE reserved_until END,
+        reserved_from = CASE WHEN old.holder = excluded.holder THEN old.reserved_from ELSE old.reserved_until END,
         reserved_until = CASE
-            WHEN holder = excluded.holder AND reserved_until > excluded.reserved_until THEN reserved_until
+            WHEN old.holder = excluded.holder AND old.reserved_until > excluded.reserved_until THEN old.reserved_until
             ELSE excluded.reserved_until END
-    WHERE holder = excluded.holder OR reserved_until <= $4
+    WHERE old.holder = excluded.holder OR old.reserved_until <= $4
     RETURNING reserved_from, reserved_until";
 
 pub(crate) async fn reserve(
-    store: &SqliteStore,
+    store: &Store,
     number: u16,
     holder: &str,
     until: Timestamp,

@@ -1,0 +1,63 @@
+//! A PostgreSQL database, shared by every node that needs accounts.
+//!
+//! Trap avoided: with many writers a number may be taken before and become visible after a larger one.
+//! Advisory locks, held until the transaction ends, put in order what has to be.
+
+#[expect(clippy::duplicate_mod, reason = "written once, compiled for each database")]
+#[path = "store/mod.rs"]
+mod store;
+
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::{ConnectOptions as _, Postgres, Transaction};
+
+use crate::OpenError;
+
+pub use store::Store as PostgresStore;
+
+type Db = Postgres;
+type DbRow = PgRow;
+
+/// How long a call waits for a connection before the store counts as away.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections of one process: log-ins are bounded by their passwords' hashing long before.
+const CONNECTIONS: u32 = 16;
+
+const BEGIN: &str = "BEGIN";
+const FIND: &str = "
+    SELECT users.* FROM user_names JOIN users ON users.id = user_names.rowid
+    WHERE user_names.user_name LIKE $1 OR user_names.display_name LIKE $1 ORDER BY user_names.rowid LIMIT $2";
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+impl PostgresStore {
+    /// Connects to `postgres://user[:password]@host[:port]/database`, and brings the database to this version's
+    /// shape. Nodes that start at once wait for each other.
+    ///
+    /// # Errors
+    /// [`OpenError`] if it cannot be reached, refuses, or is of a later version.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let options = url.parse::<PgConnectOptions>().map_err(OpenError)?.disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options)
+            .await
+            .map_err(OpenError)?;
+        MIGRATIONS.run(&pool).await.map_err(|error| OpenError(error.into()))?;
+        Ok(Self { writer: pool.clone(), readers: pool })
+    }
+}
+
+async fn alone(transaction: &mut Transaction<'static, Db>, lock: i64) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock).execute(&mut **transaction).await?;
+    Ok(())
+}
+
+/// A pattern that matches whatever surrounds the part.
+fn part_of_a_name(part: &str) -> String {
+    let plain = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{plain}%")
+}

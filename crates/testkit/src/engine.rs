@@ -1,0 +1,117 @@
+//! A real engine of a test's own: its own folder and ports, gone with the test even if that fails.
+//! What starts and stops it is `engines/engines`, as for people.
+//!
+//! Trap avoided: two tests that start engines at once must not choose the same ports. Each process looks
+//! for free ones from a place of its own, below those that the kernel gives to clients.
+
+#![expect(clippy::panic, reason = "a test whose engine does not start or stop has failed")]
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use tempfile::TempDir;
+
+use crate::skip::skipped;
+
+/// How `engines/engines` ends where something is missing that cannot be had.
+const MISSING: i32 = 2;
+/// Ports of one set.
+const SET: u16 = 16;
+/// The first port of the first set, and how many sets there are.
+const FIRST: u16 = 20_000;
+const SETS: u16 = 750;
+
+/// A running engine.
+pub struct Engine {
+    name: &'static str,
+    dir: TempDir,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Engine {
+    /// Starts an engine: `kafka`, `cassandra`, `redis`, `postgres`. Where it cannot be had, the test named
+    /// `test` is skipped, aloud, and there is none.
+    ///
+    /// # Panics
+    /// If it does not start; and where `CI` is set, if it cannot be had.
+    #[must_use]
+    pub fn start(test: &str, name: &'static str) -> Option<Self> {
+        let base = free_set();
+        // Cassandra's ports are the same on all nodes, so each set of nodes has addresses of its own.
+        let host = format!("127.{}.{}.11", 1 + base / SET / 250, base / SET % 250);
+        let variables =
+            vec![("ENGINES_PORT", base.to_string()), ("CASSANDRA_HOST", host), ("REPLICAS", "1".to_owned())];
+        let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder for {name}: {error}"));
+        let engine = Self { name, dir, variables };
+        match engine.command(&["up", name]).status() {
+            Ok(status) if status.success() => Some(engine),
+            Ok(status) if status.code() == Some(MISSING) => {
+                skipped(test, &format!("{name} cannot be had"));
+                None
+            }
+            other => panic!("{name} does not start: {other:?}"),
+        }
+    }
+
+    /// Where it is, under this key of `engines env`.
+    ///
+    /// # Panics
+    /// If there is no such key.
+    #[must_use]
+    pub fn address(&self, key: &str) -> String {
+        let output = self.command(&["env"]).output().map(|output| output.stdout).unwrap_or_default();
+        let lines = String::from_utf8_lossy(&output).into_owned();
+        let value = lines.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        value.map_or_else(|| panic!("{} has no {key}: {lines}", self.name), str::to_owned)
+    }
+
+    /// Ends it without a word of warning.
+    pub fn kill(&self) {
+        self.must("kill");
+    }
+
+    /// Brings it back after a kill.
+    pub fn restart(&self) {
+        self.must("start");
+    }
+
+    /// Stops it where it is, connections open.
+    pub fn pause(&self) {
+        self.must("pause");
+    }
+
+    /// Lets it go on after a pause.
+    pub fn proceed(&self) {
+        self.must("continue");
+    }
+
+    fn must(&self, word: &str) {
+        let status = self.command(&[word, self.name]).status();
+        assert!(status.as_ref().is_ok_and(|status| status.success()), "{word} {}: {status:?}", self.name);
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../engines/engines"));
+        command.args(words).env("ENGINES_DIR", self.dir.path()).envs(self.variables.iter().cloned());
+        command
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // What is left behind is seen by people; a panic within a panic would hide the first.
+        drop(self.command(&["down", self.name]).status());
+    }
+}
+
+/// The first port of a set in which nothing listens.
+fn free_set() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = (std::process::id() % u32::from(SETS)) as u16;
+    let sets = (0..SETS).map(|_| NEXT.fetch_add(1, Ordering::Relaxed)).map(|next| (own + next) % SETS);
+    let mut bases = sets.map(|set| FIRST + SET * set);
+    let free = |base: &u16| (*base..base + SET).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    bases.find(free).unwrap_or_else(|| panic!("no {SET} ports in a row are free"))
+}

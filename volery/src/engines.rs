@@ -1,0 +1,123 @@
+//! Which engines are below the ports, as the configuration says. Nothing above knows.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
+use volery_embedded::timeline::{EmbeddedTimeline, Options as TimelineOptions};
+use volery_kafka::{KafkaLog, Options as KafkaOptions};
+use volery_kernel::slot::Partitions;
+use volery_kernel::time::Clock;
+use volery_node::config::{Config, LogEngine};
+use volery_node::metrics::{Metrics, Queue};
+use volery_ports::log::Log;
+use volery_ports::sql::AccountStore;
+use volery_ports::timeline::Timeline;
+use volery_sql::{PostgresStore, SqliteStore};
+
+use crate::Failure;
+
+/// The generation of a log that nobody has replaced yet.
+const FIRST_GENERATION: u16 = 1;
+
+/// What a process has open.
+pub(crate) struct Engines {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) timeline: Arc<dyn Timeline>,
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    embedded_log: Option<Arc<EmbeddedLog>>,
+    embedded_timeline: EmbeddedTimeline,
+}
+
+impl Engines {
+    /// Opens all of them.
+    pub(crate) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, Failure> {
+        let accounts = accounts(config).await?;
+        let (log, embedded_log): (Arc<dyn Log>, _) = match config.log_engine {
+            LogEngine::Embedded => {
+                let log = Arc::new(EmbeddedLog::open(&log_options(config)?, Arc::clone(clock))?);
+                (log.clone(), Some(log))
+            }
+            LogEngine::Kafka => (Arc::new(KafkaLog::open(&kafka_options(config)?).await?), None),
+        };
+        let options = TimelineOptions { cache_bytes: config.timeline_cache_bytes.0, ..TimelineOptions::default() };
+        let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), options)?;
+        Ok(Self { log, timeline: Arc::new(timeline.clone()), accounts, embedded_log, embedded_timeline: timeline })
+    }
+
+    /// Copies what the engines count into the metrics, once a second, until it is dropped.
+    pub(crate) async fn sample(&self, metrics: &Metrics) {
+        match &self.embedded_log {
+            Some(log) => sample(log, metrics).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Makes the newest rows durable and closes what is in the data folder.
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        self.embedded_timeline.close()?;
+        if let Some(log) = self.embedded_log {
+            log.close();
+        }
+        Ok(())
+    }
+}
+
+/// The store of accounts alone.
+pub(crate) async fn accounts(config: &Config) -> Result<Arc<dyn AccountStore>, Failure> {
+    Ok(match &config.accounts_database {
+        Some(url) => Arc::new(PostgresStore::open(&url.0).await?),
+        None => Arc::new(SqliteStore::open(&config.data_dir.join("accounts.db")).await?),
+    })
+}
+
+fn partitions(config: &Config) -> Result<Partitions, Failure> {
+    let partitions = u16::try_from(config.log_partitions).ok().and_then(Partitions::new);
+    partitions.ok_or(Failure("log.partitions must be 1 to 16384".to_owned()))
+}
+
+fn kafka_options(config: &Config) -> Result<KafkaOptions, Failure> {
+    Ok(KafkaOptions {
+        brokers: config.log_kafka_brokers.clone(),
+        name: config.log_kafka_topic.clone(),
+        generation: FIRST_GENERATION,
+        partitions: partitions(config)?,
+        copies: u16::try_from(config.log_kafka_copies).unwrap_or(u16::MAX),
+    })
+}
+
+fn log_options(config: &Config) -> Result<LogOptions, Failure> {
+    const SHARE_OF_DISK: (u64, u64) = (9, 10);
+    let dir: PathBuf = config.data_dir.join("log");
+    let max_bytes = match config.log_max_bytes.0 {
+        0 => fs4::total_space(&config.data_dir)? / SHARE_OF_DISK.1 * SHARE_OF_DISK.0,
+        bytes => bytes,
+    };
+    let cache_bytes = usize::try_from(config.log_cache_bytes.0).unwrap_or(usize::MAX);
+    Ok(LogOptions {
+        segment_bytes: config.log_segment_bytes.0,
+        cache_bytes,
+        max_bytes: Some(max_bytes),
+        ..LogOptions::new(dir, partitions(config)?)
+    })
+}
+
+async fn sample(log: &EmbeddedLog, metrics: &Metrics) {
+    let mut before = log.stats();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = log.stats();
+        metrics.log_appends.inc_by(now.records - before.records);
+        metrics.log_append_bytes.inc_by(now.bytes - before.bytes);
+        metrics.log_refused.inc_by(now.refused - before.refused + now.unknown - before.unknown);
+        metrics.log_syncs.inc_by(now.syncs - before.syncs);
+        metrics.log_bytes.set(i64::try_from(now.disk_bytes).unwrap_or(i64::MAX));
+        metrics.queue_bytes.of(Queue::Append).set(i64::try_from(now.queued_bytes).unwrap_or(i64::MAX));
+        let syncs = now.syncs - before.syncs;
+        if syncs > 0 {
+            metrics.log_sync_seconds.observe((now.sync_time - before.sync_time).as_secs_f64() / syncs as f64);
+        }
+        before = now;
+    }
+}
