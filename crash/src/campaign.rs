@@ -11,6 +11,7 @@ use std::time::Duration;
 use loadtest::clock;
 use loadtest::failure::Failure;
 use loadtest::progress::Progress;
+use loadtest::server::Setup;
 use loadtest::target::{Running, Target};
 use loadtest::verdict::{self, Verdict};
 use rand::rngs::StdRng;
@@ -59,6 +60,8 @@ pub struct Plan {
     pub binary: PathBuf,
     /// Where the server's folder is made; the system's place for temporary files if `None`.
     pub data: Option<PathBuf>,
+    /// `KEY=VALUE` of its configuration.
+    pub settings: Vec<String>,
     /// Where histories are kept; only what breaks a promise is, beside the data, if `None`.
     pub history: Option<PathBuf>,
 }
@@ -67,6 +70,11 @@ impl Plan {
     /// Three times what is needed if everything counts, and one more: then it is given up.
     const fn rounds_most(&self) -> usize {
         3 * self.times.div_ceil(ROUND) + 1
+    }
+
+    /// The server, for so many users.
+    pub(crate) fn setup(&self, users: usize) -> Setup {
+        Setup { binary: self.binary.clone(), data: self.data.clone(), settings: self.settings.clone(), users }
     }
 }
 
@@ -77,7 +85,7 @@ impl Plan {
 pub async fn run(plan: &Plan) -> Result<Report, Failure> {
     let (begun, mut rng) = (clock::nanos(), StdRng::seed_from_u64(plan.seed));
     let users = plan.sizes.users();
-    let mut victim = Victim::start(plan.binary.clone(), plan.data.clone(), users * plan.rounds_most(), &mut rng)?;
+    let mut victim = Victim::start(plan.setup(users * plan.rounds_most()), &mut rng)?;
     let what = if plan.blow == Blow::Kill { "kill" } else { "stop" };
     let mut report = Report::new(what, plan.seed, plan.sizes);
     let bar = Progress::new("breaks", plan.times as u64);

@@ -45,6 +45,9 @@ pub struct Arguments {
     /// Writes the report here
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Sets a key of the server's configuration
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
     /// The program volery [default: the one beside this program]
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
@@ -71,6 +74,7 @@ impl Arguments {
             sizes: Sizes { flooders: self.flooders, window: self.window, every_ms: None, people: self.people },
             binary: self.server.clone().unwrap_or_else(beside),
             data: self.data.clone(),
+            settings: self.settings.clone(),
             history: self.history.clone(),
         }
     }

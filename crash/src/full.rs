@@ -6,6 +6,7 @@ use std::time::Duration;
 use loadtest::clock;
 use loadtest::failure::Failure;
 use loadtest::fleet::Fleet;
+use loadtest::server::Setup;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -42,8 +43,8 @@ pub async fn run(plan: &Plan) -> Result<Report, Failure> {
         .map_err(|error| Failure(format!("skipped: no file system can be mounted here ({error}); it takes root")))?;
     let (begun, sizes) = (clock::nanos(), Sizes { every_ms: Some(EVERY_MS), ..plan.sizes });
     let mut rng = StdRng::seed_from_u64(plan.seed);
-    let data = Some(disk.path().to_owned());
-    let victim = Victim::start(plan.binary.clone(), data, sizes.users(), &mut rng)?;
+    let setup = Setup { data: Some(disk.path().to_owned()), ..plan.setup(sizes.users()) };
+    let victim = Victim::start(setup, &mut rng)?;
     let mut report = Report::new("full disk", plan.seed, sizes);
     let target = target_at(victim.server().gateway())?;
     let name = format!("{} of seed {}", report.what, plan.seed);

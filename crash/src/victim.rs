@@ -4,7 +4,6 @@
 //! server is down. So ports come from below that range, and are tried first.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
 
 use loadtest::failure::Failure;
 use loadtest::server::{Server, Setup};
@@ -22,14 +21,15 @@ pub struct Victim {
 }
 
 impl Victim {
-    /// Starts `binary` on a new folder in `data` that knows so many users.
+    /// Starts it, at ports of its own.
     ///
     /// # Errors
     /// As [`Server::start`]; or no port is free.
-    pub fn start(binary: PathBuf, data: Option<PathBuf>, users: usize, rng: &mut StdRng) -> Result<Self, Failure> {
-        let settings =
-            vec![format!("gateway.listen={}", free_address(rng)?), format!("messaging.listen={}", free_address(rng)?)];
-        Ok(Self { server: Server::start(&Setup { binary, data, settings, users })? })
+    pub fn start(mut setup: Setup, rng: &mut StdRng) -> Result<Self, Failure> {
+        for door in ["gateway", "messaging"] {
+            setup.settings.push(format!("{door}.listen={}", free_address(rng)?));
+        }
+        Ok(Self { server: Server::start(&setup)? })
     }
 
     /// What it is.

@@ -75,7 +75,7 @@ impl Server {
             std::fs::create_dir_all(dir)?;
             tempfile::tempdir_in(dir)
         })?;
-        import(&setup.binary, folder.path(), setup.users)?;
+        import(setup, folder.path())?;
         let (child, gateway) = spawn(setup, folder.path())?;
         Ok(Self { child, gateway, setup: setup.clone(), folder })
     }
@@ -206,16 +206,18 @@ fn user_name(number: usize) -> String {
     format!("load_{number}")
 }
 
-fn import(binary: &Path, folder: &Path, users: usize) -> Result<(), Failure> {
+fn import(setup: &Setup, folder: &Path) -> Result<(), Failure> {
     let hash = cheap_hash()?;
     let mut lines = String::new();
-    for number in 0..users {
+    for number in 0..setup.users {
         writeln!(lines, r#"{{"user_name":"{}","password_hash":"{hash}"}}"#, user_name(number))?;
     }
     let file = folder.join("users.jsonl");
     std::fs::write(&file, lines)?;
-    let output = Command::new(binary).args(["admin", "users", "import"]).arg(&file).arg("--data").arg(folder).output();
-    let output = output.map_err(|error| missing(binary, &error))?;
+    let mut command = Command::new(&setup.binary);
+    command.args(["admin", "users", "import"]).arg(&file).arg("--data").arg(folder);
+    command.args(setup.settings.iter().flat_map(|setting| ["--set", setting]));
+    let output = command.output().map_err(|error| missing(&setup.binary, &error))?;
     if output.status.success() {
         return Ok(());
     }

@@ -11,10 +11,8 @@ pub(crate) fn cargo(root: &Path) -> Command {
     command
 }
 
-/// The engine for Kafka is a workspace of its own: it takes too long to build here, not to look at.
 pub(crate) fn fmt(root: &Path) -> Result<(), Findings> {
-    let advice = "these files are not formatted: run `make fmt`";
-    run(root, &["fmt", "--all", "--", "--check", "-l"], advice)?;
+    run(root, &["fmt", "--all", "--", "--check", "-l"], "these files are not formatted: run `make fmt`")
 }
 
 pub(crate) fn clippy(root: &Path) -> Result<(), Findings> {

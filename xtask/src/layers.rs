@@ -57,6 +57,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-door", Door),
     ("volery-reader", Reader),
     ("volery-embedded", Engine),
+    ("volery-kafka", Engine),
     ("volery-sql", Engine),
     ("volery-testkit", Testkit),
     ("volery-node", Node),
@@ -128,7 +129,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
 /// What would give these layers a clock, a runtime, randomness or I/O.
 const PURE: &[Layer] = &[Kernel, Format, Port];
 const IMPURE: &[&str] =
-    &["actix", "actix-rt", "actix-web", "fjall", "futures", "rand", "reqwest", "socket2", "sqlx", "tokio"];
+    &["actix", "actix-rt", "actix-web", "fjall", "futures", "rand", "rdkafka", "reqwest", "socket2", "sqlx", "tokio"];
 
 pub(crate) fn run(root: &Path) -> Result<(), Findings> {
     let metadata = Metadata::load(root)?;

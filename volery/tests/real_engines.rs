@@ -1,0 +1,64 @@
+//! The binary on real engines below: people chat, an engine is killed and comes back meanwhile, and the
+//! checker finds every promise kept. The engines are started by `engines/engines`.
+
+#![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
+
+use std::time::Duration;
+
+use clap::Parser as _;
+use loadtest::cli::{Arguments, run};
+use volery_testkit::engine::Engine;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_volery");
+
+/// How long people chat, and when an engine is broken meanwhile.
+const SECONDS: &str = "12";
+const BREAK_AFTER: Duration = Duration::from_secs(4);
+const GONE_FOR: Duration = Duration::from_secs(2);
+
+fn on_kafka(kafka: &Engine) -> Vec<String> {
+    vec![
+        "log.engine=kafka".to_owned(),
+        format!("log.kafka_brokers={}", kafka.address("KAFKA_BROKERS")),
+        "log.kafka_copies=1".to_owned(),
+    ]
+}
+
+fn on_postgres(postgres: &Engine) -> Vec<String> {
+    vec![format!("accounts.database={}", postgres.address("POSTGRES_URL"))]
+}
+
+/// A few people chat for a while; whether every promise was kept.
+fn chat(settings: &[String]) -> bool {
+    let out = tempfile::tempdir().expect("a folder");
+    let words = ["loadtest", "pairs", "--server", BINARY, "--warm-up", "0", "--pairs", "4", "--rate", "60"];
+    let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+    words.extend(["--seconds".to_owned(), SECONDS.to_owned()]);
+    words.extend(["--out".to_owned(), out.path().display().to_string()]);
+    words.extend(settings.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]));
+    run(&Arguments::parse_from(&words), words.join(" ")).expect("a run")
+}
+
+/// They chat while `engine` is killed and started again.
+fn chat_while_it_is_killed(settings: &[String], engine: &Engine) -> bool {
+    std::thread::scope(|scope| {
+        let chat = scope.spawn(|| chat(settings));
+        std::thread::sleep(BREAK_AFTER);
+        engine.kill();
+        std::thread::sleep(GONE_FOR);
+        engine.restart();
+        chat.join().expect("no panic")
+    })
+}
+
+#[test]
+fn promises_hold_while_the_broker_is_killed() {
+    let Some(kafka) = Engine::start("promises_hold_while_the_broker_is_killed", "kafka") else { return };
+    assert!(chat_while_it_is_killed(&on_kafka(&kafka), &kafka));
+}
+
+#[test]
+fn promises_hold_while_the_accounts_are_away() {
+    let Some(postgres) = Engine::start("promises_hold_while_the_accounts_are_away", "postgres") else { return };
+    assert!(chat_while_it_is_killed(&on_postgres(&postgres), &postgres));
+}
