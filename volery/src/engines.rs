@@ -10,6 +10,7 @@ use volery_kafka::{KafkaLog, Options as KafkaOptions};
 use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
 use volery_node::config::{Config, LogEngine};
+use volery_node::health::{Health, Part};
 use volery_node::metrics::{Metrics, Queue};
 use volery_ports::log::Log;
 use volery_ports::sql::AccountStore;
@@ -17,6 +18,7 @@ use volery_ports::timeline::Timeline;
 use volery_sql::{PostgresStore, SqliteStore};
 
 use crate::Failure;
+use crate::watched::Watched;
 
 /// The generation of a log that nobody has replaced yet.
 const FIRST_GENERATION: u16 = 1;
@@ -26,20 +28,31 @@ pub(crate) struct Engines {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) timeline: Arc<dyn Timeline>,
     pub(crate) accounts: Arc<dyn AccountStore>,
-    embedded_log: Option<Arc<EmbeddedLog>>,
+    /// With the right to speak for it.
+    embedded_log: Option<(Arc<EmbeddedLog>, Part)>,
     embedded_timeline: EmbeddedTimeline,
 }
 
 impl Engines {
     /// Opens all of them.
-    pub(crate) async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+        health: &Health,
+        metrics: &Metrics,
+    ) -> Result<Self, Failure> {
+        let part = health.part("log");
         let accounts = accounts(config).await?;
         let (log, embedded_log): (Arc<dyn Log>, _) = match config.log_engine {
             LogEngine::Embedded => {
                 let log = Arc::new(EmbeddedLog::open(&log_options(config)?, Arc::clone(clock))?);
-                (log.clone(), Some(log))
+                part.ready();
+                (log.clone(), Some((log, part)))
             }
-            LogEngine::Kafka => (Arc::new(KafkaLog::open(&kafka_options(config)?).await?), None),
+            LogEngine::Kafka => {
+                let log = Arc::new(KafkaLog::open(&kafka_options(config)?).await?);
+                (Arc::new(Watched::new(log, part, metrics.clone())), None)
+            }
         };
         let options = TimelineOptions { cache_bytes: config.timeline_cache_bytes.0, ..TimelineOptions::default() };
         let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), options)?;
@@ -49,7 +62,7 @@ impl Engines {
     /// Copies what the engines count into the metrics, once a second, until it is dropped.
     pub(crate) async fn sample(&self, metrics: &Metrics) {
         match &self.embedded_log {
-            Some(log) => sample(log, metrics).await,
+            Some((log, _)) => sample(log, metrics).await,
             None => std::future::pending().await,
         }
     }
@@ -57,7 +70,7 @@ impl Engines {
     /// Makes the newest rows durable and closes what is in the data folder.
     pub(crate) fn close(self) -> Result<(), Failure> {
         self.embedded_timeline.close()?;
-        if let Some(log) = self.embedded_log {
+        if let Some((log, _)) = self.embedded_log {
             log.close();
         }
         Ok(())

@@ -8,6 +8,7 @@
 //! | [`up`] | every role in one process |
 //! | `engines` | what is below the ports, as configured |
 //! | `admin` | what operators do |
+//! | `watched` | a log over a network, counted and judged by health |
 //! | `sink` | where accounts' events go |
 
 mod admin;
@@ -15,6 +16,7 @@ pub mod cli;
 mod engines;
 mod sink;
 pub mod up;
+mod watched;
 
 /// What ends the program with a code other than 0: what was wrong, and what to do about it.
 #[derive(Debug)]

@@ -77,10 +77,8 @@ pub async fn up(
     let (metrics, health) = (Metrics::new()?, Health::new());
     let threads = threads(config);
 
-    let engines = Engines::open(config, &clock).await?;
+    let engines = Engines::open(config, &clock, &health, &metrics).await?;
     let Engines { log, timeline, accounts: store, .. } = &engines;
-    let log_part = health.part("log");
-    log_part.ready();
 
     let reserved = Reserved::take(Arc::clone(store), Arc::clone(&clock), holder()?, threads + 1).await?;
     let mut generators = reserved.generators().to_vec();

@@ -1,0 +1,160 @@
+//! A log that is reached over a network, watched from outside: what it takes is counted, and health says
+//! while it is away. Decides nothing: every answer is passed on as it came.
+//!
+//! Trap avoided: a log that can be read may still take nothing (too few copies in sync), so appends and
+//! reads are watched apart, and one cannot declare the other healed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use volery_kernel::position::Offset;
+use volery_kernel::slot::{Partition, Partitions};
+use volery_kernel::time::Timestamp;
+use volery_node::health::Part;
+use volery_node::metrics::Metrics;
+use volery_ports::log::{AppendError, Appended, Chunk, Extent, Log, NewRecord, ReadError, Reader};
+
+pub(crate) struct Watched {
+    log: Arc<dyn Log>,
+    part: Part,
+    metrics: Metrics,
+    takes_nothing: AtomicBool,
+    cannot_be_read: AtomicBool,
+}
+
+impl Watched {
+    /// Watches a log that was just opened.
+    pub(crate) fn new(log: Arc<dyn Log>, part: Part, metrics: Metrics) -> Self {
+        part.ready();
+        Self { log, part, metrics, takes_nothing: AtomicBool::new(false), cannot_be_read: AtomicBool::new(false) }
+    }
+
+    fn appended(&self, batch: &Batch, result: &Result<Vec<Appended>, AppendError>) {
+        match result {
+            Ok(_) => {
+                self.metrics.log_appends.inc_by(batch.records);
+                self.metrics.log_append_bytes.inc_by(batch.bytes);
+                self.metrics.log_sync_seconds.observe(batch.begun.elapsed().as_secs_f64());
+                self.heals(&self.takes_nothing);
+            }
+            Err(AppendError::TooLarge(_)) => {}
+            Err(error) => {
+                self.metrics.log_refused.inc_by(batch.records);
+                self.ails(&self.takes_nothing, error);
+            }
+        }
+    }
+
+    fn was_read<T>(&self, result: Result<T, ReadError>) -> Result<T, ReadError> {
+        match &result {
+            Err(error @ ReadError::Unavailable(_)) => self.ails(&self.cannot_be_read, error),
+            _ => self.heals(&self.cannot_be_read),
+        }
+        result
+    }
+
+    /// It serves, without what does not work: whoever is connected goes on, and reads what was stored.
+    fn ails(&self, what: &AtomicBool, error: &dyn std::error::Error) {
+        what.store(true, Ordering::Release);
+        self.part.degraded(error.to_string());
+    }
+
+    fn heals(&self, what: &AtomicBool) {
+        let ailed = what.swap(false, Ordering::AcqRel);
+        if ailed && !self.takes_nothing.load(Ordering::Acquire) && !self.cannot_be_read.load(Ordering::Acquire) {
+            self.part.ready();
+        }
+    }
+}
+
+/// What is known of a batch before it is given away.
+struct Batch {
+    records: u64,
+    bytes: u64,
+    begun: Instant,
+}
+
+impl Batch {
+    fn of(batch: &[NewRecord]) -> Self {
+        let bytes = batch.iter().map(|record| record.key.len() + record.value.len()).sum::<usize>();
+        Self { records: batch.len() as u64, bytes: bytes as u64, begun: Instant::now() }
+    }
+}
+
+#[async_trait]
+impl Log for Watched {
+    fn generation(&self) -> u16 {
+        self.log.generation()
+    }
+
+    fn partitions(&self) -> Partitions {
+        self.log.partitions()
+    }
+
+    async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
+        let known = Batch::of(&batch);
+        let result = self.log.append(partition, batch).await;
+        self.appended(&known, &result);
+        result
+    }
+
+    async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
+        self.was_read(self.log.read(partition, from, max_bytes).await)
+    }
+
+    async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
+        self.was_read(self.log.extent(partition).await)
+    }
+
+    async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
+        self.was_read(self.log.beyond(partition, seen).await)
+    }
+
+    async fn seek(&self, partition: Partition, stamp: Timestamp, below: Offset) -> Result<Offset, ReadError> {
+        self.was_read(self.log.seek(partition, stamp, below).await)
+    }
+
+    async fn commit(&self, reader: Reader, partition: Partition, offset: Offset) -> Result<(), AppendError> {
+        self.log.commit(reader, partition, offset).await
+    }
+
+    async fn committed(&self, reader: Reader, partition: Partition) -> Result<Offset, ReadError> {
+        self.was_read(self.log.committed(reader, partition).await)
+    }
+
+    async fn release(&self, partition: Partition, below: Offset, older_than: Timestamp) -> Result<(), AppendError> {
+        self.log.release(partition, below, older_than).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+    use volery_node::clock::SystemClock;
+    use volery_node::health::{Health, State};
+    use volery_testkit::log::{Fate, ModelLog, record};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_says_while_nothing_is_taken_and_counts_what_is() {
+        let (health, metrics) = (Health::new(), Metrics::new().unwrap());
+        let model = ModelLog::new(1, Partitions::new(1).unwrap(), Arc::new(SystemClock));
+        let log = Watched::new(Arc::new(model.clone()), health.part("log"), metrics.clone());
+        let state = || health.report().parts["log"].clone();
+        let append = async || log.append(Partition(0), vec![record(1, 10), record(2, 10)]).await;
+        append().await.unwrap();
+        assert_eq!((state(), metrics.log_appends.get()), (State::Ready, 2));
+        model.fate(Fate::Refused(AppendError::Unavailable("no broker".to_owned())));
+        append().await.unwrap_err();
+        assert!(matches!(state(), State::Degraded(reason) if reason.contains("no broker")));
+        log.read(Partition(0), 0, 1).await.unwrap();
+        assert!(matches!(state(), State::Degraded(_)), "that it can be read heals no appends");
+        assert!(health.report().ready, "who is connected goes on");
+        append().await.unwrap();
+        assert_eq!((state(), metrics.log_appends.get(), metrics.log_refused.get()), (State::Ready, 4, 2));
+    }
+}
