@@ -56,6 +56,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-ports", Port),
     ("volery-door", Door),
     ("volery-reader", Reader),
+    ("volery-cassandra", Engine),
     ("volery-embedded", Engine),
     ("volery-sql", Engine),
     ("volery-testkit", Testkit),
