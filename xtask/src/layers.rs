@@ -129,7 +129,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
 /// What would give these layers a clock, a runtime, randomness or I/O.
 const PURE: &[Layer] = &[Kernel, Format, Port];
 const IMPURE: &[&str] =
-    &["actix", "actix-rt", "actix-web", "fjall", "futures", "rand", "reqwest", "socket2", "sqlx", "tokio"];
+    &["actix", "actix-rt", "actix-web", "fjall", "futures", "rand", "reqwest", "scylla", "socket2", "sqlx", "tokio"];
 
 pub(crate) fn run(root: &Path) -> Result<(), Findings> {
     let metadata = Metadata::load(root)?;

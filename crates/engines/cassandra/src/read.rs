@@ -27,16 +27,8 @@ type Map = BTreeMap<Bytes, Bytes>;
 /// Id, message, changes.
 type MessageColumns = (i64, Option<Bytes>, Option<Map>);
 /// Chat, newest, incoming; own and peer's marks; late.
-type ViewColumns = (
-    Bytes,
-    Option<Bytes>,
-    Option<Bytes>,
-    Option<Bytes>,
-    Option<Bytes>,
-    Option<Bytes>,
-    Option<Bytes>,
-    Option<Map>,
-);
+type ViewColumns =
+    (Bytes, Option<Bytes>, Option<Bytes>, Option<Bytes>, Option<Bytes>, Option<Bytes>, Option<Bytes>, Option<Map>);
 
 pub(crate) async fn committed(cluster: &Cluster, partition: Partition) -> Result<Option<Commit>, Fault> {
     let key = (i32::from(partition.0),);
@@ -78,9 +70,8 @@ pub(crate) async fn messages(
     let right = windows.first() == Some(&guess);
     let rest = windows.into_iter().skip(usize::from(right));
     let mut found = if right { guessed } else { Vec::new() };
-    let mut more = stream::iter(rest)
-        .map(|window| within(cluster, chat, window, span, limit))
-        .buffered(WINDOWS_AT_ONCE);
+    let mut more =
+        stream::iter(rest).map(|window| within(cluster, chat, window, span, limit)).buffered(WINDOWS_AT_ONCE);
     while found.len() < limit {
         let Some(rows) = more.try_next().await? else { break };
         found.extend(rows);

@@ -201,7 +201,8 @@ impl Schema<'_> {
 
     /// The lock is the line of version 0, which no migration has.
     async fn lock(&self) -> Result<bool, OpenError> {
-        let text = "INSERT INTO ks.migrations (component, version, name) VALUES ('timeline', 0, ?) IF NOT EXISTS USING TTL ?";
+        let text =
+            "INSERT INTO ks.migrations (component, version, name) VALUES ('timeline', 0, ?) IF NOT EXISTS USING TTL ?";
         let rows = self.ask(text, (self.holder(), LOCK_SECONDS)).await?;
         let answer = rows.first_row::<Row>().map_err(|error| OpenError::Unavailable(error.to_string()))?;
         Ok(matches!(answer.columns.first(), Some(Some(CqlValue::Boolean(true)))))

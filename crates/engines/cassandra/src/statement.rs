@@ -158,7 +158,13 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) async fn new(session: Session, keyspace: &str, in_flight: usize) -> Result<Self, PrepareError> {
         let statements = Statements::prepare(&session, keyspace).await?;
-        Ok(Self { session, statements, in_flight: in_flight.max(1), written: AtomicU64::new(0), read: AtomicU64::new(0) })
+        Ok(Self {
+            session,
+            statements,
+            in_flight: in_flight.max(1),
+            written: AtomicU64::new(0),
+            read: AtomicU64::new(0),
+        })
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -166,11 +172,7 @@ impl Cluster {
     }
 
     /// All rows of a select.
-    pub(crate) async fn rows<R>(
-        &self,
-        statement: &PreparedStatement,
-        key: impl SerializeRow,
-    ) -> Result<Vec<R>, Fault>
+    pub(crate) async fn rows<R>(&self, statement: &PreparedStatement, key: impl SerializeRow) -> Result<Vec<R>, Fault>
     where
         R: for<'frame> DeserializeRow<'frame, 'frame>,
     {
@@ -180,7 +182,11 @@ impl Cluster {
     }
 
     /// The same in pages of 5,000 rows, where there may be many.
-    pub(crate) async fn many_rows<R>(&self, statement: &PreparedStatement, key: impl SerializeRow) -> Result<Vec<R>, Fault>
+    pub(crate) async fn many_rows<R>(
+        &self,
+        statement: &PreparedStatement,
+        key: impl SerializeRow,
+    ) -> Result<Vec<R>, Fault>
     where
         R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata> + 'static,
     {

@@ -20,9 +20,9 @@ use crate::layout::day_of;
 use crate::memory::Memory;
 use crate::options::Options;
 use crate::plan::{Plan, Row};
+use crate::read;
 use crate::schema::{self, OpenError};
 use crate::statement::{Cluster, Counts};
-use crate::read;
 
 /// A connection over which nothing comes is asked; one that does not answer by then is replaced.
 const KEEPALIVE: Duration = Duration::from_secs(5);

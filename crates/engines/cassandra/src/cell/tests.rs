@@ -78,11 +78,15 @@ fn what_must_stay_is_the_larger_cell() {
 #[test]
 fn bytes_are_pinned() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let text = "fffffffffffffffe01000000000000000100000000000000070000000000000046ffffffff00000002000000000000000474657874";
+    let text =
+        "fffffffffffffffe01000000000000000100000000000000070000000000000046ffffffff00000002000000000000000474657874";
     let with_reply = text.replace("00000002000000", "0000000201000000");
     assert_eq!(hex(&of_message(&a_message(1, Some(raw(4))))), with_reply);
     let react = a_change(6, ChangeKind::React("+".to_owned()));
-    assert_eq!((hex(&of_change_key(&react)), hex(&of_change(&react))), ("030000000000000003".into(), "0000000000000006012b".into()));
+    assert_eq!(
+        (hex(&of_change_key(&react)), hex(&of_change(&react))),
+        ("030000000000000003".into(), "0000000000000006012b".into())
+    );
     assert_eq!(hex(&of_entry(&entries()[1])), "0102020000000000000009000000000000000000000000000000010000000000000002");
 }
 

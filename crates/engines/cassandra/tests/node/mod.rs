@@ -1,7 +1,7 @@
 //! A Cassandra node of the test's own: free ports, a folder that goes with it, ended even if the test fails.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
-#![allow(dead_code, reason = "each program of tests uses a part")]
+#![expect(dead_code, reason = "each program of tests uses a part")]
 
 use std::net::TcpListener;
 use std::path::PathBuf;
