@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use volery_cassandra::{CassandraTimeline, Options as CassandraOptions};
 use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
 use volery_embedded::timeline::{EmbeddedTimeline, Options as TimelineOptions};
 use volery_kafka::{KafkaLog, Options as KafkaOptions};
 use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
-use volery_node::config::{Config, LogEngine};
+use volery_node::config::{Config, LogEngine, TimelineEngine};
 use volery_node::health::{Health, Part};
 use volery_node::metrics::{Metrics, Queue};
 use volery_ports::log::Log;
@@ -30,7 +31,7 @@ pub(crate) struct Engines {
     pub(crate) accounts: Arc<dyn AccountStore>,
     /// With the right to speak for it.
     embedded_log: Option<(Arc<EmbeddedLog>, Part)>,
-    embedded_timeline: EmbeddedTimeline,
+    embedded_timeline: Option<EmbeddedTimeline>,
 }
 
 impl Engines {
@@ -54,9 +55,16 @@ impl Engines {
                 (Arc::new(Watched::new(log, part, metrics.clone())), None)
             }
         };
-        let options = TimelineOptions { cache_bytes: config.timeline_cache_bytes.0, ..TimelineOptions::default() };
-        let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), options)?;
-        Ok(Self { log, timeline: Arc::new(timeline.clone()), accounts, embedded_log, embedded_timeline: timeline })
+        let (timeline, embedded_timeline): (Arc<dyn Timeline>, _) = match config.timeline_engine {
+            TimelineEngine::Embedded => {
+                let cache_bytes = config.timeline_cache_bytes.0;
+                let options = TimelineOptions { cache_bytes, ..TimelineOptions::default() };
+                let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), options)?;
+                (Arc::new(timeline.clone()), Some(timeline))
+            }
+            TimelineEngine::Cassandra => (Arc::new(CassandraTimeline::open(&cassandra_options(config)).await?), None),
+        };
+        Ok(Self { log, timeline, accounts, embedded_log, embedded_timeline })
     }
 
     /// Copies what the engines count into the metrics, once a second, until it is dropped.
@@ -69,7 +77,9 @@ impl Engines {
 
     /// Makes the newest rows durable and closes what is in the data folder.
     pub(crate) fn close(self) -> Result<(), Failure> {
-        self.embedded_timeline.close()?;
+        if let Some(timeline) = self.embedded_timeline {
+            timeline.close()?;
+        }
         if let Some((log, _)) = self.embedded_log {
             log.close();
         }
@@ -88,6 +98,15 @@ pub(crate) async fn accounts(config: &Config) -> Result<Arc<dyn AccountStore>, F
 fn partitions(config: &Config) -> Result<Partitions, Failure> {
     let partitions = u16::try_from(config.log_partitions).ok().and_then(Partitions::new);
     partitions.ok_or(Failure("log.partitions must be 1 to 16384".to_owned()))
+}
+
+fn cassandra_options(config: &Config) -> CassandraOptions {
+    let nodes = config.timeline_cql_nodes.split(',').map(|node| node.trim().to_owned()).collect();
+    CassandraOptions {
+        keyspace: config.timeline_cql_keyspace.clone(),
+        copies: u16::try_from(config.timeline_cql_copies).unwrap_or(u16::MAX),
+        ..CassandraOptions::new(nodes)
+    }
 }
 
 fn kafka_options(config: &Config) -> Result<KafkaOptions, Failure> {

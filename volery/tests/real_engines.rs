@@ -24,6 +24,14 @@ fn on_kafka(kafka: &Engine) -> Vec<String> {
     ]
 }
 
+fn on_cassandra(cassandra: &Engine) -> Vec<String> {
+    vec![
+        "timeline.engine=cassandra".to_owned(),
+        format!("timeline.cql_nodes={}", cassandra.address("CASSANDRA_NODES")),
+        "timeline.cql_copies=1".to_owned(),
+    ]
+}
+
 fn on_postgres(postgres: &Engine) -> Vec<String> {
     vec![format!("accounts.database={}", postgres.address("POSTGRES_URL"))]
 }
@@ -55,6 +63,21 @@ fn chat_while_it_is_killed(settings: &[String], engine: &Engine) -> bool {
 fn promises_hold_while_the_broker_is_killed() {
     let Some(kafka) = Engine::start("promises_hold_while_the_broker_is_killed", "kafka") else { return };
     assert!(chat_while_it_is_killed(&on_kafka(&kafka), &kafka));
+}
+
+#[test]
+fn promises_hold_while_the_timeline_is_away() {
+    let Some(cassandra) = Engine::start("promises_hold_while_the_timeline_is_away", "cassandra") else { return };
+    assert!(chat_while_it_is_killed(&on_cassandra(&cassandra), &cassandra));
+}
+
+#[test]
+fn promises_hold_on_real_engines_alone() {
+    let name = "promises_hold_on_real_engines_alone";
+    let Some(kafka) = Engine::start(name, "kafka") else { return };
+    let Some(cassandra) = Engine::start(name, "cassandra") else { return };
+    let Some(postgres) = Engine::start(name, "postgres") else { return };
+    assert!(chat(&[on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat()));
 }
 
 #[test]

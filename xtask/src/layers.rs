@@ -56,6 +56,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-ports", Port),
     ("volery-door", Door),
     ("volery-reader", Reader),
+    ("volery-cassandra", Engine),
     ("volery-embedded", Engine),
     ("volery-kafka", Engine),
     ("volery-sql", Engine),
@@ -128,8 +129,20 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
 
 /// What would give these layers a clock, a runtime, randomness or I/O.
 const PURE: &[Layer] = &[Kernel, Format, Port];
-const IMPURE: &[&str] =
-    &["actix", "actix-rt", "actix-web", "fjall", "futures", "rand", "rdkafka", "reqwest", "socket2", "sqlx", "tokio"];
+const IMPURE: &[&str] = &[
+    "actix",
+    "actix-rt",
+    "actix-web",
+    "fjall",
+    "futures",
+    "rand",
+    "rdkafka",
+    "reqwest",
+    "scylla",
+    "socket2",
+    "sqlx",
+    "tokio",
+];
 
 pub(crate) fn run(root: &Path) -> Result<(), Findings> {
     let metadata = Metadata::load(root)?;
