@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use idgen::{ClockedIds, Reserved};
+use idgen::{ClockedIds, Office, Reserved};
 use rand::{SeedableRng as _, TryRng as _};
 use volery_account::{AccountNode, AccountOptions, AccountParts};
 use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
@@ -88,7 +88,8 @@ pub async fn up(
     let timeline_options = TimelineOptions { cache_bytes: config.timeline_cache_bytes.0, ..TimelineOptions::default() };
     let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), timeline_options)?;
 
-    let reserved = Reserved::take(Arc::clone(&store), Arc::clone(&clock), holder()?, threads + 1).await?;
+    let office = Office::new(Arc::clone(&store), Arc::clone(&clock));
+    let reserved = Reserved::take(Arc::new(office), holder()?, threads + 1).await?;
     let mut generators = reserved.generators().to_vec();
     let own = generators.pop().ok_or(Failure("no generator".to_owned()))?;
     let renewing = actix_rt::spawn(reserved.renew());
