@@ -50,3 +50,22 @@ fn has_cause<E: Error + 'static>(status: &Status) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_role_says_is_told_from_what_lies_between() {
+        let role = Status::with_details(Code::Unavailable, "the store is away", bytes::Bytes::from_static(b"d"));
+        assert!(matches!(Failed::new(role), Failed::Refused(_)));
+        assert!(matches!(Failed::new(Status::not_found("no such call")), Failed::Refused(_)));
+        assert!(matches!(Failed::new(Status::unavailable("leaving")), Failed::Lost(_)));
+        assert!(matches!(Failed::new(Status::cancelled("time is over there")), Failed::Late(_)));
+        assert!(matches!(Failed::new(Status::deadline_exceeded("here")), Failed::Late(_)));
+        let refused = ConnectError("connection refused".into());
+        assert!(matches!(Failed::new(Status::from_error(Box::new(refused))), Failed::NotSent(_)));
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(matches!(Failed::new(Status::from_error(Box::new(broken))), Failed::Lost(_)));
+    }
+}

@@ -3,6 +3,9 @@
 //! Endpoints take turns; one that failed is left out until it has rested, unless all others failed
 //! too, so a role with one endpoint is always tried. A call ends with an answer, with a refusal, at
 //! its deadline, or when it may not be made again: see [`Remote::call`].
+//!
+//! Trap avoided: a balancer that knows nothing of failures keeps sending half of the calls, retries
+//! too, to the dead one of two endpoints, because nobody refuses as quickly as the dead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -184,4 +187,42 @@ fn channel(url: &str, options: CallOptions) -> Result<Channel, BadEndpoint> {
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .connect_lazy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn three() -> Remote {
+        let urls = ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"];
+        Remote::new(&urls, CallOptions::default()).expect("endpoints")
+    }
+
+    #[tokio::test]
+    async fn endpoints_take_turns() {
+        let remote = three();
+        let picks: Vec<_> = (0..6).map(|_| remote.0.pick(&[])).collect();
+        assert_eq!(picks, [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn one_that_failed_is_left_out_and_none_is_tried_twice_before_the_others() {
+        let remote = three();
+        let later = Instant::now() + Duration::from_secs(3_600);
+        remote.0.endpoints[1].failed(later);
+        let picks: Vec<_> = (0..3).map(|_| remote.0.pick(&[])).collect();
+        assert_eq!(picks, [0, 2, 2]);
+        assert_eq!(remote.0.pick(&[0, 2]), 1, "better than one that has failed this very call");
+        remote.0.endpoints[0].failed(later + RETRY_WITHIN);
+        remote.0.endpoints[2].failed(later + RETRY_WITHIN);
+        assert_eq!(remote.0.pick(&[]), 1, "all failed: whose rest ends first");
+    }
+
+    #[test]
+    fn pauses_are_random_below_a_bound_that_doubles() {
+        let longest = |attempts| (0..1_000).map(|_| jitter(attempts)).max().unwrap_or_default();
+        for (attempts, bound) in [(1, RETRY_WITHIN), (2, RETRY_WITHIN * 2), (3, RETRY_WITHIN * 4)] {
+            assert!(longest(attempts) < bound && longest(attempts) > bound / 2, "{attempts}");
+        }
+    }
 }

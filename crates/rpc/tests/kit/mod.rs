@@ -40,7 +40,8 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let shutdown = Shutdown::new();
-        let listener = std::net::TcpListener::from(socket(address));
+        // The standard library sets SO_REUSEADDR: a port can be taken again while old connections linger.
+        let listener = std::net::TcpListener::bind(address).expect("bound");
         let address = listener.local_addr().expect("an address");
         listener.set_nonblocking(true).expect("set");
         let of_server = shutdown.clone();
@@ -75,11 +76,6 @@ impl Drop for Server {
             runtime.shutdown_background();
         }
     }
-}
-
-fn socket(address: SocketAddr) -> std::net::TcpListener {
-    // The standard library sets SO_REUSEADDR: a port can be taken again while old connections linger.
-    std::net::TcpListener::bind(address).expect("bound")
 }
 
 pub(crate) fn remote(urls: &[String]) -> Remote {
