@@ -168,8 +168,8 @@ impl AccountService for AccountNode {
         Ok(self.store.credentials(user_name).await?.map(|found| found.user))
     }
 
-    fn jwks(&self) -> String {
-        self.tokens.jwks().into()
+    async fn jwks(&self) -> Result<String, AccountError> {
+        Ok(self.tokens.jwks().into())
     }
 }
 

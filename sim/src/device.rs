@@ -10,10 +10,10 @@ use volery_client::state::{Change, State};
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::id::{DeviceId, Id, UserId};
 use volery_kernel::time::Timestamp;
-use volery_wire::client::Request;
+use volery_wire::client::{Mark, Request};
 use volery_wire::codec::{Encoding, decode_reply, encode_request};
 use volery_wire::field::Blob;
-use volery_wire::server::Reply;
+use volery_wire::server::{MarkKind, Reply};
 
 use crate::disk::Backup;
 use crate::mutation::Mutation;
@@ -103,7 +103,7 @@ impl World {
         self.devices.push(Device::new(user, device_of(n)));
         self.record(n, Step::Device { user, device: device_of(n) });
         self.after(ms, Task::Start(n));
-        self.after(ms + 4_000, Task::Nag(n));
+        self.after(ms + 4_000, Task::BackUp(n));
     }
 
     pub(crate) fn start_device(&mut self, n: usize) {
@@ -194,7 +194,7 @@ impl World {
         let device = &mut self.devices[n];
         if let Some(position) = device.reset_to.take().filter(|_| early) {
             let largest_id = device.disk.largest_id;
-            device.disk.apply(Change::Progress { position: Some(position), largest_id });
+            device.disk.apply(Change::Progress { position: Some(position), largest_id, undelivered: Vec::new() });
         }
         device.view.clear();
         device.paging = Some(Paging::begin());
@@ -246,6 +246,9 @@ impl World {
         if let Some(head) = head {
             self.sends += u64::from(head.retry_of.is_none());
             self.story.count(if head.retry_of.is_none() { What::Sent } else { What::Retried });
+        }
+        if matches!(message, Request::Mark(Mark { kind: MarkKind::Delivered, .. })) {
+            self.story.count(What::MarkRepeated);
         }
         self.send_up(id, encode_request(Encoding::MessagePack, request, message));
     }

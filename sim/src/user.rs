@@ -5,35 +5,25 @@ use volery_client::intent::{Act, Draft};
 use volery_kernel::chat::ChatId;
 use volery_kernel::id::UserId;
 use volery_kernel::time::Timestamp;
-use volery_wire::client::{Mark, Request, Shown};
-use volery_wire::server::MarkKind;
 
 use crate::plan::SENDS_LEAST;
 use crate::story::{What, tell};
 use crate::world::{Task, World, user_of};
 
-/// A device looks for delivered marks that it misses this often.
-const NAG_MS: u64 = 4_000;
-/// Of so many looks in a thousand the device is backed up.
+/// Whether a device is backed up is looked at this often.
+const BACKUP_MS: u64 = 4_000;
+/// Of so many looks in a thousand it is.
 const BACKUP_PER_MILLE: u64 = 150;
 
 impl World {
-    /// A device that misses its own delivered mark says it again. Now and then it is backed up.
-    pub(crate) fn nag(&mut self, n: usize) {
+    /// Now and then a device is backed up.
+    pub(crate) fn consider_backup(&mut self, n: usize) {
         if self.devices[n].gone {
             return;
         }
-        self.at((self.now + NAG_MS).max(self.night_until), Task::Nag(n));
+        self.at((self.now + BACKUP_MS).max(self.night_until), Task::BackUp(n));
         if self.rng.chance(BACKUP_PER_MILLE) && self.devices[n].core.is_some() {
             self.devices[n].back_up();
-        }
-        if !self.devices[n].is_synced() {
-            return;
-        }
-        for (chat, Shown { source, id }) in self.devices[n].view.undelivered() {
-            self.story.count(What::MarkRepeated);
-            let mark = Request::Mark(Mark { chat, kind: MarkKind::Delivered, source, id });
-            self.device(n, |core, turn| core.ask(mark, turn));
         }
     }
 

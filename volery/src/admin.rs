@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use idgen::{ClockedIds, Reserved};
+use idgen::{ClockedIds, Office, Reserved};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::{AsyncBufRead, BufReader};
 use volery_account::{Imported, Progress, import_users as import};
@@ -28,7 +28,8 @@ async fn run(config: &Config, file: &Path) -> Result<Imported, Failure> {
     std::fs::create_dir_all(&config.data_dir)?;
     let store = engines::accounts(config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let reserved = Reserved::take(Arc::clone(&store), Arc::clone(&clock), holder()?, 1).await?;
+    let office = Office::new(Arc::clone(&store), Arc::clone(&clock));
+    let reserved = Reserved::take(Arc::new(office), holder()?, 1).await?;
     let generator = reserved.generators().first().cloned().ok_or(Failure("no generator".to_owned()))?;
     let ids = ClockedIds::new(generator, Arc::clone(&clock));
     let renewing = tokio::spawn(reserved.renew());

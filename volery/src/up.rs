@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use idgen::{ClockedIds, Reserved};
+use idgen::{ClockedIds, Office, Reserved};
 use rand::{SeedableRng as _, TryRng as _};
 use volery_account::{AccountNode, AccountOptions, AccountParts};
 use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
@@ -80,7 +80,8 @@ pub async fn up(
     let engines = Engines::open(config, &clock, &health, &metrics).await?;
     let Engines { log, timeline, accounts: store, .. } = &engines;
 
-    let reserved = Reserved::take(Arc::clone(store), Arc::clone(&clock), holder()?, threads + 1).await?;
+    let office = Office::new(Arc::clone(store), Arc::clone(&clock));
+    let reserved = Reserved::take(Arc::new(office), holder()?, threads + 1).await?;
     let mut generators = reserved.generators().to_vec();
     let own = generators.pop().ok_or(Failure("no generator".to_owned()))?;
     let renewing = actix_rt::spawn(reserved.renew());

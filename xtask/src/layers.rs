@@ -26,6 +26,8 @@ enum Layer {
     Testkit,
     /// What a process needs.
     Node,
+    /// Roles that ask each other across machines.
+    Rpc,
     /// What a node does.
     Role,
     /// Speaks the public protocol alone.
@@ -45,8 +47,8 @@ enum Layer {
 }
 
 use Layer::{
-    Binary, Client, Door, Engine, Format, Fuzzing, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Simulation,
-    Testkit,
+    Binary, Client, Door, Engine, Format, Fuzzing, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Rpc,
+    Simulation, Testkit,
 };
 
 const CRATES: &[(&str, Layer)] = &[
@@ -62,6 +64,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-sql", Engine),
     ("volery-testkit", Testkit),
     ("volery-node", Node),
+    ("volery-rpc", Rpc),
     ("volery-messaging", Role),
     ("volery-history", Role),
     ("volery-account", Role),
@@ -88,13 +91,14 @@ const fn below(layer: Layer) -> &'static [Layer] {
         Reader => &[Kernel, Format, Port],
         Engine | Testkit => &[Kernel, Format, Port],
         Node => &[Kernel],
+        Rpc => &[Kernel, Format, Port, Node],
         Role => &[Kernel, Format, Port, Door, Reader, Node],
         Client => &[Kernel, Format, Door],
         Judge => &[Kernel, Format],
         Load => &[Kernel, Format, Door, Client, Judge, Node],
         Fuzzing => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client],
         Simulation => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client, Judge],
-        Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Role, Client],
+        Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Rpc, Role, Client],
         Gate => &[Kernel, Format, Port, Node, Role],
     }
 }
@@ -105,6 +109,7 @@ const fn for_tests(layer: Layer) -> &'static [Layer] {
         Engine | Role | Simulation => &[Testkit, Engine, Client],
         Binary => &[Testkit, Engine, Client, Role, Simulation, Load],
         Testkit => &[Engine],
+        Rpc => &[Testkit, Engine, Role],
         Door | Load => &[Testkit],
         _ => &[],
     }

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use volery_kernel::chat::ChatId;
 use volery_kernel::id::{Id, SessionNumber};
+use volery_wire::client::Shown;
 use volery_wire::field::{self, Blob};
 
 use crate::intent::{Intent, Local};
@@ -25,6 +27,9 @@ pub enum Change {
         /// The largest id seen.
         #[serde(with = "field::id")]
         largest_id: Id,
+        /// What is held up to the position and was not met as delivered.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        undelivered: Vec<Held>,
     },
     /// The user wants something.
     Wanted(Intent),
@@ -56,6 +61,16 @@ impl Change {
         // A position that is given up must not come back.
         !matches!(self, Self::Progress { position: Some(_), .. } | Self::Gone(_))
     }
+}
+
+/// How far a chat is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Which chat.
+    #[serde(with = "field::chat")]
+    pub chat: ChatId,
+    /// The newest message that came in.
+    pub shown: Shown,
 }
 
 /// An intent as it is kept.
@@ -93,6 +108,9 @@ pub struct State {
     /// Everything up to here is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Blob>,
+    /// What is held up to there and was not met as delivered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undelivered: Vec<Held>,
     /// What is wanted and not done, by number.
     #[serde(default)]
     pub outbox: BTreeMap<Local, Kept>,
@@ -103,8 +121,8 @@ impl State {
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Session(session) => self.session = self.session.max(session),
-            Change::Progress { position, largest_id } => {
-                self.position = position;
+            Change::Progress { position, largest_id, undelivered } => {
+                (self.position, self.undelivered) = (position, undelivered);
                 self.largest_id = self.largest_id.max(largest_id);
             }
             Change::Wanted(intent) => {

@@ -6,10 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use volery_client::intent::{Act, Intent};
-use volery_client::state::{Change, State};
+use volery_client::state::{Change, Held, State};
 use volery_client::store::{FileStore, Folder, Store, StoreError};
+use volery_kernel::chat::ChatId;
 use volery_kernel::id::{Id, SessionNumber, UserId};
+use volery_kernel::position::Source;
 use volery_kernel::time::Timestamp;
+use volery_wire::client::Shown;
 use volery_wire::field::Blob;
 
 fn folder(home: &tempfile::TempDir) -> Arc<Folder> {
@@ -18,6 +21,11 @@ fn folder(home: &tempfile::TempDir) -> Arc<Folder> {
 
 fn id(raw: u64) -> Id {
     Id::new(raw).unwrap()
+}
+
+fn held() -> Held {
+    let chat = ChatId::direct(UserId(id(1)), UserId(id(2)));
+    Held { chat, shown: Shown { source: Source(7), id: id(70) } }
 }
 
 fn changes() -> Vec<Change> {
@@ -29,7 +37,7 @@ fn changes() -> Vec<Change> {
         Change::Session(SessionNumber(id(10))),
         wanted(0),
         Change::Keyed { local: 0, session: SessionNumber(id(10)), number: 1 },
-        Change::Progress { position: Some(Blob(vec![1, 2, 3])), largest_id: id(99) },
+        Change::Progress { position: Some(Blob(vec![1, 2, 3])), largest_id: id(99), undelivered: vec![held()] },
         wanted(1),
         Change::Failed { local: 1, code: "too_large".into() },
         Change::Gone(0),
@@ -101,7 +109,13 @@ fn it_stays_small_and_private_and_one_process_uses_it() {
     assert!(matches!(Folder::open(home.path(), "localhost:8400/", "ada"), Err(StoreError::InUse)));
     let mut store = FileStore::open(Arc::clone(&folder)).unwrap();
     for n in 0..10_000 {
-        store.keep(vec![Change::Progress { position: Some(Blob(vec![7; 19])), largest_id: id(n) }]).unwrap();
+        store
+            .keep(vec![Change::Progress {
+                position: Some(Blob(vec![7; 19])),
+                largest_id: id(n),
+                undelivered: Vec::new(),
+            }])
+            .unwrap();
     }
     let file = std::fs::metadata(folder.file("state.jsonl")).unwrap();
     assert!(file.len() < 300_000);

@@ -172,6 +172,7 @@ fn listed(unread: u32, newest: u64, read: u64) -> ChatList<'static> {
         newest: Some(Message { from: user(PEER), ..message(newest) }),
         unread,
         read: shown(read),
+        delivered: None,
         peer_delivered: shown(0),
         peer_read: shown(0),
         newest_incoming: Source(newest * 100),

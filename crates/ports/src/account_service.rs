@@ -141,5 +141,5 @@ pub trait AccountService: Accounts {
     async fn user_by_name(&self, user_name: &str) -> Result<Option<User>, AccountError>;
 
     /// The public keys that verify access tokens: a JSON Web Key Set (RFC 7517).
-    fn jwks(&self) -> String;
+    async fn jwks(&self) -> Result<String, AccountError>;
 }

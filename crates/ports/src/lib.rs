@@ -14,6 +14,7 @@
 //! | [`account_service`] | gateway | account-node |
 //! | [`sql`] | account-node, id generators | an engine |
 //! | [`ids`] | account-node | the node's generator |
+//! | [`ids::Numbers`] | every node that issues ids | idgen |
 
 pub mod account_service;
 pub mod accounts;

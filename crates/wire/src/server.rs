@@ -223,6 +223,9 @@ pub struct Chat<'a> {
     pub unread: u32,
     /// One's own read mark.
     pub read: crate::client::Shown,
+    /// One's own delivered mark, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<crate::client::Shown>,
     /// What the other side holds.
     pub peer_delivered: crate::client::Shown,
     /// What the other side has read.

@@ -177,11 +177,17 @@ pub(crate) fn states() -> Vec<Vec<u8>> {
         Kept { intent: intent(2, "refused"), key, failed: Some("blocked".into()) },
     ];
     let outbox = kept.into_iter().map(|kept| (kept.intent.local, kept)).collect();
-    let state = State { session: SessionNumber(id(4)), largest_id: id(9), position: Some(Blob(vec![1; 19])), outbox };
+    let state = State {
+        session: SessionNumber(id(4)),
+        largest_id: id(9),
+        position: Some(Blob(vec![1; 19])),
+        undelivered: Vec::new(),
+        outbox,
+    };
     let snapshot = FileStore::encode(&state).unwrap_or_default();
     let changes = [
         Change::Session(SessionNumber(id(6))),
-        Change::Progress { position: None, largest_id: id(10) },
+        Change::Progress { position: None, largest_id: id(10), undelivered: Vec::new() },
         Change::Wanted(intent(3, "later")),
         Change::Keyed { local: 3, session: SessionNumber(id(6)), number: 1 },
         Change::Failed { local: 0, code: "refused".into() },

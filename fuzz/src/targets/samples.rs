@@ -103,7 +103,16 @@ fn listed() -> server::Chat<'static> {
     let mark = Shown { source: Source(2), id: id(2) };
     let (read, peer_delivered, peer_read) = (mark, mark, mark);
     let (newest, newest_incoming) = (Some(message(20)), Source(9));
-    server::Chat { chat: chat(), newest, unread: 100, read, peer_delivered, peer_read, newest_incoming }
+    server::Chat {
+        chat: chat(),
+        newest,
+        unread: 100,
+        read,
+        delivered: Some(read),
+        peer_delivered,
+        peer_read,
+        newest_incoming,
+    }
 }
 
 fn changed() -> server::Changed<'static> {

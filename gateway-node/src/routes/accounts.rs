@@ -212,9 +212,10 @@ fn session(device: Device, asking: DeviceId) -> Session {
 #[utoipa::path(tag = "accounts",
     responses((status = 200, description = "RFC 7517.", content_type = "application/jwk-set+json", body = Object)))]
 #[get("/.well-known/jwks.json")]
-pub(super) async fn jwks(shared: Data<Shared>) -> impl Responder {
-    HttpResponse::Ok()
+pub(super) async fn jwks(shared: Data<Shared>) -> Result<impl Responder, Problem> {
+    let keys = shared.accounts.jwks().await?;
+    Ok(HttpResponse::Ok()
         .content_type("application/jwk-set+json")
         .insert_header(("cache-control", "public, max-age=300"))
-        .body(shared.accounts.jwks())
+        .body(keys))
 }

@@ -73,10 +73,11 @@ impl Core {
             Phase::Waiting { until } => Some(until),
             Phase::Connecting { since } | Phase::Greeting { since, .. } => Some(since.plus(OPEN_WITHIN_MS)),
             Phase::Open { stage, .. } => {
-                let marks = self.marks.due().filter(|_| stage == Stage::Synced);
+                let marks = [self.marks.due(), self.delivered.due()].into_iter().flatten();
+                let marks = marks.filter(|_| stage == Stage::Synced);
                 let alive = [Some(self.dead_at()), Some(self.ping_at), self.probe_at()];
-                let times = alive.into_iter().chain([self.token_ends(), self.received.due(), marks]);
-                times.flatten().min()
+                let times = alive.into_iter().chain([self.token_ends(), self.received.due()]);
+                times.flatten().chain(marks).min()
             }
         }
     }

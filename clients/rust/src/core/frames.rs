@@ -2,9 +2,11 @@
 
 use volery_kernel::code::Code;
 use volery_kernel::id::Id;
+use volery_kernel::position::Source;
+use volery_kernel::time::Timestamp;
 use volery_wire::client::Shown;
 use volery_wire::field::Blob;
-use volery_wire::server::{self, MarkKind, Reply};
+use volery_wire::server::{self, MarkKind, Message, Reply};
 
 use super::{After, Core, Down, Effect, Phase, SocketId, Stage, Turn};
 use crate::outbox::{Ended, Taken};
@@ -72,6 +74,7 @@ impl Core {
             Reply::Page(page) => page.messages.iter().for_each(|message| self.meet(message, turn)),
             Reply::ChatList(list) => {
                 list.chats.iter().filter_map(|chat| chat.newest.as_ref()).for_each(|message| self.meet(message, turn));
+                list.chats.iter().for_each(|chat| self.listed(chat, turn.now));
             }
             _ => {}
         }
@@ -87,6 +90,8 @@ impl Core {
                 self.meet(message, turn);
                 if message.from != self.user {
                     self.brought = self.brought.max(message.source);
+                    let shown = Shown { source: message.source, id: message.id };
+                    self.delivered.expect(message.chat, shown, turn.now);
                 }
                 self.at(message.position.as_ref());
             }
@@ -95,7 +100,7 @@ impl Core {
                 self.at(changed.position.as_ref());
             }
             Reply::Marked(marked) => {
-                self.marked(marked);
+                self.marked(marked, turn.now);
                 self.at(marked.position.as_ref());
             }
             Reply::Answer(answer) => {
@@ -205,15 +210,31 @@ impl Core {
         }
     }
 
-    fn marked(&mut self, marked: &server::Marked) {
+    /// What came in by pages is held, too, and the mark that follows from it can get lost as well.
+    fn listed(&mut self, chat: &server::Chat<'_>, now: Timestamp) {
+        let is_behind = chat.delivered.is_none_or(|delivered| delivered.source < chat.newest_incoming);
+        let newest = chat.newest.as_ref().filter(|_| is_behind && chat.newest_incoming > Source::ZERO);
+        if let Some(Message { id, .. }) = newest {
+            self.delivered.expect(chat.chat, Shown { source: chat.newest_incoming, id: *id }, now);
+        }
+    }
+
+    /// What is read is delivered.
+    fn marked(&mut self, marked: &server::Marked, now: Timestamp) {
         self.see(marked.id);
-        if marked.reader == self.user && marked.kind == MarkKind::Read {
-            self.marks.met(marked.chat, Shown { source: marked.source, id: marked.id });
+        if marked.reader != self.user {
+            return;
+        }
+        let shown = Shown { source: marked.source, id: marked.id };
+        self.delivered.met(marked.chat, shown, now);
+        if marked.kind == MarkKind::Read {
+            self.marks.met(marked.chat, shown, now);
         }
     }
 
     fn error(&mut self, request: u64, error: &server::Error<'_>, turn: &mut Turn) {
         if !self.outbox.is_under_way(request) {
+            self.delivered.refused(request, turn.now);
             return self.marks.refused(request, turn.now);
         }
         if !error.retryable {

@@ -1,5 +1,8 @@
-//! What the user has read and the stream has not shown yet. Marks have no key and no acknowledgement:
-//! each is repeated until it is met in the stream, and merged by maximum.
+//! What the user has read, or the device holds, and the stream has not shown yet. Marks have no key and no
+//! acknowledgement: each is repeated until it is met in the stream, and merged by maximum.
+//!
+//! Trap avoided: that something was delivered follows from what is confirmed, and a server that is killed
+//! between the two takes it along. So a device that does not meet the mark says it.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +34,18 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    /// Those that an earlier run of the client has left behind: due at once.
+    pub(super) fn of(left: impl Iterator<Item = (ChatId, Shown)>) -> Self {
+        let mut marks = Self::default();
+        left.for_each(|(chat, shown)| marks.want(chat, shown, Timestamp(0)));
+        marks
+    }
+
+    /// What was not met yet.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (ChatId, Shown)> {
+        self.pending.iter().map(|(chat, pending)| (*chat, pending.shown))
+    }
+
     /// The user has read a chat up to here. Beyond 1,024 chats a mark is not taken: it is said when
     /// the user comes back to the chat.
     pub(super) fn want(&mut self, chat: ChatId, shown: Shown, now: Timestamp) {
@@ -47,6 +62,22 @@ impl Marks {
         }
     }
 
+    /// The device holds a chat up to here. The server says so itself, soon: here it is only noted.
+    pub(super) fn expect(&mut self, chat: ChatId, shown: Shown, now: Timestamp) {
+        let full = self.pending.len() >= limits::MARKED_CHATS.value;
+        match self.pending.get_mut(&chat) {
+            Some(pending) => pending.shown.source = pending.shown.source.max(shown.source),
+            None if !full => {
+                let due = now.plus(REPEAT_MS);
+                self.pending.insert(chat, Pending { shown, due, said: None, request: 0, refusals: 0 });
+            }
+            None => return,
+        }
+        if let Some(pending) = self.pending.get_mut(&chat) {
+            pending.shown.id = pending.shown.id.max(shown.id);
+        }
+    }
+
     /// From when on a mark is due.
     #[must_use]
     pub(super) fn due(&self) -> Option<Timestamp> {
@@ -60,10 +91,12 @@ impl Marks {
         Some((*chat, pending.shown))
     }
 
-    /// The stream shows the mark.
-    pub(super) fn met(&mut self, chat: ChatId, shown: Shown) {
-        if self.pending.get(&chat).is_some_and(|pending| pending.shown.source <= shown.source) {
-            self.pending.remove(&chat);
+    /// The stream shows the mark. One that falls short of what is wanted shows that more is on its way.
+    pub(super) fn met(&mut self, chat: ChatId, shown: Shown, now: Timestamp) {
+        match self.pending.get_mut(&chat) {
+            Some(pending) if pending.shown.source <= shown.source => drop(self.pending.remove(&chat)),
+            Some(pending) => pending.due = pending.due.max(now.plus(REPEAT_MS)),
+            None => {}
         }
     }
 

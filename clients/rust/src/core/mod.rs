@@ -26,7 +26,7 @@ use volery_wire::server::MarkKind;
 
 use crate::intent::{Draft, Local};
 use crate::outbox::{Full, Item, Outbox};
-use crate::state::{Change, State};
+use crate::state::{Change, Held, State};
 use backoff::Backoff;
 use marks::Marks;
 use received::Received;
@@ -90,6 +90,7 @@ pub struct Core {
     reset_to: Option<Blob>,
     outbox: Outbox,
     marks: Marks,
+    delivered: Marks,
     phase: Phase,
     socket: SocketId,
     moved: Option<String>,
@@ -123,6 +124,7 @@ impl Core {
             reset_to: None,
             outbox: Outbox::restore(state),
             marks: Marks::default(),
+            delivered: Marks::of(state.undelivered.iter().map(|held| (held.chat, held.shown))),
             phase: Phase::Down(Down::Stopped),
             socket: 0,
             moved: None,
@@ -158,10 +160,11 @@ impl Core {
         &self.outbox
     }
 
-    /// Whether everything that the user has read is marked, as the stream shows.
+    /// Whether everything that is held is marked as delivered, and what the user has read as read, as the
+    /// stream shows.
     #[must_use]
     pub fn is_marked(&self) -> bool {
-        self.marks.due().is_none()
+        self.marks.due().is_none() && self.delivered.due().is_none()
     }
 
     /// The stored position, for tests and measurements.
@@ -344,6 +347,7 @@ impl Core {
             turn.push(Effect::Ended(ended));
         }
         self.marks.close();
+        self.delivered.close();
         self.received = Received::default();
         (self.reset_to, self.waiting_since) = (None, None);
         (self.probed, self.pages_unconfirmed) = (false, false);
@@ -413,6 +417,9 @@ impl Core {
         while let Some((chat, Shown { source, id })) = self.marks.say(turn.now, self.next_request) {
             self.send(Request::Mark(client::Mark { chat, kind: MarkKind::Read, source, id }), turn);
         }
+        while let Some((chat, Shown { source, id })) = self.delivered.say(turn.now, self.next_request) {
+            self.send(Request::Mark(client::Mark { chat, kind: MarkKind::Delivered, source, id }), turn);
+        }
     }
 
     /// Confirms what came, after the position that goes with it is stored.
@@ -429,6 +436,8 @@ impl Core {
     }
 
     fn store_progress(&mut self, turn: &mut Turn) {
-        turn.store(Change::Progress { position: self.position.clone(), largest_id: self.largest_id });
+        let undelivered = self.delivered.pending().map(|(chat, shown)| Held { chat, shown }).collect();
+        let (position, largest_id) = (self.position.clone(), self.largest_id);
+        turn.store(Change::Progress { position, largest_id, undelivered });
     }
 }

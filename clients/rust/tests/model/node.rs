@@ -6,9 +6,9 @@ use volery_kernel::chat::ChatId;
 use volery_kernel::code::Code;
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::position::Source;
-use volery_wire::client::{Request, Send, Shown};
+use volery_wire::client::{Mark, Request, Send, Shown};
 use volery_wire::field::Blob;
-use volery_wire::server::{Ack, Answer, At, Chat, ChatList, Error, Key, Message, Page, Reply, Welcome};
+use volery_wire::server::{Ack, Answer, At, Chat, ChatList, Error, Key, Marked, Message, Page, Reply, Welcome};
 
 use super::{DEVICE, ME, id};
 
@@ -103,6 +103,11 @@ impl Node {
             Request::Refresh(_) => down.push_back((request, Reply::Done)),
             Request::Chats(_) => down.push_back((request, Reply::ChatList(self.list()))),
             Request::History(history) => down.push_back((request, Reply::Page(self.page(history.chat)))),
+            Request::Mark(mark) => {
+                let reader = UserId(id(ME));
+                let Mark { chat, kind, source, id } = mark;
+                self.stream.push(Reply::Marked(Marked { chat, reader, kind, source, id, position: None }));
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -172,6 +177,7 @@ impl Node {
                 newest,
                 unread: 0,
                 read,
+                delivered: None,
                 peer_delivered,
                 peer_read,
                 newest_incoming,
@@ -222,6 +228,7 @@ impl Node {
             match &mut event {
                 Reply::Message(message) => message.position = Some(blob(*next)),
                 Reply::Answer(answer) => answer.position = Some(blob(*next)),
+                Reply::Marked(marked) => marked.position = Some(blob(*next)),
                 _ => {}
             }
             if !own || *next % 3 == 0 {

@@ -2,9 +2,10 @@
 
 use volery_kernel::chat::ChatId;
 use volery_kernel::code::Code;
-use volery_kernel::event::Seen;
+use volery_kernel::event::{MarkKind, Seen};
 use volery_kernel::id::Id;
 use volery_kernel::limits;
+use volery_kernel::position::Source;
 use volery_kernel::time::Timestamp;
 use volery_ports::history::{Anchor, ChatsPage, HistoryError, Page};
 use volery_wire::server::{self, Reply};
@@ -12,6 +13,7 @@ use volery_wire::{client, field::Blob};
 
 use super::{Bad, Effect, Session};
 use crate::core::entry;
+use crate::core::marks::Waiting;
 
 /// Pages that one session may wait for at once.
 const PAGES_MOST: u32 = 8;
@@ -84,11 +86,27 @@ impl Session {
         match page {
             Ok(page) => {
                 self.saw(page.chats.iter().filter_map(|chat| chat.newest.as_ref()).map(|view| view.id));
+                self.deliver(&page);
                 effects.push(Effect::Reply(request, Reply::ChatList(self.chats_body(page))));
             }
             Err(error) => {
                 let (code, field) = refusal(&error);
                 self.error(request, code, field, None, effects);
+            }
+        }
+    }
+
+    /// What the device holds and no mark says: a device that was started anew does not know that the mark
+    /// of its last session was lost.
+    fn deliver(&mut self, page: &ChatsPage) {
+        if !self.stream.is_synced() {
+            return;
+        }
+        for view in page.chats.iter().filter(|view| view.newest_incoming > view.delivered.source) {
+            let id = view.newest.as_ref().map_or(view.delivered.id, |newest| newest.id);
+            let seen = Seen { source: view.newest_incoming, id };
+            if !self.is_ahead(seen) {
+                self.marks.add(Waiting { chat: view.chat, kind: MarkKind::Delivered, seen });
             }
         }
     }
@@ -100,6 +118,7 @@ impl Session {
             newest: view.newest.map(|newest| entry::of_view(self.who.user, view.chat, newest)),
             unread: view.unread as u32,
             read: seen(view.read),
+            delivered: (view.delivered.source > Source::ZERO).then(|| seen(view.delivered)),
             peer_delivered: seen(view.peer_delivered),
             peer_read: seen(view.peer_read),
             newest_incoming: view.newest_incoming,

@@ -1,0 +1,20 @@
+//! [`History`](volery_ports::history::History) across machines.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `ask` | requests: what travels to history-node |
+//! | `answer` | answers: what travels back |
+//! | `failure` | refusals as statuses |
+//! | `door` | the service over a `History` |
+//! | `client` | a `History` over the service |
+
+mod answer;
+mod ask;
+mod client;
+mod door;
+mod failure;
+#[cfg(test)]
+mod tests;
+
+pub use client::HistoryClient;
+pub(crate) use door::{NAME, door};

@@ -1,0 +1,86 @@
+//! Roles that ask each other across machines. A trait of `volery-ports` is answered by the role
+//! itself, or by a client here that asks the role elsewhere: which one is a constructor, and nobody
+//! who asks can tell.
+//!
+//! Where a role runs, its door is opened:
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use volery_node::shutdown::Shutdown;
+//! # use volery_ports::{account_service::AccountService, history::History, ids::Numbers};
+//! # use volery_rpc::{Doors, DoorError};
+//! # async fn wire(history: Arc<dyn History>, accounts: Arc<dyn AccountService>, numbers: Arc<dyn Numbers>,
+//! #     shutdown: Shutdown) -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = tokio::net::TcpListener::bind("0.0.0.0:8411").await?;
+//! let doors = Doors::new().history(history).accounts(accounts).numbers(numbers);
+//! tokio::spawn(doors.serve(listener, shutdown.clone()));
+//! # Ok(()) }
+//! ```
+//!
+//! Where it is asked, its client stands for it:
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use volery_ports::history::History;
+//! # use volery_rpc::{BadEndpoint, CallOptions, HistoryClient, Remote};
+//! # async fn wire() -> Result<(), BadEndpoint> {
+//! let remote = Remote::new(&["http://10.0.0.1:8411", "http://10.0.0.2:8411"], CallOptions::default())?;
+//! let history: Arc<dyn History> = Arc::new(HistoryClient::new(remote));
+//! # Ok(()) }
+//! ```
+//!
+//! [`AccountClient`] and [`NumbersClient`] are made alike, of a clone of the same [`Remote`] where the
+//! same processes answer.
+//!
+//! What differs is time: a call may end with the port's `Unavailable` because its deadline passed or
+//! nobody could be reached. Calls that only look are made again within a budget; calls that change
+//! something are made once, so an `Unavailable` from them leaves open whether they were done.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`history`], [`accounts`], [`numbers`] | a port each: messages, refusals, door, client |
+//! | [`calls`] | endpoints, deadlines, retries: [`Remote`] |
+//! | [`doors`] | what listens: [`Doors`] |
+//! | [`check`] | single fields of messages, and which means nothing |
+//! | [`status`] | refusals as gRPC carries them |
+//! | [`limits`] | every bound, with its reason |
+
+mod accounts;
+mod calls;
+mod check;
+mod doors;
+mod history;
+mod limits;
+mod numbers;
+mod status;
+
+pub use accounts::AccountClient;
+pub use calls::{BadEndpoint, CallOptions, Remote};
+pub use doors::{DoorError, Doors};
+pub use history::HistoryClient;
+pub use numbers::NumbersClient;
+
+/// What the build script made of the contracts, in modules as the packages are nested.
+#[allow(clippy::all, unreachable_pub, dead_code, reason = "made by the build script from the contracts")]
+mod wire {
+    pub(crate) mod log {
+        pub(crate) mod v1 {
+            tonic::include_proto!("volery.log.v1");
+        }
+    }
+    pub(crate) mod history {
+        pub(crate) mod v1 {
+            tonic::include_proto!("volery.history.v1");
+        }
+    }
+    pub(crate) mod account {
+        pub(crate) mod v1 {
+            tonic::include_proto!("volery.account.v1");
+        }
+    }
+    pub(crate) mod idgen {
+        pub(crate) mod v1 {
+            tonic::include_proto!("volery.idgen.v1");
+        }
+    }
+}
