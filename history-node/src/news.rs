@@ -156,8 +156,6 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-
     use bytes::Bytes;
     use volery_kernel::slot::Partitions;
     use volery_node::clock::SystemClock;

@@ -52,7 +52,7 @@ impl Engines {
             }
             LogEngine::Kafka => {
                 let log = Arc::new(KafkaLog::open(&kafka_options(config)?).await?);
-                (Arc::new(Watched::new(log, part, metrics.clone())), None)
+                (Arc::new(Watched::new(log, Arc::clone(clock), part, metrics.clone())), None)
             }
         };
         let (timeline, embedded_timeline): (Arc<dyn Timeline>, _) = match config.timeline_engine {

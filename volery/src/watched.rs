@@ -6,18 +6,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use async_trait::async_trait;
 use volery_kernel::position::Offset;
 use volery_kernel::slot::{Partition, Partitions};
-use volery_kernel::time::Timestamp;
+use volery_kernel::time::{Clock, Timestamp};
 use volery_node::health::Part;
 use volery_node::metrics::Metrics;
 use volery_ports::log::{AppendError, Appended, Chunk, Extent, Log, NewRecord, ReadError, Reader};
 
 pub(crate) struct Watched {
     log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
     part: Part,
     metrics: Metrics,
     takes_nothing: AtomicBool,
@@ -26,9 +26,10 @@ pub(crate) struct Watched {
 
 impl Watched {
     /// Watches a log that was just opened.
-    pub(crate) fn new(log: Arc<dyn Log>, part: Part, metrics: Metrics) -> Self {
+    pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, part: Part, metrics: Metrics) -> Self {
         part.ready();
-        Self { log, part, metrics, takes_nothing: AtomicBool::new(false), cannot_be_read: AtomicBool::new(false) }
+        let well = || AtomicBool::new(false);
+        Self { log, clock, part, metrics, takes_nothing: well(), cannot_be_read: well() }
     }
 
     fn appended(&self, batch: &Batch, result: &Result<Vec<Appended>, AppendError>) {
@@ -36,7 +37,7 @@ impl Watched {
             Ok(_) => {
                 self.metrics.log_appends.inc_by(batch.records);
                 self.metrics.log_append_bytes.inc_by(batch.bytes);
-                self.metrics.log_sync_seconds.observe(batch.begun.elapsed().as_secs_f64());
+                self.metrics.log_sync_seconds.observe(self.clock.now().since(batch.begun) as f64 / 1_000.0);
                 self.heals(&self.takes_nothing);
             }
             Err(AppendError::TooLarge(_)) => {}
@@ -73,13 +74,13 @@ impl Watched {
 struct Batch {
     records: u64,
     bytes: u64,
-    begun: Instant,
+    begun: Timestamp,
 }
 
 impl Batch {
-    fn of(batch: &[NewRecord]) -> Self {
+    fn of(batch: &[NewRecord], begun: Timestamp) -> Self {
         let bytes = batch.iter().map(|record| record.key.len() + record.value.len()).sum::<usize>();
-        Self { records: batch.len() as u64, bytes: bytes as u64, begun: Instant::now() }
+        Self { records: batch.len() as u64, bytes: bytes as u64, begun }
     }
 }
 
@@ -94,7 +95,7 @@ impl Log for Watched {
     }
 
     async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
-        let known = Batch::of(&batch);
+        let known = Batch::of(&batch, self.clock.now());
         let result = self.log.append(partition, batch).await;
         self.appended(&known, &result);
         result
@@ -131,8 +132,6 @@ impl Log for Watched {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
-
     use volery_node::clock::SystemClock;
     use volery_node::health::{Health, State};
     use volery_testkit::log::{Fate, ModelLog, record};
@@ -143,7 +142,7 @@ mod tests {
     async fn it_says_while_nothing_is_taken_and_counts_what_is() {
         let (health, metrics) = (Health::new(), Metrics::new().unwrap());
         let model = ModelLog::new(1, Partitions::new(1).unwrap(), Arc::new(SystemClock));
-        let log = Watched::new(Arc::new(model.clone()), health.part("log"), metrics.clone());
+        let log = Watched::new(Arc::new(model.clone()), Arc::new(SystemClock), health.part("log"), metrics.clone());
         let state = || health.report().parts["log"].clone();
         let append = async || log.append(Partition(0), vec![record(1, 10), record(2, 10)]).await;
         append().await.unwrap();

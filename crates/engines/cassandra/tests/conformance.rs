@@ -23,7 +23,6 @@ use volery_kernel::position::Source;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::timeline::{Change, ChangeKind, Commit, Entry, Message, Sent, Span, Timeline, Unavailable, Write};
-use volery_testkit::skip::skipped;
 use volery_testkit::timeline::{ModelTimeline, Subject, conformance};
 
 const TABLES: [&str; 8] = ["messages", "windows", "sends", "chats", "inbox", "inbox_days", "commits", "aside"];
@@ -58,7 +57,7 @@ impl Subject for Emptied {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_keeps_the_contract() {
-    let Some(node) = Node::shared() else { return skipped("it_keeps_the_contract", "Cassandra cannot be had") };
+    let Some(node) = Node::shared("it_keeps_the_contract") else { return };
     let operator = node.operator().await;
     let fresh = || block_in_place(|| Handle::current().block_on(Emptied::fresh(&node, &operator)));
     conformance(fresh, SEEDS).await.unwrap();
@@ -131,7 +130,7 @@ fn replay(records: &[Vec<Write>], seed: u64) -> Vec<(Vec<Write>, Commit)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn engines_that_race_in_different_orders_end_equal() {
     let name = "engines_that_race_in_different_orders_end_equal";
-    let Some(node) = Node::shared() else { return skipped(name, "Cassandra cannot be had") };
+    let Some(node) = Node::shared(name) else { return };
     let mut rng = StdRng::seed_from_u64(7);
     let records: Vec<_> = (0..150).map(|offset| record(&mut rng, offset)).collect();
     let model = ModelTimeline::default();
@@ -174,7 +173,7 @@ async fn engines_that_race_in_different_orders_end_equal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_crosses_windows_and_passes_over_empty_ones() {
     let name = "a_page_crosses_windows_and_passes_over_empty_ones";
-    let Some(node) = Node::shared() else { return skipped(name, "Cassandra cannot be had") };
+    let Some(node) = Node::shared(name) else { return };
     let timeline = node.open("windows").await;
     let chat = ChatId::direct(user(1), user(2));
     let ids: Vec<Id> =
@@ -234,9 +233,7 @@ fn marks(at: u64) -> [Vec<Write>; 2] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_costs_few_statements() {
-    let Some(node) = Node::shared() else {
-        return skipped("a_message_costs_few_statements", "Cassandra cannot be had");
-    };
+    let Some(node) = Node::shared("a_message_costs_few_statements") else { return };
     let timeline = node.open("costs").await;
     let stamp = |offset| Some(Commit { stamp: Timestamp(0), ..commit(offset) });
     // The first message of all makes a window and a day in each partition known.
@@ -265,7 +262,7 @@ async fn a_message_costs_few_statements() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_set_aside_is_kept_with_reason_and_bytes() {
     let name = "what_was_set_aside_is_kept_with_reason_and_bytes";
-    let Some(node) = Node::shared() else { return skipped(name, "Cassandra cannot be had") };
+    let Some(node) = Node::shared(name) else { return };
     let timeline = node.open("costs").await;
     let aside = |offset| Aside { offset, reason: format!("reason {offset}"), bytes: vec![0xff; 2_000].into() };
     let write = |Aside { offset, reason, bytes }| Write::SetAside { offset, reason, bytes };
@@ -278,7 +275,7 @@ async fn what_was_set_aside_is_kept_with_reason_and_bytes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn engines_that_start_at_once_make_one_schema() {
     let name = "engines_that_start_at_once_make_one_schema";
-    let Some(node) = Node::shared() else { return skipped(name, "Cassandra cannot be had") };
+    let Some(node) = Node::shared(name) else { return };
     let engines = join_all([(); 3].map(|()| node.open("at_once"))).await;
     engines[0].apply(P, Vec::new(), Some(commit(5))).await.unwrap();
     for engine in &engines {
@@ -289,7 +286,7 @@ async fn engines_that_start_at_once_make_one_schema() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_could_lose_something_is_refused() {
     let name = "what_could_lose_something_is_refused";
-    let Some(node) = Node::shared() else { return skipped(name, "Cassandra cannot be had") };
+    let Some(node) = Node::shared(name) else { return };
     let operator = node.operator().await;
     let refused = async |options: Options| CassandraTimeline::open(&options).await.err();
     drop(node.open("refused").await);

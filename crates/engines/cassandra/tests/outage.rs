@@ -15,7 +15,6 @@ use volery_kernel::position::Source;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::timeline::{Commit, Entry, Timeline, Write};
-use volery_testkit::skip::skipped;
 
 const P: Partition = Partition(1);
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -50,29 +49,29 @@ async fn apply_again(timeline: &CassandraTimeline, offsets: std::ops::Range<u64>
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_apply_that_meets_an_outage_fails_in_time_and_the_next_one_goes_on() {
     let name = "an_apply_that_meets_an_outage_fails_in_time_and_the_next_one_goes_on";
-    let Some(node) = Node::shared() else { return skipped(name, "Cassandra cannot be had") };
+    let Some(node) = Node::shared(name) else { return };
     drop(node.open("outage").await);
     let options = Options { request_timeout: PATIENCE, ..node.options("outage") };
     let timeline = CassandraTimeline::open(&options).await.unwrap();
     apply_again(&timeline, 0..100).await;
 
-    node.pause();
+    node.engine.pause();
     let began = Instant::now();
     let failed = timeline.apply(P, writes(100..700), Some(commit(699))).await;
     println!("paused: after {:?}: {failed:?}", began.elapsed());
-    node.proceed();
+    node.engine.proceed();
     assert!(failed.is_err() && began.elapsed() < 2 * PATIENCE, "{:?}", began.elapsed());
     let committed = timeline.committed(P).await;
     assert!(committed.is_err() || committed == Ok(Some(commit(99))), "no commit without its rows: {committed:?}");
     apply_again(&timeline, 100..700).await;
 
-    node.kill();
+    node.engine.kill();
     let began = Instant::now();
     let failed = timeline.apply(P, writes(700..800), Some(commit(799))).await;
     println!("killed: after {:?}: {failed:?}", began.elapsed());
     assert!(failed.is_err() && began.elapsed() < 2 * PATIENCE, "{:?}", began.elapsed());
     assert!(timeline.committed(P).await.is_err(), "nobody answers");
-    node.up();
+    node.engine.restart();
     let began = Instant::now();
     apply_again(&timeline, 700..800).await;
     println!("back {:?} after its start", began.elapsed());

@@ -64,7 +64,6 @@ impl SqliteStore {
 }
 
 /// Who writes is alone in the whole file.
-#[expect(clippy::unused_async, reason = "other databases have to wait")]
 async fn alone(_: &mut Transaction<'static, Db>, _: i64) -> sqlx::Result<()> {
     Ok(())
 }
