@@ -16,6 +16,7 @@
 //! | [`limit`] | how often |
 //! | [`routes`] | the routes, one file a subject |
 //! | [`view`] | messages and chats as JSON |
+//! | [`probes`] | health and metrics of processes without a gateway |
 //! | [`when`] | points in time as text |
 //! | [`outside`] | the readers of all that, for checks |
 //! | [`document`] | OpenAPI, and what is not there: 404 and 405 |
@@ -27,6 +28,7 @@ mod input;
 mod limit;
 #[doc(hidden)]
 pub mod outside;
+mod probes;
 mod problem;
 mod routes;
 mod server;
@@ -35,4 +37,5 @@ mod when;
 
 pub use document::openapi;
 pub use limit::Rates;
+pub use probes::Probes;
 pub use server::{Gateway, GatewayOptions, GatewayParts, NodeOf};

@@ -27,6 +27,7 @@ use crate::input::BODY_BYTES;
 use crate::limit::{Limits, Rates};
 use crate::problem::Problem;
 use crate::routes;
+use crate::routes::health::Probed;
 
 /// A request's head must be there within this time, or the connection is closed.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -90,7 +91,6 @@ pub(crate) struct Shared {
     pub(crate) history: Arc<dyn History>,
     pub(crate) node_of: NodeOf,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
     pub(crate) trusted_proxies: Vec<IpAddr>,
@@ -102,7 +102,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(options: &GatewayOptions, parts: GatewayParts, table: Table) -> Self {
-        let GatewayParts { accounts, history, node_of, clock, health, metrics } = parts;
+        let GatewayParts { accounts, history, node_of, clock, metrics, .. } = parts;
         Self {
             begun: clock.now(),
             requests: AtomicU64::new(0),
@@ -114,7 +114,6 @@ impl Shared {
             history,
             node_of,
             clock,
-            health,
             metrics,
         }
     }
@@ -139,10 +138,12 @@ impl Gateway {
     /// If the address cannot be bound.
     pub fn start(options: &GatewayOptions, parts: GatewayParts) -> io::Result<Self> {
         let api = document::description();
+        let probed = Data::new(Probed { health: parts.health.clone(), metrics: parts.metrics.clone() });
         let shared = Data::new(Shared::new(options, parts, Table::new(&api)));
         let server = HttpServer::new(move || {
             let (app, _) = App::new()
                 .app_data(shared.clone())
+                .app_data(probed.clone())
                 .app_data(PayloadConfig::new(BODY_BYTES))
                 .app_data(
                     PathConfig::default().error_handler(|error, _| Problem::bad("path", error.to_string()).into()),

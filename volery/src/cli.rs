@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use volery_node::config::{self, Loaded};
 use volery_node::telemetry;
 
-use crate::{Failure, admin, up};
+use crate::{Failure, admin, history, up};
 
 /// Runs what the command line says.
 ///
@@ -19,6 +19,11 @@ pub fn run() -> Result<(), Failure> {
             let Loaded { config, .. } = load(matches)?;
             telemetry::init(&config.telemetry_filter, config.telemetry_format)?;
             up::run(&config)
+        }
+        Some(("history", matches)) => {
+            let Loaded { config, .. } = load(matches)?;
+            telemetry::init(&config.telemetry_filter, config.telemetry_format)?;
+            history::run(&config)
         }
         Some(("chat", matches)) => chat(matches),
         Some(("config", matches)) => match matches.subcommand() {
@@ -57,6 +62,10 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(with_config(Command::new("up").about("Runs every role in this process")))
+        .subcommand(with_config(
+            Command::new("history")
+                .about("Runs fan-out, archive, pages and sync alone, for those whose history.nodes name it"),
+        ))
         .subcommand(chat_command())
         .subcommand(
             Command::new("config")

@@ -24,18 +24,14 @@ use crate::watched::Watched;
 /// The generation of a log that nobody has replaced yet.
 const FIRST_GENERATION: u16 = 1;
 
-/// What a process has open.
-pub(crate) struct Engines {
+/// A log that this process has open.
+pub(crate) struct OpenLog {
     pub(crate) log: Arc<dyn Log>,
-    pub(crate) timeline: Arc<dyn Timeline>,
-    pub(crate) accounts: Arc<dyn AccountStore>,
     /// With the right to speak for it.
-    embedded_log: Option<(Arc<EmbeddedLog>, Part)>,
-    embedded_timeline: Option<EmbeddedTimeline>,
+    embedded: Option<(Arc<EmbeddedLog>, Part)>,
 }
 
-impl Engines {
-    /// Opens all of them.
+impl OpenLog {
     pub(crate) async fn open(
         config: &Config,
         clock: &Arc<dyn Clock>,
@@ -43,47 +39,60 @@ impl Engines {
         metrics: &Metrics,
     ) -> Result<Self, Failure> {
         let part = health.part("log");
-        let accounts = accounts(config).await?;
-        let (log, embedded_log): (Arc<dyn Log>, _) = match config.log_engine {
+        Ok(match config.log_engine {
             LogEngine::Embedded => {
                 let log = Arc::new(EmbeddedLog::open(&log_options(config)?, Arc::clone(clock))?);
                 part.ready();
-                (log.clone(), Some((log, part)))
+                Self { log: log.clone(), embedded: Some((log, part)) }
             }
             LogEngine::Kafka => {
                 let log = Arc::new(KafkaLog::open(&kafka_options(config)?).await?);
-                (Arc::new(Watched::new(log, Arc::clone(clock), part, metrics.clone())), None)
+                let log = Arc::new(Watched::new(log, Arc::clone(clock), part, metrics.clone()));
+                Self { log, embedded: None }
             }
-        };
-        let (timeline, embedded_timeline): (Arc<dyn Timeline>, _) = match config.timeline_engine {
-            TimelineEngine::Embedded => {
-                let cache_bytes = config.timeline_cache_bytes.0;
-                let options = TimelineOptions { cache_bytes, ..TimelineOptions::default() };
-                let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), options)?;
-                (Arc::new(timeline.clone()), Some(timeline))
-            }
-            TimelineEngine::Cassandra => (Arc::new(CassandraTimeline::open(&cassandra_options(config)).await?), None),
-        };
-        Ok(Self { log, timeline, accounts, embedded_log, embedded_timeline })
+        })
     }
 
-    /// Copies what the engines count into the metrics, once a second, until it is dropped.
+    /// Copies what the log counts into the metrics, once a second, until it is dropped.
     pub(crate) async fn sample(&self, metrics: &Metrics) {
-        match &self.embedded_log {
+        match &self.embedded {
             Some((log, _)) => sample(log, metrics).await,
             None => std::future::pending().await,
         }
     }
 
-    /// Makes the newest rows durable and closes what is in the data folder.
-    pub(crate) fn close(self) -> Result<(), Failure> {
-        if let Some(timeline) = self.embedded_timeline {
-            timeline.close()?;
-        }
-        if let Some((log, _)) = self.embedded_log {
+    pub(crate) fn close(self) {
+        if let Some((log, _)) = self.embedded {
             log.close();
         }
-        Ok(())
+    }
+}
+
+/// A timeline that this process has open.
+pub(crate) struct OpenTimeline {
+    pub(crate) timeline: Arc<dyn Timeline>,
+    embedded: Option<EmbeddedTimeline>,
+}
+
+impl OpenTimeline {
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        Ok(match config.timeline_engine {
+            TimelineEngine::Embedded => {
+                let cache_bytes = config.timeline_cache_bytes.0;
+                let options = TimelineOptions { cache_bytes, ..TimelineOptions::default() };
+                let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), options)?;
+                Self { timeline: Arc::new(timeline.clone()), embedded: Some(timeline) }
+            }
+            TimelineEngine::Cassandra => {
+                let timeline = CassandraTimeline::open(&cassandra_options(config)).await?;
+                Self { timeline: Arc::new(timeline), embedded: None }
+            }
+        })
+    }
+
+    /// Makes the newest rows durable.
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        self.embedded.map_or(Ok(()), |timeline| Ok(timeline.close()?))
     }
 }
 

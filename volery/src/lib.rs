@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`cli`] | commands and flags |
 //! | [`up`] | every role in one process |
+//! | `history` | history, here, alone or elsewhere |
 //! | `engines` | what is below the ports, as configured |
 //! | `admin` | what operators do |
 //! | `watched` | a log over a network, counted and judged by health |
@@ -14,6 +15,7 @@
 mod admin;
 pub mod cli;
 mod engines;
+mod history;
 mod sink;
 pub mod up;
 mod watched;

@@ -1,4 +1,5 @@
-//! `volery up`: every role in one process, on the engines that the configuration names.
+//! `volery up`: every role in one process, on the engines that the configuration names; all but history,
+//! where that is asked elsewhere.
 //!
 //! Assembly only: opens the engines, starts the roles from the log outwards, says where they are, and
 //! stops them from the doors inwards. Nothing here decides anything about messages.
@@ -14,7 +15,6 @@ use idgen::{ClockedIds, Office, Reserved};
 use rand::{SeedableRng as _, TryRng as _};
 use volery_account::{AccountNode, AccountOptions, AccountParts};
 use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
-use volery_history::node::{HistoryNode, Parts as HistoryParts};
 use volery_kernel::limits;
 use volery_kernel::time::Clock;
 use volery_messaging::core::pace::Rate;
@@ -26,7 +26,8 @@ use volery_node::metrics::Metrics;
 use volery_node::shutdown::{Shutdown, Signals};
 
 use crate::Failure;
-use crate::engines::Engines;
+use crate::engines::{self, OpenLog};
+use crate::history::OpenHistory;
 use crate::sink::LogSink;
 
 /// Runs until a signal stops it.
@@ -77,26 +78,21 @@ pub async fn up(
     let (metrics, health) = (Metrics::new()?, Health::new());
     let threads = threads(config);
 
-    let engines = Engines::open(config, &clock, &health, &metrics).await?;
-    let Engines { log, timeline, accounts: store, .. } = &engines;
+    let store = engines::accounts(config).await?;
+    let opened = OpenLog::open(config, &clock, &health, &metrics).await?;
+    let log = &opened.log;
 
-    let office = Office::new(Arc::clone(store), Arc::clone(&clock));
+    let office = Office::new(Arc::clone(&store), Arc::clone(&clock));
     let reserved = Reserved::take(Arc::new(office), holder()?, threads + 1).await?;
     let mut generators = reserved.generators().to_vec();
     let own = generators.pop().ok_or(Failure("no generator".to_owned()))?;
     let renewing = actix_rt::spawn(reserved.renew());
 
-    let history = HistoryNode::start(HistoryParts {
-        log: log.clone(),
-        timeline: Arc::clone(timeline),
-        clock: Arc::clone(&clock),
-        metrics: metrics.clone(),
-        health: health.clone(),
-    })?;
+    let history = OpenHistory::open(config, log, &clock, &health, &metrics).await?;
     let accounts = AccountNode::start(
         AccountOptions::default(),
         AccountParts {
-            store: Arc::clone(store),
+            store,
             sink: Arc::new(LogSink(log.clone())),
             ids: Arc::new(ClockedIds::new(own, Arc::clone(&clock))),
             clock: Arc::clone(&clock),
@@ -114,7 +110,7 @@ pub async fn up(
         MessagingParts {
             log: log.clone(),
             accounts: accounts.clone(),
-            history: history.reads(),
+            history: Arc::clone(&history.reads),
             clock: Arc::clone(&clock),
             generators,
             metrics: metrics.clone(),
@@ -131,7 +127,7 @@ pub async fn up(
         &gateway_options(config),
         GatewayParts {
             accounts,
-            history: history.reads(),
+            history: Arc::clone(&history.reads),
             node_of: Arc::new(move |_| told.clone()),
             clock,
             health: health.clone(),
@@ -142,7 +138,7 @@ pub async fn up(
     ready(Doors { gateway: gateway.address(), messaging: door });
     tokio::select! {
         () = shutdown.draining() => {}
-        () = engines.sample(&metrics) => {}
+        () = opened.sample(&metrics) => {}
     }
 
     tracing::info!("stopping: no new connections, sessions are told to reconnect");
@@ -162,8 +158,8 @@ pub async fn up(
     }
     renewing.abort();
     messaging.stop();
-    history.stop();
-    engines.close()?;
+    history.close()?;
+    opened.close();
     tracing::info!("stopped");
     Ok(())
 }

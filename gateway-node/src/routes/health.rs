@@ -4,18 +4,24 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, Responder, get};
 use volery_kernel::code::Code;
-use volery_node::metrics::CONTENT_TYPE;
+use volery_node::health::Health;
+use volery_node::metrics::{CONTENT_TYPE, Metrics};
 
 use crate::problem::Problem;
-use crate::server::Shared;
+
+/// What is answered from.
+pub(crate) struct Probed {
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
+}
 
 /// How every part is, for people.
 #[utoipa::path(tag = "health", responses(
     (status = 200, description = "Every part serves.", content_type = "application/json", body = Object),
     (status = 503, description = "Some part does not.", content_type = "application/json", body = Object)))]
 #[get("/healthz")]
-pub(super) async fn healthz(shared: Data<Shared>) -> impl Responder {
-    report(&shared, shared.health.report().ready)
+pub(crate) async fn healthz(probed: Data<Probed>) -> impl Responder {
+    report(&probed, probed.health.report().ready)
 }
 
 /// Whether a restart would not help.
@@ -23,8 +29,8 @@ pub(super) async fn healthz(shared: Data<Shared>) -> impl Responder {
     (status = 200, description = "It lives.", content_type = "application/json", body = Object),
     (status = 503, description = "Restart it.", content_type = "application/json", body = Object)))]
 #[get("/livez")]
-pub(super) async fn livez(shared: Data<Shared>) -> impl Responder {
-    report(&shared, shared.health.report().live)
+pub(crate) async fn livez(probed: Data<Probed>) -> impl Responder {
+    report(&probed, probed.health.report().live)
 }
 
 /// Whether it may be sent requests.
@@ -32,8 +38,8 @@ pub(super) async fn livez(shared: Data<Shared>) -> impl Responder {
     (status = 200, description = "It serves.", content_type = "application/json", body = Object),
     (status = 503, description = "Look elsewhere.", content_type = "application/json", body = Object)))]
 #[get("/readyz")]
-pub(super) async fn readyz(shared: Data<Shared>) -> impl Responder {
-    report(&shared, shared.health.report().ready)
+pub(crate) async fn readyz(probed: Data<Probed>) -> impl Responder {
+    report(&probed, probed.health.report().ready)
 }
 
 /// Whether every part has served once.
@@ -41,21 +47,21 @@ pub(super) async fn readyz(shared: Data<Shared>) -> impl Responder {
     (status = 200, description = "It has started.", content_type = "application/json", body = Object),
     (status = 503, description = "Wait.", content_type = "application/json", body = Object)))]
 #[get("/startupz")]
-pub(super) async fn startupz(shared: Data<Shared>) -> impl Responder {
-    report(&shared, shared.health.report().started)
+pub(crate) async fn startupz(probed: Data<Probed>) -> impl Responder {
+    report(&probed, probed.health.report().started)
 }
 
-fn report(shared: &Shared, good: bool) -> HttpResponse {
+fn report(probed: &Probed, good: bool) -> HttpResponse {
     let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    HttpResponse::build(status).json(shared.health.report())
+    HttpResponse::build(status).json(probed.health.report())
 }
 
 /// Metrics in the text form of Prometheus.
 #[utoipa::path(tag = "health", responses(
     (status = 200, description = "All of them.", content_type = "text/plain", body = String)))]
 #[get("/metrics")]
-pub(super) async fn metrics(shared: Data<Shared>) -> Result<impl Responder, Problem> {
-    let text = shared.metrics.render().map_err(|error| {
+pub(crate) async fn metrics(probed: Data<Probed>) -> Result<impl Responder, Problem> {
+    let text = probed.metrics.render().map_err(|error| {
         tracing::error!(%error, "metrics cannot be rendered");
         Problem::new(Code::Internal)
     })?;

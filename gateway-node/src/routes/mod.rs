@@ -4,7 +4,7 @@
 
 mod accounts;
 mod chats;
-mod health;
+pub(crate) mod health;
 mod people;
 
 use utoipa_actix_web::service_config::ServiceConfig;

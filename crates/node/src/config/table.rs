@@ -51,6 +51,9 @@ table! {
     log_segment_bytes: Size = "log.segment_bytes", "64MiB", Bounds::Within(64 * KIB, 4 * GIB), "Size at which a segment file is closed and the next begun; deletion takes whole segments.";
     log_max_bytes: Size = "log.max_bytes", "0", Bounds::Within(0, 1_024 * TIB), "Bytes of the embedded log past which sends are refused with `log_full`; 0 takes 90 % of the file system of the data folder.";
     log_cache_bytes: Size = "log.cache_bytes", "64MiB", Bounds::Within(64 * KIB, TIB), "Memory for the newest records of all partitions, from which readers at the end are served.";
+    history_nodes: Option<String> = "history.nodes", "", Bounds::Any, "Where history runs in processes of its own: `http://host:port` by commas. Empty: in this process.";
+    history_listen: SocketAddr = "history.listen", "127.0.0.1:8411", Bounds::Any, "Where `volery history` listens for other roles; port 0 takes a free one.";
+    history_probes: SocketAddr = "history.probes", "127.0.0.1:8421", Bounds::Any, "Where `volery history` answers health and metrics; port 0 takes a free one.";
     timeline_engine: TimelineEngine = "timeline.engine", "embedded", Bounds::OneOf(&["embedded", "cassandra"]), "Where the timeline is: in the data folder, or on Cassandra or ScyllaDB.";
     timeline_cql_nodes: String = "timeline.cql_nodes", "127.0.0.11:19042", Bounds::Any, "Nodes of Cassandra or ScyllaDB, `host:port` by commas; any of them leads to the others.";
     timeline_cql_keyspace: String = "timeline.cql_keyspace", "volery", Bounds::Any, "The keyspace; it is made if it is not there.";
@@ -105,6 +108,9 @@ pub(super) fn contradictions(config: &Config, said: &BTreeMap<&'static str, Said
             "accounts.database",
             "has a password, which `config show` would show: set PGPASSWORD instead".to_owned(),
         );
+    }
+    if config.history_nodes.is_some() && config.log_engine == LogEngine::Embedded {
+        refuse("history.nodes", "history elsewhere needs a log that both reach: set log.engine=kafka".to_owned());
     }
     let least = u64::from(config.log_partitions).saturating_mul(config.log_segment_bytes.0);
     if config.log_max_bytes.0 != 0 && config.log_max_bytes.0 < least {

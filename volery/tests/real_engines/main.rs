@@ -1,5 +1,5 @@
-//! The binary on real engines below: people chat, an engine is killed and comes back meanwhile, and the
-//! checker finds every promise kept. The engines are started by `engines/engines`.
+//! The binary on real engines below: people chat, an engine or a role is killed and comes back meanwhile,
+//! and the checker finds every promise kept. The engines are started by `engines/engines`.
 
 #![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
 
@@ -8,6 +8,10 @@ use std::time::Duration;
 use clap::Parser as _;
 use loadtest::cli::{Arguments, run};
 use volery_testkit::engine::Engine;
+
+mod role;
+
+use role::Role;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_volery");
 
@@ -47,16 +51,20 @@ fn chat(settings: &[String]) -> bool {
     run(&Arguments::parse_from(&words), words.join(" ")).expect("a run")
 }
 
-/// They chat while `engine` is killed and started again.
-fn chat_while_it_is_killed(settings: &[String], engine: &Engine) -> bool {
+/// They chat while something is killed and started again.
+fn chat_while(settings: &[String], kill: impl FnOnce(), restart: impl FnOnce()) -> bool {
     std::thread::scope(|scope| {
         let chat = scope.spawn(|| chat(settings));
         std::thread::sleep(BREAK_AFTER);
-        engine.kill();
+        kill();
         std::thread::sleep(GONE_FOR);
-        engine.restart();
+        restart();
         chat.join().expect("no panic")
     })
+}
+
+fn chat_while_it_is_killed(settings: &[String], engine: &Engine) -> bool {
+    chat_while(settings, || engine.kill(), || engine.restart())
 }
 
 #[test]
@@ -72,12 +80,16 @@ fn promises_hold_while_the_timeline_is_away() {
 }
 
 #[test]
-fn promises_hold_on_real_engines_alone() {
-    let name = "promises_hold_on_real_engines_alone";
+fn promises_hold_while_a_history_of_its_own_is_killed() {
+    let name = "promises_hold_while_a_history_of_its_own_is_killed";
     let Some(kafka) = Engine::start(name, "kafka") else { return };
     let Some(cassandra) = Engine::start(name, "cassandra") else { return };
     let Some(postgres) = Engine::start(name, "postgres") else { return };
-    assert!(chat(&[on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat()));
+    let engines = [on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat();
+    let history = Role::start("history", &engines);
+    let settings = [engines, vec![format!("history.nodes={}", history.url())]].concat();
+    let history = std::cell::RefCell::new(history);
+    assert!(chat_while(&settings, || history.borrow_mut().kill(), || history.borrow_mut().restart()));
 }
 
 #[test]
