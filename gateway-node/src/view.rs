@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use volery_kernel::chat::ChatId;
 use volery_kernel::event::{Body, Seen};
 use volery_kernel::id::UserId;
+use volery_kernel::position::Source;
 use volery_ports::history::{self, ChatView, ChatsPage, MessageView};
 
 /// A page of a chat, ascending by id.
@@ -98,6 +99,9 @@ pub(crate) struct Chat {
     unread: u32,
     /// One's own read mark.
     read: Shown,
+    /// One's own delivered mark, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered: Option<Shown>,
     /// What the other side holds.
     peer_delivered: Shown,
     /// What the other side has read.
@@ -138,6 +142,7 @@ fn chat(reader: UserId, view: ChatView) -> Chat {
         newest: view.newest.map(|newest| message(reader, view.chat, newest)),
         unread: u32::try_from(view.unread).unwrap_or(u32::MAX),
         read: shown(view.read),
+        delivered: (view.delivered.source > Source::ZERO).then(|| shown(view.delivered)),
         peer_delivered: shown(view.peer_delivered),
         peer_read: shown(view.peer_read),
         newest_incoming: view.newest_incoming.0.to_string(),
@@ -179,7 +184,6 @@ mod tests {
     use super::*;
     use volery_kernel::event::SendKey;
     use volery_kernel::id::{DeviceId, Id, SessionNumber};
-    use volery_kernel::position::Source;
 
     fn id(number: u64) -> Id {
         Id::new(number).expect("an id")

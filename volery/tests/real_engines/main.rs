@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -16,9 +17,19 @@ use role::Role;
 const BINARY: &str = env!("CARGO_BIN_EXE_volery");
 
 /// How long people chat, and when an engine is broken meanwhile.
-const SECONDS: &str = "12";
+const SECONDS: u64 = 12;
+/// The same where the timeline is broken. What is judged is judged at rest, so archive must have caught up by then:
+/// a node of Cassandra takes ten seconds to come back, its clients up to ten more.
+const LONGER: u64 = 30;
 const BREAK_AFTER: Duration = Duration::from_secs(4);
 const GONE_FOR: Duration = Duration::from_secs(2);
+
+/// Engines and load want both cores: one test after the other.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn on_kafka(kafka: &Engine) -> Vec<String> {
     vec![
@@ -41,20 +52,20 @@ fn on_postgres(postgres: &Engine) -> Vec<String> {
 }
 
 /// A few people chat for a while; whether every promise was kept.
-fn chat(settings: &[String]) -> bool {
+fn chat(settings: &[String], seconds: u64) -> bool {
     let out = tempfile::tempdir().expect("a folder");
     let words = ["loadtest", "pairs", "--server", BINARY, "--warm-up", "0", "--pairs", "4", "--rate", "60"];
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-    words.extend(["--seconds".to_owned(), SECONDS.to_owned()]);
+    words.extend(["--seconds".to_owned(), seconds.to_string()]);
     words.extend(["--out".to_owned(), out.path().display().to_string()]);
     words.extend(settings.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]));
     run(&Arguments::parse_from(&words), words.join(" ")).expect("a run")
 }
 
 /// They chat while something is killed and started again.
-fn chat_while(settings: &[String], kill: impl FnOnce(), restart: impl FnOnce()) -> bool {
+fn chat_while(settings: &[String], seconds: u64, kill: impl FnOnce(), restart: impl FnOnce()) -> bool {
     std::thread::scope(|scope| {
-        let chat = scope.spawn(|| chat(settings));
+        let chat = scope.spawn(|| chat(settings, seconds));
         std::thread::sleep(BREAK_AFTER);
         kill();
         std::thread::sleep(GONE_FOR);
@@ -63,24 +74,27 @@ fn chat_while(settings: &[String], kill: impl FnOnce(), restart: impl FnOnce()) 
     })
 }
 
-fn chat_while_it_is_killed(settings: &[String], engine: &Engine) -> bool {
-    chat_while(settings, || engine.kill(), || engine.restart())
+fn chat_while_it_is_killed(settings: &[String], seconds: u64, engine: &Engine) -> bool {
+    chat_while(settings, seconds, || engine.kill(), || engine.restart())
 }
 
 #[test]
 fn promises_hold_while_the_broker_is_killed() {
+    let _alone = alone();
     let Some(kafka) = Engine::start("promises_hold_while_the_broker_is_killed", "kafka") else { return };
-    assert!(chat_while_it_is_killed(&on_kafka(&kafka), &kafka));
+    assert!(chat_while_it_is_killed(&on_kafka(&kafka), SECONDS, &kafka));
 }
 
 #[test]
 fn promises_hold_while_the_timeline_is_away() {
+    let _alone = alone();
     let Some(cassandra) = Engine::start("promises_hold_while_the_timeline_is_away", "cassandra") else { return };
-    assert!(chat_while_it_is_killed(&on_cassandra(&cassandra), &cassandra));
+    assert!(chat_while_it_is_killed(&on_cassandra(&cassandra), LONGER, &cassandra));
 }
 
 #[test]
 fn promises_hold_while_a_history_of_its_own_is_killed() {
+    let _alone = alone();
     let name = "promises_hold_while_a_history_of_its_own_is_killed";
     let Some(kafka) = Engine::start(name, "kafka") else { return };
     let Some(cassandra) = Engine::start(name, "cassandra") else { return };
@@ -89,11 +103,12 @@ fn promises_hold_while_a_history_of_its_own_is_killed() {
     let history = Role::start("history", &engines);
     let settings = [engines, vec![format!("history.nodes={}", history.url())]].concat();
     let history = std::cell::RefCell::new(history);
-    assert!(chat_while(&settings, || history.borrow_mut().kill(), || history.borrow_mut().restart()));
+    assert!(chat_while(&settings, LONGER, || history.borrow_mut().kill(), || history.borrow_mut().restart()));
 }
 
 #[test]
 fn promises_hold_while_the_accounts_are_away() {
+    let _alone = alone();
     let Some(postgres) = Engine::start("promises_hold_while_the_accounts_are_away", "postgres") else { return };
-    assert!(chat_while_it_is_killed(&on_postgres(&postgres), &postgres));
+    assert!(chat_while_it_is_killed(&on_postgres(&postgres), SECONDS, &postgres));
 }
