@@ -38,6 +38,9 @@ lock() {
   flock -w 600 9 || die "another run has held $1 for ten minutes"
 }
 
+# The first line of what comes in. It hears the rest, too: `head` ends early, and who still writes is killed.
+first() { sed -n 1p; }
+
 # --- settings
 
 # Makes $1 what `up` remembered, else what the environment says, else $2. What was remembered holds until `down`.

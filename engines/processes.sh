@@ -102,7 +102,7 @@ await_ready() {
   [ "$(alive "$dir")" != T ] || fail "$1" "it is paused; \`continue\` lets it go on"
   within "$(own ready_within)" ready_or_dead "$1" || fail "$1" "not ready after $(own ready_within) s: see $dir/log"
   alive "$dir" >/dev/null || { tail -n 3 "$dir/log" >&2; fail "$1" "ended at its start: see $dir/log"; }
-  say "$1" "ready, $("${engine}_sockets" "$1" | head -n 1)"
+  say "$1" "ready, $("${engine}_sockets" "$1" | first)"
 }
 
 # How the node $1 is, in a word.

@@ -67,5 +67,5 @@ cassandra_ready() {
 cassandra_addresses() {
   local n
   printf 'CASSANDRA_REPLICAS=%s\nCASSANDRA_NODES=' "$size"
-  for n in $(seq "$size"); do cassandra_sockets "$n" | head -n 1; done | paste -sd ,
+  for n in $(seq "$size"); do cassandra_sockets "$n" | first; done | paste -sd ,
 }

@@ -67,5 +67,5 @@ kafka_ready() {
 kafka_addresses() {
   local n
   printf 'KAFKA_REPLICAS=%s\nKAFKA_BROKERS=' "$size"
-  for n in $(seq "$size"); do kafka_sockets "$n" | head -n 1; done | paste -sd ,
+  for n in $(seq "$size"); do kafka_sockets "$n" | first; done | paste -sd ,
 }
