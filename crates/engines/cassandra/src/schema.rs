@@ -17,6 +17,7 @@ use scylla::serialize::row::SerializeRow;
 use scylla::statement::unprepared::Statement;
 use scylla::value::{CqlValue, Row};
 
+use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::options::Options;
@@ -24,6 +25,8 @@ use crate::statement::Fault;
 
 /// Changes of the schema wait until all nodes agree.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// For so long, what the cluster did not do in time is tried again: every step may be repeated.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A lock is void after so many seconds: whoever held it has crashed.
 const LOCK_SECONDS: i32 = 120;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -107,13 +110,16 @@ impl From<ExecutionError> for OpenError {
 pub(crate) async fn prepare(session: &Session, options: &Options) -> Result<(), OpenError> {
     let nodes = session.get_cluster_state().get_nodes_info().len();
     check_nodes(options.copies, nodes)?;
-    let schema = Schema { session, options };
-    let keyspace = match schema.keyspace().await? {
-        Some(keyspace) => keyspace,
-        None => schema.create().await?,
-    };
-    keyspace.check(options.copies)?;
-    schema.migrate().await
+    let (schema, begun) = (Schema { session, options }, Instant::now());
+    loop {
+        match schema.prepare().await {
+            Err(OpenError::Unavailable(reason)) if begun.elapsed() < PATIENCE => {
+                tracing::warn!(keyspace = options.keyspace, reason, "the schema is not ready yet");
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 fn check_nodes(copies: u16, nodes: usize) -> Result<(), OpenError> {
@@ -148,6 +154,15 @@ struct Schema<'a> {
 }
 
 impl Schema<'_> {
+    async fn prepare(&self) -> Result<(), OpenError> {
+        let keyspace = match self.keyspace().await? {
+            Some(keyspace) => keyspace,
+            None => self.create().await?,
+        };
+        keyspace.check(self.options.copies)?;
+        self.migrate().await
+    }
+
     async fn keyspace(&self) -> Result<Option<Keyspace>, OpenError> {
         let text = "SELECT replication, durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?";
         let rows = self.ask(text, (&self.options.keyspace,)).await?;
@@ -199,13 +214,15 @@ impl Schema<'_> {
         Ok(())
     }
 
-    /// The lock is the line of version 0, which no migration has.
+    /// The lock is the line of version 0, which no migration has. Whoever holds it already may have missed
+    /// the answer that said so.
     async fn lock(&self) -> Result<bool, OpenError> {
         let text =
             "INSERT INTO ks.migrations (component, version, name) VALUES ('timeline', 0, ?) IF NOT EXISTS USING TTL ?";
         let rows = self.ask(text, (self.holder(), LOCK_SECONDS)).await?;
         let answer = rows.first_row::<Row>().map_err(|error| OpenError::Unavailable(error.to_string()))?;
-        Ok(matches!(answer.columns.first(), Some(Some(CqlValue::Boolean(true)))))
+        let ours = [CqlValue::Boolean(true), CqlValue::Text(self.holder())];
+        Ok(answer.columns.iter().flatten().any(|value| ours.contains(value)))
     }
 
     async fn unlock(&self) -> Result<(), OpenError> {
