@@ -249,6 +249,9 @@ impl World {
         }
         if matches!(message, Request::Mark(Mark { kind: MarkKind::Delivered, .. })) {
             self.story.count(What::MarkRepeated);
+            if self.mutated(Mutation::MarkNotRepeated) {
+                return;
+            }
         }
         self.send_up(id, encode_request(Encoding::MessagePack, request, message));
     }

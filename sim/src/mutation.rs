@@ -36,6 +36,7 @@ mutations! {
     RetryWithoutFlag: "retries are appended as if they were new";
     NoLookUp: "archive takes every flagged send as new";
     OwnersShowRetries: "owners show flagged records";
+    MarkNotRepeated: "devices never say a delivered mark that was lost with its node";
     StaleTaken: "sessions take sends however long they were on their way";
     NoFence: "readers do not drop what older sessions append";
     NoReadBack: "readers that start anywhere do not read back";
@@ -78,6 +79,7 @@ impl Mutation {
                 faults(plan, &[(Kind::Step, 4), (Kind::Cut, 4), (Kind::Drift, 1)]);
                 (plan.nodes, plan.quick) = (3, true);
             }
+            Self::MarkNotRepeated => faults(plan, &[(Kind::Crash, 4), (Kind::Cut, 4)]),
             Self::StaleTaken => {
                 faults(plan, &[(Kind::Pause, 4), (Kind::Cut, 4), (Kind::Archive, 2), (Kind::Fanout, 1)]);
                 (plan.long_pauses, plan.nodes, plan.bursts) = (true, 3, 900);

@@ -51,7 +51,6 @@ pub struct View {
     chats: BTreeMap<ChatId, BTreeMap<Id, Held>>,
     marks: BTreeMap<ChatId, Marks>,
     incoming: BTreeMap<ChatId, (Source, Id)>,
-    delivered: BTreeMap<ChatId, Source>,
     /// Everything that was ever shown, also before a reset.
     pub shown: BTreeSet<Id>,
 }
@@ -60,8 +59,8 @@ impl View {
     /// Nothing yet.
     #[must_use]
     pub fn new(user: UserId) -> Self {
-        let (chats, marks, incoming, delivered) = Default::default();
-        Self { user, chats, marks, incoming, delivered, shown: BTreeSet::new() }
+        let (chats, marks, incoming) = Default::default();
+        Self { user, chats, marks, incoming, shown: BTreeSet::new() }
     }
 
     /// Whose.
@@ -72,7 +71,7 @@ impl View {
 
     /// A reset: everything is read anew.
     pub fn clear(&mut self) {
-        (self.chats, self.marks, self.incoming, self.delivered) = Default::default();
+        (self.chats, self.marks, self.incoming) = Default::default();
     }
 
     /// A message, live, from the index or a page: whole, replaces what is held.
@@ -121,10 +120,6 @@ impl View {
 
     /// A mark moved.
     pub fn marked(&mut self, marked: &Marked) {
-        if marked.reader == self.user {
-            let delivered = self.delivered.entry(marked.chat).or_default();
-            *delivered = marked.source.max(*delivered);
-        }
         self.mark(marked.chat, marked.reader, marked.kind, marked.source);
     }
 
@@ -179,14 +174,6 @@ impl View {
     #[must_use]
     pub fn shown_of(&self, chat: ChatId) -> Option<Shown> {
         self.incoming.get(&chat).map(|&(source, id)| Shown { source, id })
-    }
-
-    /// Chats of which this user's delivered mark was not seen as far as the view goes.
-    #[must_use]
-    pub fn undelivered(&self) -> Vec<(ChatId, Shown)> {
-        let marked = |chat| self.delivered.get(chat).copied().unwrap_or_default();
-        let behind = self.incoming.iter().filter(|(chat, (source, _))| marked(chat) < *source);
-        behind.map(|(chat, &(source, id))| (*chat, Shown { source, id })).collect()
     }
 
     /// The marks of a chat.
