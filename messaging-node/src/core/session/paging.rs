@@ -2,7 +2,7 @@
 
 use volery_kernel::chat::ChatId;
 use volery_kernel::code::Code;
-use volery_kernel::event::{MarkKind, Seen};
+use volery_kernel::event::Seen;
 use volery_kernel::id::Id;
 use volery_kernel::limits;
 use volery_kernel::position::Source;
@@ -13,7 +13,6 @@ use volery_wire::{client, field::Blob};
 
 use super::{Bad, Effect, Session};
 use crate::core::entry;
-use crate::core::marks::Waiting;
 
 /// Pages that one session may wait for at once.
 const PAGES_MOST: u32 = 8;
@@ -86,27 +85,11 @@ impl Session {
         match page {
             Ok(page) => {
                 self.saw(page.chats.iter().filter_map(|chat| chat.newest.as_ref()).map(|view| view.id));
-                self.deliver(&page);
                 effects.push(Effect::Reply(request, Reply::ChatList(self.chats_body(page))));
             }
             Err(error) => {
                 let (code, field) = refusal(&error);
                 self.error(request, code, field, None, effects);
-            }
-        }
-    }
-
-    /// What the device holds and no mark says: a device that was started anew does not know that the mark
-    /// of its last session was lost.
-    fn deliver(&mut self, page: &ChatsPage) {
-        if !self.stream.is_synced() {
-            return;
-        }
-        for view in page.chats.iter().filter(|view| view.newest_incoming > view.delivered.source) {
-            let id = view.newest.as_ref().map_or(view.delivered.id, |newest| newest.id);
-            let seen = Seen { source: view.newest_incoming, id };
-            if !self.is_ahead(seen) {
-                self.marks.add(Waiting { chat: view.chat, kind: MarkKind::Delivered, seen });
             }
         }
     }
