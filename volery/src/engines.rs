@@ -1,6 +1,5 @@
 //! Which engines are below the ports, as the configuration says. Nothing above knows.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,7 +129,7 @@ fn kafka_options(config: &Config) -> Result<KafkaOptions, Failure> {
 
 fn log_options(config: &Config) -> Result<LogOptions, Failure> {
     const SHARE_OF_DISK: (u64, u64) = (9, 10);
-    let dir: PathBuf = config.data_dir.join("log");
+    let dir = config.data_dir.join("log");
     let max_bytes = match config.log_max_bytes.0 {
         0 => fs4::total_space(&config.data_dir)? / SHARE_OF_DISK.1 * SHARE_OF_DISK.0,
         bytes => bytes,

@@ -66,15 +66,14 @@ impl Marks {
     pub(super) fn expect(&mut self, chat: ChatId, shown: Shown, now: Timestamp) {
         let full = self.pending.len() >= limits::MARKED_CHATS.value;
         match self.pending.get_mut(&chat) {
-            Some(pending) => pending.shown.source = pending.shown.source.max(shown.source),
+            Some(Pending { shown: held, .. }) => {
+                (held.source, held.id) = (held.source.max(shown.source), held.id.max(shown.id));
+            }
             None if !full => {
                 let due = now.plus(REPEAT_MS);
                 self.pending.insert(chat, Pending { shown, due, said: None, request: 0, refusals: 0 });
             }
-            None => return,
-        }
-        if let Some(pending) = self.pending.get_mut(&chat) {
-            pending.shown.id = pending.shown.id.max(shown.id);
+            None => {}
         }
     }
 
