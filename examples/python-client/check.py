@@ -157,6 +157,7 @@ def changes(ada, bob, chat, written):
 def marks(ada, bob, chat):
     newest = [m for m in ada.messages(chat) if m["from"] == ada.user][-1]["id"]
     until([ada, bob], lambda: ada.status(chat, newest) != "sent", "the newest message is delivered")
+    until([ada, bob], lambda: not bob.s["undelivered"], "the receiver has met its own delivered mark")
     bob.mark_read(chat)
     until([ada, bob], lambda: ada.status(chat, newest) == "read", "the newest message is read")
 

@@ -57,7 +57,7 @@ class State:
         self.path = path
         self.data = {
             "gateway": "", "tokens": {}, "session": "0", "largest_id": "0", "position": None,
-            "unconfirmed": [], "messages": {}, "changes": {}, "marks": {},
+            "unconfirmed": [], "messages": {}, "changes": {}, "marks": {}, "undelivered": {},
         }  # fmt: skip
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
@@ -128,6 +128,7 @@ class Client:
         self.last_event, self.confirmed, self.unconfirmed_bytes, self.unconfirmed_since = 0, 0, 0, None
         self.sweep = False
         self.answers, self.retrying, self.under_way = {}, {}, {}
+        self.repeat_at = {}
         self.ping_at = self.heard = None
         self.session_over = False
 
@@ -278,6 +279,15 @@ class Client:
         late = self.unconfirmed_since and now - self.unconfirmed_since > 1
         if frames and (frames >= 16 or self.unconfirmed_bytes >= 16_384 or late):
             self.confirm()
+        if self.synced:
+            self.repeat_delivered(now)
+
+    def repeat_delivered(self, now):
+        """Says again what was not met within 5 s, or before the session began."""
+        for chat, mark in self.s["undelivered"].items():
+            if now >= self.repeat_at.get(chat, 0):
+                self.say("mark", {"chat": chat, "kind": "delivered", **mark})
+                self.repeat_at[chat] = now + 5
 
     def confirm(self, always=False):
         if always or self.last_event > self.confirmed:
@@ -318,7 +328,7 @@ class Client:
     def on_reset(self, body):
         """Pages first, then the position, then `resume`."""
         self.synced, self.resetting = False, body["position"]
-        self.s.update(position=None, messages={}, changes={}, marks={})
+        self.s.update(position=None, messages={}, changes={}, marks={}, undelivered={})
         self.state.save()
         for chat in self.all_chats():
             self.page(chat["chat"])
@@ -326,6 +336,8 @@ class Client:
             self.merge_mark(chat["chat"], self.user, "read", chat["read"]["source"])
             self.merge_mark(chat["chat"], peer, "read", chat["peer_read"]["source"])
             self.merge_mark(chat["chat"], peer, "delivered", chat["peer_delivered"]["source"])
+            if chat.get("newest") and int(chat["newest_incoming"]) > int(chat.get("delivered", {}).get("source", "0")):
+                self.expect_delivered(chat["chat"], chat["newest_incoming"], chat["newest"]["id"])
         self.s["position"], self.resetting = self.resetting, None
         self.state.save()
         self.sweep = True
@@ -344,6 +356,8 @@ class Client:
             fresh["edited"], fresh["text"] = known["edited"], known["text"]
         held[message["id"]] = fresh
         self.see(message["id"], message.get("edited"), message.get("deleted"))
+        if not page and message["from"] != self.user:
+            self.expect_delivered(message["chat"], message["source"], message["id"])
         self.apply_changes(message["chat"], message["id"])
         self.met(message.get("key"), message["id"], message["source"])
 
@@ -375,6 +389,17 @@ class Client:
 
     def on_marked(self, mark):
         self.merge_mark(mark["chat"], mark["reader"], mark["kind"], mark["source"])
+        expected = self.s["undelivered"].get(mark["chat"])
+        if expected and mark["reader"] == self.user and int(mark["source"]) >= int(expected["source"]):
+            del self.s["undelivered"][mark["chat"]]
+            self.repeat_at.pop(mark["chat"], None)
+
+    def expect_delivered(self, chat, source, message_id):
+        """The node marks it by itself; a node that is killed may not. Stored with the position."""
+        expected = self.s["undelivered"].setdefault(chat, {"source": "0", "id": "0"})
+        expected["source"] = str(max(int(source), int(expected["source"])))
+        expected["id"] = str(max(int(message_id), int(expected["id"])))
+        self.repeat_at.setdefault(chat, time.monotonic() + 5)
 
     def merge_mark(self, chat, reader, kind, source):
         key = f"{chat} {reader} {kind}"

@@ -9,6 +9,7 @@
 //! | [`generator`] | taking new ids, above a floor, never twice |
 //! | [`chat`] | recipients and chats |
 //! | [`slot`] | recipient → slot → partition |
+//! | [`map`] | partition → messaging node |
 //! | [`position`] | places in the log and in a user's stream |
 //! | [`event`] | what stands on the log |
 //! | [`rules`] | which records count: the fence, lateness, flagged retries |
@@ -21,6 +22,7 @@ pub mod event;
 pub mod generator;
 pub mod id;
 pub mod limits;
+pub mod map;
 pub mod position;
 pub mod rules;
 pub mod slot;

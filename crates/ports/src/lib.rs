@@ -14,10 +14,12 @@
 //! | [`account_service`] | gateway | account-node |
 //! | [`sql`] | account-node, id generators | an engine |
 //! | [`ids`] | account-node | the node's generator |
+//! | [`cluster`] | messaging, gateway, operators | config-node |
 //! | [`ids::Numbers`] | every node that issues ids | idgen |
 
 pub mod account_service;
 pub mod accounts;
+pub mod cluster;
 pub mod history;
 pub mod ids;
 pub mod log;
