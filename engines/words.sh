@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What `engines` and `../cluster/cluster` can be told, and in which order things are done. Sourced by both, after common.sh
-# and processes.sh. The caller sets `all`, the names that there are, and `usage`; a word without a name means all of them.
-# `one_by_one=yes`: each is ready before the next one begins, as the first ones are what the later ones stand on.
+# What `engines` and `../cluster/cluster` can be told, and in which order things are done. Sourced by both, after
+# common.sh and processes.sh. The caller has `all`, the names that there are; `home`, the variable that says where state is;
+# and `usage`. With `one_by_one=yes` each is ready before the next one begins: later ones stand on earlier ones.
 #
 # Trap: settings are variables, and one engine's must not be the next one's. Each is done in a subshell.
 
@@ -93,7 +93,7 @@ obey() {
     up) named "$@"; up "${names[@]}" ;;
     down) named "$@"; at_once take_down "${names[@]}" ;;
     status) named "$@"; for each in "${names[@]}"; do (report "$each"); done ;;
-    env) named "$@"; echo "ENGINES_DIR=$state"; for each in "${names[@]}"; do (addresses "$each"); done ;;
+    env) named "$@"; echo "$home=$state"; for each in "${names[@]}"; do (addresses "$each"); done ;;
     start) one "$@"; have "$1"; bring_up "$@" ;;
     stop) one "$@"; lock "$state/$1/lock"; stop_all "$@" ;;
     kill | pause | continue) one "$@"; signal_all "$word" "$@" ;;
