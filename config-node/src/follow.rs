@@ -1,8 +1,8 @@
 //! What every other node does with a [`Cluster`]: holds its lease, follows the map and the settings.
 //!
 //! All of it goes on for ever, whatever fails: who cannot reach a config-node carries on with what it
-//! knew. Trap avoided: an answer from a config-node that is behind is older than what is known; it is
-//! left aside.
+//! knew, and says so once, not at each try. Trap avoided: an answer from a config-node that is behind is
+//! older than what is known; it is left aside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +74,7 @@ pub fn hold_lease(cluster: Arc<dyn Cluster>, hold: Hold) -> HeldLease {
 }
 
 async fn renew(cluster: Arc<dyn Cluster>, hold: Hold, say: watch::Sender<Standing>) {
+    let mut reach = Reach::new("lease");
     let mut ticks = interval(Duration::from_millis(limits::LEASE_EVERY_MS.value));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -81,11 +82,12 @@ async fn renew(cluster: Arc<dyn Cluster>, hold: Hold, say: watch::Sender<Standin
         let standing = match cluster.hold(hold.clone()).await {
             Ok(()) => Standing::Held,
             Err(HoldError::Unavailable(error)) => {
-                tracing::warn!(%error, "the lease was not renewed: no config-node answers");
+                reach.lost(&error);
                 continue;
             }
             Err(error) => Standing::Refused(error),
         };
+        reach.answered();
         say.send_if_modified(|now| {
             let other = *now != standing;
             if let Standing::Refused(error) = &standing
@@ -125,41 +127,70 @@ where
     A: Fn(u64, Duration) -> F + Send + 'static,
     F: Future<Output = Result<T, Unavailable>> + Send,
 {
+    let mut reach = Reach::new(what);
     let first = loop {
         match ask(0, Duration::ZERO).await {
             Ok(first) => break first,
-            Err(error) => {
-                tracing::warn!(%error, what, "no config-node answers; waiting for the first answer");
-                sleep(PAUSE).await;
-            }
+            Err(error) => reach.lost(&error),
         }
+        sleep(PAUSE).await;
     };
+    reach.answered();
     let (show, watched) = watch::channel(Arc::new(first));
     tokio::spawn(async move {
         let shown = show.clone();
         tokio::select! {
-            () = go_on(what, ask, version, show) => {}
+            () = go_on(reach, ask, version, show) => {}
             () = shown.closed() => {}
         }
     });
     watched
 }
 
-async fn go_on<T, A, F>(what: &'static str, ask: A, version: fn(&T) -> u64, show: watch::Sender<Arc<T>>)
+async fn go_on<T, A, F>(mut reach: Reach, ask: A, version: fn(&T) -> u64, show: watch::Sender<Arc<T>>)
 where
     A: Fn(u64, Duration) -> F,
     F: Future<Output = Result<T, Unavailable>>,
 {
     loop {
         let seen = version(&show.borrow());
-        match ask(seen, PATIENCE).await {
-            Ok(newer) if version(&newer) > seen => {
-                show.send_replace(Arc::new(newer));
-                continue;
+        let answer = ask(seen, PATIENCE).await;
+        match answer {
+            Err(error) => reach.lost(&error),
+            Ok(newest) => {
+                reach.answered();
+                if version(&newest) > seen {
+                    show.send_replace(Arc::new(newest));
+                    continue;
+                }
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, what, "no config-node answers: carrying on with what is known"),
         }
         sleep(PAUSE).await;
+    }
+}
+
+/// Whether a config-node answers, for the log: said when it changes.
+struct Reach {
+    what: &'static str,
+    lost: bool,
+}
+
+impl Reach {
+    fn new(what: &'static str) -> Self {
+        Self { what, lost: false }
+    }
+
+    fn lost(&mut self, Unavailable(reason): &Unavailable) {
+        if !self.lost {
+            tracing::warn!(what = self.what, reason, "no config-node answers: carrying on with what is known");
+        }
+        self.lost = true;
+    }
+
+    fn answered(&mut self) {
+        if self.lost {
+            tracing::info!(what = self.what, "a config-node answers again");
+        }
+        self.lost = false;
     }
 }

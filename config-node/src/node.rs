@@ -150,10 +150,10 @@ impl Shared {
             }
             match self.settle(&mut watched).await {
                 Ok(()) => part.ready(),
-                Err(error) => {
-                    tracing::warn!(%error, "the cluster's store is away: leases are frozen, the last map stays");
+                // The engine has told the log.
+                Err(Unavailable(reason)) => {
                     watched.start_anew();
-                    part.degraded(format!("no leases, no changes: {}", error.0));
+                    part.degraded(format!("no leases, no changes: {reason}"));
                 }
             }
         }
