@@ -15,13 +15,14 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use volery_node::shutdown::Shutdown;
 use volery_ports::account_service::AccountService;
+use volery_ports::cluster::Cluster;
 use volery_ports::history::History;
 use volery_ports::ids::Numbers;
 
 use crate::limits::{
     CALLER_ALIVE_EVERY, CALLER_ALIVE_WITHIN, CALLS_AT_ONCE, CONNECTION_WINDOW_BYTES, REQUEST_BYTES, STREAM_WINDOW_BYTES,
 };
-use crate::{accounts, history, numbers};
+use crate::{accounts, cluster, history, numbers};
 
 /// The name under which the health service speaks of all services together.
 const EVERYTHING: &str = "";
@@ -64,6 +65,13 @@ impl Doors {
     pub fn numbers(mut self, role: Arc<dyn Numbers>) -> Self {
         self.routes.add_service(numbers::door(role));
         self.named(numbers::NAME)
+    }
+
+    /// Answers what nodes and operators ask of config-node.
+    #[must_use]
+    pub fn cluster(mut self, role: Arc<dyn Cluster>) -> Self {
+        self.routes.add_service(cluster::door(role));
+        self.named(cluster::NAME)
     }
 
     fn named(mut self, name: &'static str) -> Self {

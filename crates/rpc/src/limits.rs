@@ -15,6 +15,17 @@ pub(crate) const LIMIT_MOST: usize = 1_000;
 /// Longest name of a holder of generator numbers, in bytes: ours have 70.
 pub(crate) const HOLDER_BYTES: usize = 256;
 
+/// Longest name, URL or process of a node, and name of who changes a setting, in bytes: URLs are the
+/// longest, and have 100.
+pub(crate) const WORD_BYTES: usize = 1_024;
+
+/// Longest value of a setting, in bytes: a filter of log lines may have a few hundred.
+pub(crate) const VALUE_BYTES: usize = 4 * 1024;
+
+/// Longest time for which a watch is left unanswered: what lies between two nodes may forget a
+/// connection on which nothing happens for a minute.
+pub(crate) const PATIENCE_MOST: Duration = Duration::from_secs(30);
+
 /// Calls at once on one connection. A node that asks for more waits on its own side, where its
 /// deadlines run.
 pub(crate) const CALLS_AT_ONCE: u32 = 1_024;

@@ -95,7 +95,8 @@ impl Remote {
         R: Future<Output = Result<Response<A>, Status>>,
     {
         let shared = &self.0;
-        let deadline = Instant::now() + if call.slow { shared.options.slow_deadline } else { shared.options.deadline };
+        let usual = if call.slow { shared.options.slow_deadline } else { shared.options.deadline };
+        let deadline = Instant::now() + usual + call.patience;
         let mut tried = Vec::new();
         shared.budget.earn();
         loop {

@@ -8,6 +8,7 @@
 //! | `alone` | waits until nobody else holds the same lock, and holds it until the transaction ends |
 //! | `FIND`, `part_of_a_name` | the search for names, and its argument |
 
+mod cluster;
 mod devices;
 mod keys;
 mod outbox;
