@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use idgen::{ClockedIds, Office, Reserved};
 use rand::{SeedableRng as _, TryRng as _};
+use tokio::sync::watch;
 use volery_account::{AccountNode, AccountOptions, AccountParts};
 use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
 use volery_kernel::limits;
+use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::time::Clock;
 use volery_messaging::core::pace::Rate;
 use volery_messaging::{MessagingNode, Options as MessagingOptions, Parts as MessagingParts};
@@ -29,6 +31,9 @@ use crate::Failure;
 use crate::engines::{self, OpenLog};
 use crate::history::OpenHistory;
 use crate::sink::LogSink;
+
+/// The name of the only messaging node.
+const ALONE: &str = "volery";
 
 /// Runs until a signal stops it.
 pub(crate) fn run(config: &Config) -> Result<(), Failure> {
@@ -100,8 +105,14 @@ pub async fn up(
         },
     )
     .await?;
+    let everything = |url: &str| {
+        let member = Member { name: ALONE.to_owned(), url: url.to_owned() };
+        Arc::new(PartitionMap::whole(member, log.partitions()))
+    };
+    let (map, told) = watch::channel(everything(""));
     let mut messaging = MessagingNode::start(
         MessagingOptions {
+            name: ALONE.to_owned(),
             listen: config.messaging_listen,
             threads,
             rate: Rate { per_second: config.messaging_sends_per_second, burst: config.messaging_sends_burst },
@@ -115,6 +126,7 @@ pub async fn up(
             generators,
             metrics: metrics.clone(),
             health: health.clone(),
+            map: told.clone(),
         },
     )
     .await?;
@@ -122,13 +134,14 @@ pub async fn up(
         .messaging_public_url
         .as_ref()
         .map_or_else(|| format!("ws://{}/v1/ws", messaging.address()), |url| url.0.clone());
-    let told = door.clone();
+    // Only an open door has an address.
+    map.send_replace(everything(&door));
     let gateway = Gateway::start(
         &gateway_options(config),
         GatewayParts {
             accounts,
             history: Arc::clone(&history.reads),
-            node_of: Arc::new(move |_| told.clone()),
+            map: told,
             clock,
             health: health.clone(),
             metrics: metrics.clone(),

@@ -69,7 +69,7 @@ struct Tokens {
     refresh_token: String,
     /// First moment at which it is void, in milliseconds since the Unix epoch.
     refresh_expires: u64,
-    /// Where to connect: a WebSocket address.
+    /// Where to connect: a WebSocket address. Empty while no messaging node is up: ask `/v1/node` then.
     node: String,
 }
 
@@ -153,7 +153,7 @@ fn tokens(shared: &Shared, grant: Grant) -> Json<Tokens> {
         access_expires: grant.access_expires.0,
         refresh_token: grant.refresh_token,
         refresh_expires: grant.refresh_expires.0,
-        node: (shared.node_of)(grant.user),
+        node: shared.nodes.of_or_any(grant.user),
     })
 }
 
