@@ -192,6 +192,7 @@ pub(crate) async fn bench_with(options: GatewayOptions) -> Bench {
     let accounts = AccountNode::start(account_options, parts).await.expect("starts");
     let (history, health) = (Arc::new(TestHistory::default()), Health::new());
     let parts = GatewayParts {
+        tokens: accounts.clone(),
         accounts,
         history: history.clone(),
         node_of: Arc::new(|user| format!("ws://node-of-{user}:8401/v1/ws")),
