@@ -20,6 +20,7 @@ use volery_kernel::time::{Clock, Timestamp};
 use volery_node::health::Health;
 use volery_node::metrics::Metrics;
 use volery_ports::account_service::AccountService;
+use volery_ports::accounts::Accounts;
 use volery_ports::history::History;
 
 use crate::document::{self, OPENAPI_PATH, Table};
@@ -70,7 +71,9 @@ impl Default for GatewayOptions {
 
 /// What the gateway works with.
 pub struct GatewayParts {
-    /// Whom to ask about accounts and tokens.
+    /// Whom to ask about tokens.
+    pub tokens: Arc<dyn Accounts>,
+    /// Whom to ask about accounts.
     pub accounts: Arc<dyn AccountService>,
     /// Whom to ask about chats.
     pub history: Arc<dyn History>,
@@ -86,6 +89,7 @@ pub struct GatewayParts {
 
 /// What all workers share.
 pub(crate) struct Shared {
+    pub(crate) tokens: Arc<dyn Accounts>,
     pub(crate) accounts: Arc<dyn AccountService>,
     pub(crate) history: Arc<dyn History>,
     pub(crate) nodes: Nodes,
@@ -101,7 +105,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(options: &GatewayOptions, parts: GatewayParts, table: Table) -> Self {
-        let GatewayParts { accounts, history, map, clock, metrics, .. } = parts;
+        let GatewayParts { tokens, accounts, history, map, clock, metrics, .. } = parts;
         Self {
             begun: clock.now(),
             requests: AtomicU64::new(0),
@@ -109,6 +113,7 @@ impl Shared {
             trusted_proxies: options.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             body_within: options.body_within,
             table,
+            tokens,
             accounts,
             history,
             nodes: Nodes::new(map),

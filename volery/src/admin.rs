@@ -12,7 +12,7 @@ use volery_kernel::time::Clock;
 use volery_node::clock::SystemClock;
 use volery_node::config::Config;
 
-use crate::up::holder;
+use crate::numbers::holder;
 use crate::{Failure, engines};
 
 /// Imports a file of users, with progress; bad lines are named and left out. May run beside `volery up`.

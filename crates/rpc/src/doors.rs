@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
@@ -22,6 +23,7 @@ use volery_ports::ids::Numbers;
 use crate::limits::{
     CALLER_ALIVE_EVERY, CALLER_ALIVE_WITHIN, CALLS_AT_ONCE, CONNECTION_WINDOW_BYTES, REQUEST_BYTES, STREAM_WINDOW_BYTES,
 };
+use crate::tls::{self, Tls};
 use crate::{accounts, cluster, history, numbers};
 
 /// The name under which the health service speaks of all services together.
@@ -37,6 +39,7 @@ pub struct DoorError(#[from] tonic::transport::Error);
 pub struct Doors {
     routes: RoutesBuilder,
     names: Vec<&'static str>,
+    tls: Option<Tls>,
 }
 
 impl Doors {
@@ -74,6 +77,13 @@ impl Doors {
         self.named(cluster::NAME)
     }
 
+    /// Takes callers by mutual TLS alone.
+    #[must_use]
+    pub fn secured(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     fn named(mut self, name: &'static str) -> Self {
         self.names.push(name);
         self
@@ -85,7 +95,7 @@ impl Doors {
     /// [`DoorError`].
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), DoorError> {
         let _guard = shutdown.guard("door between nodes");
-        let Self { mut routes, names } = self;
+        let Self { mut routes, names, tls } = self;
         let health = HealthReporter::new();
         for name in &names {
             health.set_service_status(name, ServingStatus::Serving).await;
@@ -96,8 +106,14 @@ impl Doors {
             shutdown.draining().await;
             retire(health, &names).await;
         };
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let serving = server().add_routes(routes.routes()).serve_with_incoming_shutdown(incoming, draining);
+        let routes = server().add_routes(routes.routes());
+        let serving: BoxFuture<'_, _> = match tls {
+            Some(tls) => Box::pin(routes.serve_with_incoming_shutdown(tls::accepted(listener, tls), draining)),
+            None => {
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                Box::pin(routes.serve_with_incoming_shutdown(incoming, draining))
+            }
+        };
         tokio::select! {
             served = serving => Ok(served?),
             () = shutdown.dropping() => Ok(()),

@@ -42,6 +42,7 @@
 //! | [`history`], [`accounts`], [`numbers`], [`cluster`] | a port each: messages, refusals, door, client |
 //! | [`calls`] | endpoints, deadlines, retries: [`Remote`] |
 //! | [`doors`] | what listens: [`Doors`] |
+//! | [`tls`] | certificates of both sides, as they are on disk |
 //! | [`check`] | single fields of messages, and which means nothing |
 //! | [`status`] | refusals as gRPC carries them |
 //! | [`limits`] | every bound, with its reason |
@@ -55,6 +56,7 @@ mod history;
 mod limits;
 mod numbers;
 mod status;
+mod tls;
 
 pub use accounts::AccountClient;
 pub use calls::{BadEndpoint, CallOptions, Remote};
@@ -62,6 +64,7 @@ pub use cluster::ClusterClient;
 pub use doors::{DoorError, Doors};
 pub use history::HistoryClient;
 pub use numbers::NumbersClient;
+pub use tls::{Tls, TlsError, TlsFiles};
 
 /// What the build script made of the contracts, in modules as the packages are nested.
 #[allow(clippy::all, unreachable_pub, dead_code, reason = "made by the build script from the contracts")]

@@ -50,6 +50,15 @@ pub(crate) const CALLER_ALIVE_EVERY: Duration = Duration::from_secs(30);
 /// A caller that gives none for this long has vanished.
 pub(crate) const CALLER_ALIVE_WITHIN: Duration = Duration::from_secs(10);
 
+/// Handshakes of callers at once; more wait in the kernel's queue. A cluster has fewer nodes that start at once.
+pub(crate) const HANDSHAKES_AT_ONCE: usize = 64;
+
+/// A caller that does not end its handshake for this long is dropped: it takes two round trips.
+pub(crate) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A listener that cannot take a connection tries again after this time.
+pub(crate) const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
 /// Most attempts of one call, but for endpoints that cannot even be connected to: the next one is
 /// then tried at once, as often as there are endpoints.
 pub(crate) const ATTEMPTS_MOST: usize = 3;

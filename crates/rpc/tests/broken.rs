@@ -215,7 +215,7 @@ async fn endpoints_are_urls_with_a_port() {
     assert_eq!(judged(&["http://127.0.0.1:1", "http://node.example:8411"]), None);
     assert_eq!(judged(&[]), Some(BadEndpoint::None));
     for bad in ["", "node", "127.0.0.1:1", "http://node", "https://node:1", "http://node:port"] {
-        assert_eq!(judged(&[bad]), Some(BadEndpoint::NotAUrl(bad.to_owned())), "{bad}");
+        assert_eq!(judged(&[bad]), Some(BadEndpoint::NotAUrl { url: bad.to_owned(), scheme: "http" }), "{bad}");
     }
 }
 

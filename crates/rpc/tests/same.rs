@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use idgen::Office;
 use kit::{Server, account_node, config_node, reads, remote};
 use parking_lot::Mutex;
+use volery_account::{RemoteAccounts, VerifierOptions};
 use volery_node::shutdown::Shutdown;
 use volery_rpc::{AccountClient, ClusterClient, Doors, HistoryClient, NumbersClient};
 use volery_sql::SqliteStore;
@@ -54,7 +55,8 @@ impl Stores {
 fn behind_grpc(subject: Subject) -> (Server, Subject) {
     let server = Server::start(Doors::new().accounts(subject.accounts));
     let accounts = Arc::new(AccountClient::new(remote(&[server.url()])));
-    (server, Subject { accounts, clock: subject.clock })
+    let tokens = Arc::new(RemoteAccounts::new(VerifierOptions::default(), accounts.clone()));
+    (server, Subject { accounts, tokens, clock: subject.clock })
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, Responder, delete, get, post};
 use serde::Serialize;
 use utoipa::ToSchema;
 use volery_kernel::id::DeviceId;
-use volery_ports::account_service::{Device, Grant, LogIn, Registration, Told};
+use volery_ports::account_service::{AccountError, Device, Grant, LogIn, Registration, Told};
 use volery_ports::accounts::Claims;
 
 use crate::caller::{Address, Caller};
@@ -213,7 +213,7 @@ fn session(device: Device, asking: DeviceId) -> Session {
     responses((status = 200, description = "RFC 7517.", content_type = "application/jwk-set+json", body = Object)))]
 #[get("/.well-known/jwks.json")]
 pub(super) async fn jwks(shared: Data<Shared>) -> Result<impl Responder, Problem> {
-    let keys = shared.accounts.jwks().await?;
+    let keys = shared.accounts.keys().await.map_err(AccountError::from)?;
     Ok(HttpResponse::Ok()
         .content_type("application/jwk-set+json")
         .insert_header(("cache-control", "public, max-age=300"))

@@ -202,6 +202,7 @@ pub(crate) async fn bench_with(options: GatewayOptions) -> Bench {
     let (map, nodes) = watch::channel(owned_by(&[Some(0); 4]));
     let (history, health) = (Arc::new(TestHistory::default()), Health::new());
     let parts = GatewayParts {
+        tokens: accounts.clone(),
         accounts,
         history: history.clone(),
         map: nodes,

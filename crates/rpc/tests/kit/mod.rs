@@ -122,7 +122,7 @@ pub(crate) async fn account_node(store: Arc<dyn AccountStore>) -> Subject {
         rng: Box::new(rand::rngs::StdRng::seed_from_u64(7)),
     };
     let accounts = AccountNode::start(options, parts).await.expect("starts");
-    Subject { accounts, clock }
+    Subject { tokens: accounts.clone(), accounts, clock }
 }
 
 /// config-node over a store, which it looks at every few milliseconds.
