@@ -23,18 +23,18 @@ pub(crate) fn run(config: &Config, roles: Roles) -> Result<(), Failure> {
     actix_rt::System::new().block_on(async {
         let (signals, shutdown) = (Signals::catch()?, Shutdown::new());
         actix_rt::spawn(signals.drive(shutdown.clone()));
-        serve(&Common::new(config, roles, Arc::new(SystemClock))?, shutdown).await
+        serve(&Common::new(config, roles, Arc::new(SystemClock), shutdown)?).await
     })
 }
 
-async fn serve(common: &Common<'_>, shutdown: Shutdown) -> Result<(), Failure> {
+async fn serve(common: &Common<'_>) -> Result<(), Failure> {
     // Before anything else, so that a start that waits for others can be seen.
     let (part, probes) = (common.health.part("roles"), probes(common)?);
     let process = compose::start(common).await?;
-    let door = open(common, &process, &shutdown).await?;
+    let door = open(common, &process).await?;
     println!("ready {}", places(common, &process, door.as_ref(), probes.as_ref()).join(" "));
     part.ready();
-    process.serve(common, &shutdown, closed(door)).await?;
+    process.serve(common, closed(door)).await?;
     if let Some(probes) = probes {
         probes.stop().await?;
     }
@@ -56,13 +56,13 @@ struct Door {
     serving: JoinHandle<Result<(), DoorError>>,
 }
 
-async fn open(common: &Common<'_>, process: &Process, shutdown: &Shutdown) -> Result<Option<Door>, Failure> {
+async fn open(common: &Common<'_>, process: &Process) -> Result<Option<Door>, Failure> {
     let Some((key, listen)) = common.roles.iter().find_map(|role| listen(role, common.config)) else {
         return Ok(None);
     };
     let listener = TcpListener::bind(listen).await.map_err(|error| taken(key, listen, &error))?;
     let address = listener.local_addr()?;
-    let serving = tokio::spawn(process.doors(common)?.serve(listener, shutdown.clone()));
+    let serving = tokio::spawn(process.doors(common)?.serve(listener, common.shutdown.clone()));
     Ok(Some(Door { address, serving }))
 }
 
@@ -72,6 +72,7 @@ fn listen(role: Role, config: &Config) -> Option<(&'static str, SocketAddr)> {
         Role::History => Some(("history.listen", config.history_listen)),
         Role::Account => Some(("accounts.listen", config.accounts_listen)),
         Role::Idgen => Some(("idgen.listen", config.idgen_listen)),
+        Role::Config => Some(("config.listen", config.config_listen)),
         Role::Messaging | Role::Gateway => None,
     }
 }
@@ -85,6 +86,7 @@ fn probes(common: &Common<'_>) -> Result<Option<Probes>, Failure> {
         Role::History => Some(("history.probes", common.config.history_probes)),
         Role::Account => Some(("accounts.probes", common.config.accounts_probes)),
         Role::Idgen => Some(("idgen.probes", common.config.idgen_probes)),
+        Role::Config => Some(("config.probes", common.config.config_probes)),
         Role::Messaging => Some(("messaging.probes", common.config.messaging_probes)),
         Role::Gateway => None,
     };
@@ -99,7 +101,9 @@ fn places(common: &Common<'_>, process: &Process, door: Option<&Door>, probes: O
     let place = |role: Role| match role {
         Role::Gateway => process.gateway().map(|gateway| format!("http://{}", gateway.address())),
         Role::Messaging => process.door_of_sessions(common.config),
-        Role::History | Role::Account | Role::Idgen => door.map(|door| format!("{scheme}://{}", door.address)),
+        Role::History | Role::Account | Role::Idgen | Role::Config => {
+            door.map(|door| format!("{scheme}://{}", door.address))
+        }
     };
     let roles = common.roles.iter().filter_map(|role| Some(format!("{}={}", role.name(), place(role)?)));
     roles.chain(probes.map(|probes| format!("probes=http://{}", probes.address()))).collect()

@@ -33,7 +33,7 @@ pub fn run() -> Result<(), Failure> {
                 }
                 Ok(())
             }
-            None => Ok(()),
+            None => run_roles("config", matches),
         },
         Some(("admin", matches)) => match matches.subcommand().and_then(|(_, users)| users.subcommand()) {
             Some((_, import)) => {
@@ -80,16 +80,9 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(with_config(Command::new("up").about("Runs every role in this process")))
-        .subcommands(Role::ALL.map(role_command))
+        .subcommands(Role::ALL.into_iter().filter(|role| *role != Role::Config).map(role_command))
         .subcommand(chat_command())
-        .subcommand(
-            Command::new("config")
-                .about("Looks at the configuration")
-                .subcommand_required(true)
-                .arg_required_else_help(true)
-                .subcommand(check)
-                .subcommand(show),
-        )
+        .subcommand(role_command(Role::Config).args_conflicts_with_subcommands(true).subcommand(check).subcommand(show))
         .subcommand(
             Command::new("admin")
                 .about("What operators do")

@@ -9,20 +9,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use volery_gateway::{Gateway, GatewayOptions, GatewayParts, NodeOf, Rates};
+use tokio::sync::watch;
+use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
 use volery_kernel::limits;
+use volery_kernel::map::{Member, PartitionMap};
 use volery_messaging::core::pace::Rate;
 use volery_messaging::{MessagingNode, Options as MessagingOptions, Parts as MessagingParts};
 use volery_node::config::Config;
-use volery_node::shutdown::{Shutdown, Stage};
+use volery_node::shutdown::Stage;
 use volery_ports::log::Log;
-use volery_ports::sql::AccountStore;
 use volery_rpc::Doors;
 
 use crate::Failure;
 use crate::accounts::OpenAccounts;
+use crate::cluster::OpenCluster;
 use crate::common::Common;
-use crate::engines::{self, OpenLog};
+use crate::engines::{OpenLog, OpenStore};
 use crate::history::OpenHistory;
 use crate::numbers::OpenNumbers;
 use crate::roles::Role;
@@ -35,6 +37,7 @@ pub(crate) struct Process {
     numbers: Option<OpenNumbers>,
     history: Option<OpenHistory>,
     accounts: Option<OpenAccounts>,
+    cluster: Option<OpenCluster>,
     messaging: Option<MessagingNode>,
     gateway: Option<Gateway>,
 }
@@ -46,15 +49,20 @@ pub(crate) struct Process {
 pub(crate) async fn start(common: &Common<'_>) -> Result<Process, Failure> {
     let Common { config, roles, .. } = common;
     let mut process = Process::empty(roles.are_all().then(|| lock(&config.data_dir)).transpose()?);
-    let store = if roles.use_store() { Some(engines::accounts(config).await?) } else { None };
+    let store = if roles.use_store() { Some(OpenStore::open(config).await?) } else { None };
     if roles.use_log() {
         process.log = Some(OpenLog::open(config, &common.clock, &common.health, &common.metrics).await?);
     }
     process.start_numbers(common, store.as_ref()).await?;
     process.start_history(common).await?;
-    process.start_accounts(common, store).await?;
+    process.start_accounts(common, store.as_ref()).await?;
+    if roles.has_any(&[Role::Config, Role::Messaging, Role::Gateway]) {
+        let store = store.map(|store| store.cluster);
+        process.cluster = Some(OpenCluster::open(common, store).await?);
+    }
     if roles.has(Role::Messaging) {
         process.messaging = Some(process.start_messaging(common).await?);
+        process.join(common)?;
     }
     if roles.has(Role::Gateway) {
         process.gateway = Some(process.start_gateway(common)?);
@@ -64,20 +72,16 @@ pub(crate) async fn start(common: &Common<'_>) -> Result<Process, Failure> {
 
 impl Process {
     fn empty(lock: Option<File>) -> Self {
-        let (log, numbers, history, accounts) = (None, None, None, None);
-        Self { _lock: lock, log, numbers, history, accounts, messaging: None, gateway: None }
+        let (log, numbers, history, accounts, cluster) = (None, None, None, None, None);
+        Self { _lock: lock, log, numbers, history, accounts, cluster, messaging: None, gateway: None }
     }
 
-    async fn start_numbers(
-        &mut self,
-        common: &Common<'_>,
-        store: Option<&Arc<dyn AccountStore>>,
-    ) -> Result<(), Failure> {
+    async fn start_numbers(&mut self, common: &Common<'_>, store: Option<&OpenStore>) -> Result<(), Failure> {
         let roles = &common.roles;
         if roles.has(Role::Idgen) || roles.make_ids() {
             let sessions = if roles.has(Role::Messaging) { threads(common.config) } else { 0 };
             let count = sessions + usize::from(roles.has(Role::Account));
-            self.numbers = Some(OpenNumbers::open(common, store, count).await?);
+            self.numbers = Some(OpenNumbers::open(common, store.map(|store| &store.accounts), count).await?);
         }
         Ok(())
     }
@@ -91,14 +95,10 @@ impl Process {
         Ok(())
     }
 
-    async fn start_accounts(
-        &mut self,
-        common: &Common<'_>,
-        store: Option<Arc<dyn AccountStore>>,
-    ) -> Result<(), Failure> {
+    async fn start_accounts(&mut self, common: &Common<'_>, store: Option<&OpenStore>) -> Result<(), Failure> {
         if common.roles.has(Role::Account) {
             let ids = self.numbers.as_mut().ok_or_else(absent)?.ids(common)?;
-            let store = store.ok_or_else(absent)?;
+            let store = Arc::clone(&store.ok_or_else(absent)?.accounts);
             self.accounts = Some(OpenAccounts::start(common, store, self.log()?, ids).await?);
         } else if common.roles.ask(Role::Account) {
             self.accounts = Some(OpenAccounts::elsewhere(common)?);
@@ -109,6 +109,7 @@ impl Process {
     async fn start_messaging(&mut self, common: &Common<'_>) -> Result<MessagingNode, Failure> {
         let config = common.config;
         let options = MessagingOptions {
+            name: common.node_name(),
             listen: config.messaging_listen,
             threads: threads(config),
             rate: Rate { per_second: config.messaging_sends_per_second, burst: config.messaging_sends_burst },
@@ -122,6 +123,7 @@ impl Process {
             generators: self.numbers.as_mut().ok_or_else(absent)?.generators(),
             metrics: common.metrics.clone(),
             health: common.health.clone(),
+            map: self.map()?,
         };
         Ok(MessagingNode::start(options, parts).await?)
     }
@@ -131,7 +133,7 @@ impl Process {
             tokens: Arc::clone(&self.accounts()?.tokens),
             accounts: Arc::clone(&self.accounts()?.service),
             history: Arc::clone(&self.history()?.reads),
-            node_of: self.node_of(common.config)?,
+            map: self.map()?,
             clock: Arc::clone(&common.clock),
             health: common.health.clone(),
             metrics: common.metrics.clone(),
@@ -141,10 +143,16 @@ impl Process {
             .map_err(|error| Failure(format!("the gateway cannot listen on {listen}: {error}")))
     }
 
-    /// Everybody's node is the one here, or the one that configuration names.
-    fn node_of(&self, config: &Config) -> Result<NodeOf, Failure> {
-        let door = self.door_of_sessions(config).ok_or_else(absent)?;
-        Ok(Arc::new(move |_| door.clone()))
+    /// Who owns what.
+    fn map(&self) -> Result<watch::Receiver<Arc<PartitionMap>>, Failure> {
+        self.cluster.as_ref().and_then(OpenCluster::map).ok_or_else(absent)
+    }
+
+    /// The messaging node here is up.
+    fn join(&mut self, common: &Common<'_>) -> Result<(), Failure> {
+        let url = self.door_of_sessions(common.config).ok_or_else(absent)?;
+        let member = Member { name: common.node_name(), url };
+        self.cluster.as_mut().ok_or_else(absent)?.join(member)
     }
 
     /// The URL of the WebSocket, as clients reach it.
@@ -170,6 +178,9 @@ impl Process {
         if common.roles.has(Role::Idgen) {
             doors = doors.numbers(Arc::clone(&self.numbers.as_ref().ok_or_else(absent)?.office));
         }
+        if common.roles.has(Role::Config) {
+            doors = doors.cluster(self.cluster.as_ref().and_then(OpenCluster::role).ok_or_else(absent)?);
+        }
         Ok(match &common.tls {
             Some(tls) => doors.secured(tls.clone()),
             None => doors,
@@ -177,12 +188,8 @@ impl Process {
     }
 
     /// Serves until `shutdown` drains, then ends in two stages; the first waits for `others` too.
-    pub(crate) async fn serve(
-        mut self,
-        common: &Common<'_>,
-        shutdown: &Shutdown,
-        others: impl Future<Output = ()>,
-    ) -> Result<(), Failure> {
+    pub(crate) async fn serve(mut self, common: &Common<'_>, others: impl Future<Output = ()>) -> Result<(), Failure> {
+        let shutdown = &common.shutdown;
         tokio::select! {
             () = shutdown.draining() => {}
             () = self.sample(common) => {}
@@ -208,6 +215,9 @@ impl Process {
     }
 
     async fn drain(&mut self, deadline: Duration) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.leave().await;
+        }
         if let Some(messaging) = &mut self.messaging {
             messaging.drain(deadline).await;
         }

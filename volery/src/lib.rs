@@ -10,7 +10,7 @@
 //! | `roles` | which roles there are, and what configuration must say for a set of them |
 //! | `compose` | a set of roles started from the log outwards, and stopped |
 //! | `common` | what every role is given |
-//! | `history`, `accounts`, `numbers` | what roles ask, here or elsewhere |
+//! | `history`, `accounts`, `numbers`, `cluster` | what roles ask, here or elsewhere |
 //! | `engines` | what is below the ports, as configured |
 //! | `admin` | what operators do |
 //! | `watched` | a log over a network, counted and judged by health |
@@ -20,6 +20,7 @@ mod accounts;
 mod admin;
 mod alone;
 pub mod cli;
+mod cluster;
 mod common;
 mod compose;
 mod engines;

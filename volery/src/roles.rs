@@ -18,16 +18,18 @@ pub(crate) enum Role {
     Account,
     /// Generator numbers.
     Idgen,
+    /// Who owns what, and how everyone is set.
+    Config,
     /// Sessions and partitions.
     Messaging,
     /// The HTTP edge.
     Gateway,
 }
 
-use Role::{Account, Gateway, History, Idgen, Messaging};
+use Role::{Account, Config as ConfigNode, Gateway, History, Idgen, Messaging};
 
 impl Role {
-    pub(crate) const ALL: [Self; 5] = [History, Account, Idgen, Messaging, Gateway];
+    pub(crate) const ALL: [Self; 6] = [History, Account, Idgen, ConfigNode, Messaging, Gateway];
 
     /// As people type it.
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Role {
             History => "history",
             Account => "account",
             Idgen => "idgen",
+            ConfigNode => "config",
             Messaging => "messaging",
             Gateway => "gateway",
         }
@@ -46,6 +49,7 @@ impl Role {
             History => "Runs fan-out, archive, pages and sync",
             Account => "Runs registration, log-in, devices and tokens",
             Idgen => "Runs the reservations of generator numbers",
+            ConfigNode => "Runs the partition map, leases and dynamic settings",
             Messaging => "Runs sessions and partitions, and the WebSocket door",
             Gateway => "Runs the HTTP edge",
         }
@@ -57,6 +61,7 @@ impl Role {
             History => Some(("history.nodes", config.history_nodes.as_ref())),
             Account => Some(("accounts.nodes", config.accounts_nodes.as_ref())),
             Idgen => Some(("idgen.nodes", config.idgen_nodes.as_ref())),
+            ConfigNode => Some(("config.nodes", config.config_nodes.as_ref())),
             Messaging | Gateway => None,
         }
     }
@@ -64,33 +69,43 @@ impl Role {
     /// Whom it asks.
     fn asks(self) -> &'static [Self] {
         match self {
-            History | Idgen => &[],
+            History | Idgen | ConfigNode => &[],
             Account => &[Idgen],
-            Messaging => &[History, Account, Idgen],
-            Gateway => &[History, Account],
+            Messaging => &[History, Account, Idgen, ConfigNode],
+            Gateway => &[History, Account, ConfigNode],
         }
     }
 }
 
 /// The roles of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Roles(BTreeSet<Role>);
+pub(crate) struct Roles {
+    set: BTreeSet<Role>,
+    only_node: bool,
+}
 
 impl Roles {
     /// These.
     pub(crate) fn of(roles: impl IntoIterator<Item = Role>) -> Self {
-        Self(roles.into_iter().collect())
+        Self { set: roles.into_iter().collect(), only_node: false }
     }
 
-    /// All but those that configuration says run elsewhere.
+    /// All but those that configuration says run elsewhere. Where it names no config, the messaging node here
+    /// is the only one and owns everything: nobody has to be asked for that, each second, as long as it runs.
     pub(crate) fn not_elsewhere(config: &Config) -> Self {
         let elsewhere = |role: &Role| role.nodes(config).is_some_and(|(_, nodes)| nodes.is_some());
-        Self::of(Role::ALL.into_iter().filter(|role| !elsewhere(role)))
+        let here = Role::ALL.into_iter().filter(|role| *role != ConfigNode && !elsewhere(role));
+        Self { set: here.collect(), only_node: config.config_nodes.is_none() }
     }
 
     /// Whether it is one of them.
     pub(crate) fn has(&self, role: Role) -> bool {
-        self.0.contains(&role)
+        self.set.contains(&role)
+    }
+
+    /// Whether the messaging node here has no others beside it.
+    pub(crate) fn are_of_the_only_node(&self) -> bool {
+        self.only_node
     }
 
     /// Whether one of these is among them.
@@ -100,12 +115,12 @@ impl Roles {
 
     /// Whether no other process is needed.
     pub(crate) fn are_all(&self) -> bool {
-        self.0.len() == Role::ALL.len()
+        Role::ALL.into_iter().all(|role| self.has(role) || role == ConfigNode && self.only_node)
     }
 
     /// In their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Role> {
-        self.0.iter().copied()
+        self.set.iter().copied()
     }
 
     /// Whether the log is opened here.
@@ -115,7 +130,7 @@ impl Roles {
 
     /// Whether the account store is opened here.
     pub(crate) fn use_store(&self) -> bool {
-        self.has_any(&[Account, Idgen])
+        self.has_any(&[Account, Idgen, ConfigNode])
     }
 
     /// Whether ids are made here.
@@ -125,7 +140,8 @@ impl Roles {
 
     /// Whether somebody here asks this role.
     pub(crate) fn ask(&self, asked: Role) -> bool {
-        self.iter().any(|role| role.asks().contains(&asked))
+        let nobody = asked == ConfigNode && self.only_node;
+        !nobody && self.iter().any(|role| role.asks().contains(&asked))
     }
 
     /// Refuses what cannot work, before anything is opened.
@@ -164,11 +180,7 @@ impl Roles {
             let name = role.name();
             format!("{key}: {name} is asked and does not run here: name its nodes, or list {name} too")
         };
-        let mut mistakes: Vec<_> = unknown.map(said).collect();
-        if self.has(Gateway) && !self.has(Messaging) && config.messaging_public_url.is_none() {
-            mistakes.push("messaging.public_url: the gateway tells clients where messaging is: name it".to_owned());
-        }
-        mistakes
+        unknown.map(said).collect()
     }
 }
 
@@ -187,7 +199,7 @@ mod tests {
         ("history.nodes", "http://h:1"),
         ("accounts.nodes", "http://a:1"),
         ("idgen.nodes", "http://i:1"),
-        ("messaging.public_url", "ws://m:1/v1/ws"),
+        ("config.nodes", "http://c:1"),
     ];
 
     fn config(flags: &[(&str, &str)]) -> Config {
@@ -205,9 +217,13 @@ mod tests {
     #[test]
     fn all_roles_need_nothing_else() {
         assert_eq!(mistakes(&Role::ALL, &[]), [""; 0]);
-        assert_eq!(Roles::not_elsewhere(&config(&[])), Roles::of(Role::ALL));
+        let up = Roles::not_elsewhere(&config(&[]));
+        assert!(up.are_all() && up.are_of_the_only_node() && !up.has(ConfigNode) && !up.ask(ConfigNode));
+        assert_eq!(up.check(&config(&[])).map_err(|failure| failure.0), Ok(()));
         let rest = Roles::not_elsewhere(&config(&[ELSEWHERE[0]]));
-        assert_eq!(rest, Roles::of([Account, Idgen, Messaging, Gateway]));
+        assert_eq!(rest.iter().collect::<Vec<_>>(), [Account, Idgen, Messaging, Gateway]);
+        let among_others = Roles::not_elsewhere(&config(&[ELSEWHERE[3]]));
+        assert!(!among_others.are_of_the_only_node() && among_others.ask(ConfigNode));
     }
 
     #[test]
@@ -221,8 +237,8 @@ mod tests {
 
     #[test]
     fn every_address_that_is_missing_is_named() {
-        assert_eq!(mistakes(&[Messaging], &SHARED), ["history.nodes", "accounts.nodes", "idgen.nodes"]);
-        assert_eq!(mistakes(&[Gateway], &[]), ["history.nodes", "accounts.nodes", "messaging.public_url"]);
+        assert_eq!(mistakes(&[Messaging], &SHARED), ["history.nodes", "accounts.nodes", "idgen.nodes", "config.nodes"]);
+        assert_eq!(mistakes(&[Gateway], &[]), ["history.nodes", "accounts.nodes", "config.nodes"]);
         assert_eq!(mistakes(&[Account], &[]), ["log.engine", "accounts.database", "idgen.nodes"], "all at once");
         assert_eq!(mistakes(&[Account, Idgen], &SHARED), [""; 0], "who is asked is here");
     }

@@ -13,9 +13,6 @@ use crate::common::Common;
 use crate::roles::Roles;
 use crate::{Failure, compose};
 
-/// The name of the only messaging node.
-const ALONE: &str = "volery";
-
 /// Runs until a signal stops it.
 pub(crate) fn run(config: &Config) -> Result<(), Failure> {
     actix_rt::System::new().block_on(async {
@@ -46,10 +43,10 @@ pub async fn up(
     shutdown: Shutdown,
     ready: impl FnOnce(Doors),
 ) -> Result<(), Failure> {
-    let common = Common::new(config, Roles::not_elsewhere(config), clock)?;
+    let common = Common::new(config, Roles::not_elsewhere(config), clock, shutdown)?;
     let process = compose::start(&common).await?;
     if let (Some(gateway), Some(messaging)) = (process.gateway(), process.door_of_sessions(config)) {
         ready(Doors { gateway: gateway.address(), messaging });
     }
-    process.serve(&common, &shutdown, std::future::ready(())).await
+    process.serve(&common, std::future::ready(())).await
 }

@@ -215,6 +215,7 @@ impl Below {
 
     fn gateway(&self, accounts: Arc<AccountNode>, map: watch::Receiver<Arc<PartitionMap>>) -> Gateway {
         let parts = GatewayParts {
+            tokens: accounts.clone(),
             accounts,
             history: self.history.reads(),
             map,
