@@ -1,7 +1,7 @@
 //! People write to each other across two messaging nodes while partitions move from one to the other, go
 //! without an owner and come back; what they saw is judged in the end.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
+#![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
 
 mod cluster;
 
