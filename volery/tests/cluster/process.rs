@@ -110,7 +110,7 @@ fn a_role_alone_is_told_everything_that_it_lacks() {
     let output = volery(&["account", "gateway", "--data"]).arg(dir.path().join("data")).output().expect("it runs");
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    for key in ["log.engine", "accounts.database", "history.nodes", "idgen.nodes", "messaging.public_url"] {
+    for key in ["log.engine", "accounts.database", "history.nodes", "idgen.nodes", "config.nodes"] {
         assert!(said.contains(&format!("\n  {key}: ")), "{key} is not named: {said}");
     }
     assert!(!said.contains("accounts.nodes"), "it runs there: {said}");

@@ -18,8 +18,8 @@ use super::{BINARY, BREAK_AFTER, GONE_FOR, SECONDS, alone, chat_at, on_cassandra
 const PASSWORD: &str = "a password";
 /// Two for each pair of the load, and one who logs in meanwhile.
 const PEOPLE: usize = 9;
-/// Three roles are killed and come back.
-const SECONDS_OF_KILLS: u64 = 45;
+/// Five roles are killed and come back.
+const SECONDS_OF_KILLS: u64 = 60;
 /// A role that is back is found again within this time.
 const BACK_WITHIN: Duration = Duration::from_secs(20);
 /// Limits that one machine meets which stands for many.
@@ -113,20 +113,24 @@ fn promises_hold_while_roles_are_killed_one_after_the_other() {
     let numbers = format!("idgen.nodes={}", idgen.url("idgen"));
     let mut account = Role::start(&["account"], &ground.with(std::slice::from_ref(&numbers)));
     let history = Role::start(&["history"], &ground.settings);
+    let mut config = Role::start(&["config"], &ground.settings);
     let asked = [
         numbers,
         format!("accounts.nodes={}", account.url("account")),
         format!("history.nodes={}", history.url("history")),
+        format!("config.nodes={}", config.url("config")),
     ];
-    let messaging = Role::start(&["messaging"], &ground.with(&asked));
-    let public = format!("messaging.public_url={}", messaging.url("messaging"));
-    let mut gateway = Role::start(&["gateway"], &ground.with(&[asked.as_slice(), &[public]].concat()));
+    let named = |name: &str| ground.with(&[asked.as_slice(), &[format!("messaging.name={name}")]].concat());
+    let [mut left, _right] = ["left", "right"].map(|name| Role::start(&["messaging"], &named(name)));
+    let mut gateway = Role::start(&["gateway"], &ground.with(&asked));
     let url = gateway.url("gateway").to_owned();
     let users = ground.users();
     let kept = std::thread::scope(|scope| {
         let chat = scope.spawn(|| chat_at(&url, &users, SECONDS_OF_KILLS));
         std::thread::sleep(BREAK_AFTER);
         killed_for_a_moment(&mut account, &url, false);
+        killed_for_a_moment(&mut left, &url, true);
+        killed_for_a_moment(&mut config, &url, true);
         killed_for_a_moment(&mut idgen, &url, true);
         killed_for_a_moment(&mut gateway, &url, false);
         chat.join().expect("no panic")
@@ -158,8 +162,9 @@ fn several_roles_share_a_process_and_ask_others_by_tls() {
     let _alone = alone();
     let Some(ground) = Ground::new("several_roles_share_a_process_and_ask_others_by_tls") else { return };
     let tls = ground.with(&certificates(ground.folder.path()));
-    let behind = Role::start(&["idgen", "history", "account"], &tls);
-    let asked = ["history", "accounts", "idgen"].map(|section| format!("{section}.nodes={}", behind.url("history")));
+    let behind = Role::start(&["idgen", "history", "account", "config"], &tls);
+    let asked =
+        ["history", "accounts", "idgen", "config"].map(|section| format!("{section}.nodes={}", behind.url("history")));
     let front = Role::start(&["gateway", "messaging"], &[tls.as_slice(), &asked].concat());
     assert!(chat_at(front.url("gateway"), &ground.users(), SECONDS));
 }

@@ -8,10 +8,11 @@ const LISTEN: &[(&str, &str)] = &[
     ("history", "history.listen"),
     ("account", "accounts.listen"),
     ("idgen", "idgen.listen"),
+    ("config", "config.listen"),
     ("messaging", "messaging.listen"),
     ("gateway", "gateway.listen"),
 ];
-const PROBES: &[&str] = &["history.probes", "accounts.probes", "idgen.probes", "messaging.probes"];
+const PROBES: &[&str] = &["history.probes", "accounts.probes", "idgen.probes", "config.probes", "messaging.probes"];
 
 /// A running process of one role or more; dropping it ends it.
 pub(crate) struct Role {
