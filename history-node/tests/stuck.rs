@@ -1,10 +1,10 @@
 //! A partition that takes nothing: echoes for all others go on beyond what waits in memory, and its own
 //! follow, all and in order, once it takes something again.
 
-use std::sync::Arc;
-use std::time::Duration;
 #![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
 
+use std::sync::Arc;
+use std::time::Duration;
 
 use volery_history::fanout::LANE_MOST;
 use volery_history::node::{HistoryNode, Parts};
