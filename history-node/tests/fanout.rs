@@ -1,6 +1,8 @@
 //! Fan-out with targets that take nothing for a while: every target gets what it is owed, once and in
 //! order, nothing is committed before it is appended, and nobody waits for somebody else.
 
+#![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
+
 use std::collections::BTreeMap;
 
 use proptest::collection::vec;
