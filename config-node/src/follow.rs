@@ -1,4 +1,5 @@
-//! What every other node does with a [`Cluster`]: holds its lease, follows the map and the settings.
+//! What every other node does with a [`Cluster`]: holds its lease, follows the map and the settings. Who has
+//! no others beside it follows the settings on a [`Board`] alone.
 //!
 //! All of it goes on for ever, whatever fails: who cannot reach a config-node carries on with what it
 //! knew, and says so once, not at each try. Trap avoided: an answer from a config-node that is behind is
@@ -12,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
-use volery_ports::cluster::{Cluster, Hold, HoldError, Settings, Unavailable};
+use volery_ports::cluster::{Board, Cluster, Hold, HoldError, Settings, Unavailable};
 
 /// How long one question waits for news. Connections in between last longer than that.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -111,14 +112,15 @@ pub async fn follow_map(cluster: Arc<dyn Cluster>) -> watch::Receiver<Arc<Partit
     follow("map", ask, PartitionMap::version).await
 }
 
-/// The newest settings, from the first answer of a config-node on; waits for that. Followed until nobody
-/// looks at them any more.
-pub async fn follow_settings(cluster: Arc<dyn Cluster>) -> watch::Receiver<Arc<Settings>> {
+/// The newest settings; none are set until somebody has answered, which is not waited for: a node starts
+/// with its own configuration. Followed until nobody looks at them any more.
+#[must_use]
+pub fn follow_settings(board: Arc<dyn Board>) -> watch::Receiver<Arc<Settings>> {
     let ask = move |seen, patience| {
-        let cluster = Arc::clone(&cluster);
-        async move { cluster.settings(seen, patience).await }
+        let board = Arc::clone(&board);
+        async move { board.settings(seen, patience).await }
     };
-    follow("settings", ask, |settings| settings.version).await
+    keep_on(Reach::new("settings"), ask, |settings| settings.version, Settings::default())
 }
 
 async fn follow<T, A, F>(what: &'static str, ask: A, version: fn(&T) -> u64) -> watch::Receiver<Arc<T>>
@@ -131,11 +133,20 @@ where
     let first = loop {
         match ask(0, Duration::ZERO).await {
             Ok(first) => break first,
-            Err(error) => reach.lost(&error),
+            Err(error) => reach.not_yet(&error),
         }
         sleep(PAUSE).await;
     };
     reach.answered();
+    keep_on(reach, ask, version, first)
+}
+
+fn keep_on<T, A, F>(reach: Reach, ask: A, version: fn(&T) -> u64, first: T) -> watch::Receiver<Arc<T>>
+where
+    T: Send + Sync + 'static,
+    A: Fn(u64, Duration) -> F + Send + 'static,
+    F: Future<Output = Result<T, Unavailable>> + Send,
+{
     let (show, watched) = watch::channel(Arc::new(first));
     tokio::spawn(async move {
         let shown = show.clone();
@@ -169,7 +180,7 @@ where
     }
 }
 
-/// Whether a config-node answers, for the log: said when it changes.
+/// Whether it is answered, for the log: said when it changes.
 struct Reach {
     what: &'static str,
     lost: bool,
@@ -180,16 +191,23 @@ impl Reach {
         Self { what, lost: false }
     }
 
+    fn not_yet(&mut self, Unavailable(reason): &Unavailable) {
+        if !self.lost {
+            tracing::warn!(what = self.what, reason, "nobody answers: waiting for the first answer");
+        }
+        self.lost = true;
+    }
+
     fn lost(&mut self, Unavailable(reason): &Unavailable) {
         if !self.lost {
-            tracing::warn!(what = self.what, reason, "no config-node answers: carrying on with what is known");
+            tracing::warn!(what = self.what, reason, "nobody answers: carrying on with what is known");
         }
         self.lost = true;
     }
 
     fn answered(&mut self) {
         if self.lost {
-            tracing::info!(what = self.what, "a config-node answers again");
+            tracing::info!(what = self.what, "somebody answers again");
         }
         self.lost = false;
     }

@@ -10,6 +10,7 @@
 //! | [`leases`] | which leases have ended |
 //! | [`settings`] | which keys are dynamic, what they take, how they change a configuration |
 //! | `node` | looks at the store, writes maps, wakes who watches: [`ConfigNode`] |
+//! | `stored` | the map and the settings where no config-node runs: [`StoredBoard`] |
 //! | [`follow`] | for every other node: holds its lease, follows the map and the settings |
 
 pub mod assign;
@@ -17,5 +18,7 @@ pub mod follow;
 pub mod leases;
 mod node;
 pub mod settings;
+mod stored;
 
 pub use node::{ConfigNode, ConfigOptions, ConfigParts, HASH, StartError};
+pub use stored::StoredBoard;

@@ -21,11 +21,11 @@ use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
 use volery_node::health::{Health, Part};
 use volery_node::shutdown::Shutdown;
-use volery_ports::cluster::{Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Unavailable};
-use volery_ports::cluster_store::{ClusterStore, Facts, Set};
+use volery_ports::cluster::{Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Unavailable};
+use volery_ports::cluster_store::{ClusterStore, Facts};
 
 use crate::leases::Watched;
-use crate::{assign, settings};
+use crate::{assign, settings, stored};
 use watches::Watches;
 
 /// The name of the function from recipients to slots, as the cluster's facts have it.
@@ -232,7 +232,10 @@ impl Cluster for ConfigNode {
         self.shared.changed.notify_one();
         Ok(())
     }
+}
 
+#[async_trait]
+impl Board for ConfigNode {
     async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
         Ok(self.shared.watches.map_after(seen, patience).await)
     }
@@ -242,16 +245,10 @@ impl Cluster for ConfigNode {
     }
 
     async fn change(&self, change: Change) -> Result<Setting, ChangeError> {
-        let Shared { store, clock, watches, changed, .. } = self.shared.as_ref();
-        settings::check(&change, &watches.settings())?;
-        match store.set(&change, clock.now()).await? {
-            Set::Done(setting) => {
-                let Setting { name, version, by, .. } = &setting;
-                tracing::info!(name, value = setting.value, version, by, "a setting was changed");
-                changed.notify_one();
-                Ok(setting)
-            }
-            Set::Stale { version } => Err(ChangeError::Stale { name: change.name, version, seen: change.seen }),
-        }
+        let setting = stored::change(self.shared.store.as_ref(), self.shared.clock.now(), &change).await?;
+        let Setting { name, version, by, .. } = &setting;
+        tracing::info!(name, value = setting.value, version, by, "a setting was changed");
+        self.shared.changed.notify_one();
+        Ok(setting)
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, mpsc};
 use volery_config::follow::{Standing, follow_map, follow_settings, hold_lease};
 use volery_kernel::map::PartitionMap;
 use volery_ports::accounts::Unavailable;
-use volery_ports::cluster::{Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings};
+use volery_ports::cluster::{Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings};
 use volery_testkit::cluster::hold;
 use volery_testkit::cluster_store::map;
 
@@ -61,7 +61,10 @@ impl Cluster for Script {
     async fn leave(&self, _: &str, _: &str) -> Result<(), Unavailable> {
         Err(away())
     }
+}
 
+#[async_trait]
+impl Board for Script {
     async fn map(&self, seen: u64, _: Duration) -> Result<PartitionMap, Unavailable> {
         Ok(map(self.next(seen).await?, &[], &[None]))
     }
@@ -102,7 +105,8 @@ async fn a_map_is_followed_through_outages_and_old_answers() {
 #[tokio::test]
 async fn settings_are_followed_alike_and_nobody_asks_for_nobody() {
     let (cluster, asked) = script(&ANSWERS, Vec::new());
-    let settings = follow_settings(cluster.clone()).await;
+    let settings = follow_settings(cluster.clone());
+    assert_eq!(*settings.borrow().as_ref(), Settings::default(), "nobody is waited for");
     assert_eq!(questions(asked).await, SEEN);
     assert_eq!(settings.borrow().version, 8);
     drop(settings);

@@ -16,7 +16,7 @@ use volery_node::clock::SystemClock;
 use volery_node::health::{Health, State};
 use volery_node::shutdown::{Shutdown, Stage};
 use volery_ports::accounts::Unavailable;
-use volery_ports::cluster::{Cluster, HoldError};
+use volery_ports::cluster::{Board as _, Cluster, HoldError};
 use volery_ports::cluster_store::{ClusterStore, Facts};
 use volery_sql::SqliteStore;
 use volery_testkit::cluster::{PARTITIONS, conformance, hold, pass, shares};

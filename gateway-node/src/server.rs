@@ -52,8 +52,9 @@ pub struct GatewayOptions {
     pub body_within: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
-    /// How often somebody may try to log in, register or refresh.
-    pub rates: Rates,
+    /// How often somebody may try to log in, register or refresh; a change holds from the next try on. Once
+    /// the sender is dropped, the last one stays.
+    pub rates: watch::Receiver<Rates>,
 }
 
 impl Default for GatewayOptions {
@@ -64,7 +65,7 @@ impl Default for GatewayOptions {
             connections: 10_000,
             body_within: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
-            rates: Rates::default(),
+            rates: watch::channel(Rates::default()).1,
         }
     }
 }
@@ -109,7 +110,7 @@ impl Shared {
         Self {
             begun: clock.now(),
             requests: AtomicU64::new(0),
-            limits: Limits::new(options.rates),
+            limits: Limits::new(options.rates.clone()),
             trusted_proxies: options.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             body_within: options.body_within,
             table,

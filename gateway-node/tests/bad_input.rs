@@ -13,6 +13,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::{bench, bench_with, options, text};
+use tokio::sync::watch;
 use volery_gateway::{GatewayOptions, Rates};
 use volery_ports::history::HistoryError;
 
@@ -193,9 +194,36 @@ fn few(logins: u32, logins_address: u32, registrations_address: u32) -> Rates {
     }
 }
 
+fn told(rates: Rates) -> watch::Receiver<Rates> {
+    watch::channel(rates).1
+}
+
+#[actix_web::test]
+async fn another_rate_holds_from_the_next_try_on_and_for_nothing_else() {
+    let (tell, rates) = watch::channel(few(3, 1_000, 1_000));
+    let bench = bench_with(GatewayOptions { rates, ..options() }).await;
+    bench.person("ada").await;
+    let tries = async |count| {
+        let mut answered = Vec::new();
+        for _ in 0..count {
+            answered.push(bench.log_in("ada").await.status.as_u16());
+        }
+        answered
+    };
+    assert_eq!(tries(3).await, [200, 200, 429]);
+    tell.send_replace(few(3, 1_000, 999));
+    assert_eq!(tries(1).await, [429], "what was not changed goes on");
+    tell.send_replace(few(4, 1_000, 999));
+    assert_eq!(tries(5).await, [200, 200, 200, 200, 429]);
+    tell.send_replace(few(1, 1_000, 999));
+    assert_eq!(tries(2).await, [200, 429]);
+    drop(tell);
+    assert_eq!(tries(1).await, [429], "the last one stays");
+}
+
 #[actix_web::test]
 async fn log_ins_are_limited_by_name() {
-    let bench = bench_with(GatewayOptions { rates: few(3, 1_000, 1_000), ..options() }).await;
+    let bench = bench_with(GatewayOptions { rates: told(few(3, 1_000, 1_000)), ..options() }).await;
     bench.person("ada").await;
     assert_eq!([bench.log_in("ada").await.status, bench.log_in("ada").await.status], [200, 200]);
     let refused = bench.log_in("ada").await;
@@ -207,8 +235,10 @@ async fn log_ins_are_limited_by_name() {
 
 #[actix_web::test]
 async fn log_ins_and_registrations_are_limited_by_address() {
-    let proxied = GatewayOptions { rates: few(1_000, 2, 1), trusted_proxies: vec![[127, 0, 0, 1].into()], ..options() };
-    for (options, believed) in [(GatewayOptions { rates: few(1_000, 2, 1), ..options() }, false), (proxied, true)] {
+    let proxied =
+        GatewayOptions { rates: told(few(1_000, 2, 1)), trusted_proxies: vec![[127, 0, 0, 1].into()], ..options() };
+    for (options, believed) in [(GatewayOptions { rates: told(few(1_000, 2, 1)), ..options() }, false), (proxied, true)]
+    {
         let bench = bench_with(options).await;
         let post = async |path: &str, from: &str| {
             let body = json!({"user_name": "nobody1", "password": "x"});
@@ -226,8 +256,8 @@ async fn log_ins_and_registrations_are_limited_by_address() {
 
 #[actix_web::test]
 async fn refreshes_are_limited_by_address() {
-    let rates = Rates { refreshes_per_minute_address: NonZeroU32::MIN.saturating_add(1), ..options().rates };
-    let bench = bench_with(GatewayOptions { rates, ..options() }).await;
+    let rates = Rates { refreshes_per_minute_address: NonZeroU32::MIN.saturating_add(1), ..few(1_000, 1_000, 1_000) };
+    let bench = bench_with(GatewayOptions { rates: told(rates), ..options() }).await;
     let grant = bench.person("ada").await;
     let refresh = async |token: &Value| bench.post("/v1/refresh", json!({"refresh_token": token})).await;
     assert_eq!(refresh(&json!("made up")).await.problem().0, "invalid_refresh_token");

@@ -30,8 +30,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Threads of sessions and partitions, at least 1.
     pub threads: usize,
-    /// How fast one session may send.
-    pub rate: Rate,
+    /// How fast one session may send; a change takes hold of those that are open. Once the sender is dropped,
+    /// the last one stays.
+    pub rate: watch::Receiver<Rate>,
     /// Bytes of the newest events held in memory, of all partitions together.
     pub tail_bytes: usize,
 }

@@ -123,6 +123,7 @@ impl ActorFuture<SessionActor> for Pump {
         task: &mut Task<'_>,
     ) -> Poll<()> {
         act.signal.listen(task.waker());
+        act.keep_pace();
         act.hear_calls(ctx);
         match act.exchange(ctx, task) {
             Some(gone) => act.end(gone, ctx),
@@ -149,6 +150,14 @@ impl SessionActor {
             }
         }
         self.counted = now;
+    }
+
+    /// By the thread's rate, which may be another one since the last turn.
+    fn keep_pace(&mut self) {
+        let rate = self.thread.rate.get();
+        if self.core.rate() != rate {
+            self.core.go_by(rate, self.now());
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -1,12 +1,13 @@
 //! One thread of the node: its partitions, its sessions, its generator, its housekeeping.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
+use futures::Stream;
 use futures::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -16,12 +17,14 @@ use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
 use volery_kernel::slot::Partition;
 
+use crate::core::pace::Rate;
 use crate::core::served::Served;
 use crate::node::Shared;
 use crate::partition::Signal;
 
 mod adopting;
 mod moving;
+mod pacing;
 
 pub(crate) use adopting::Adopt;
 use moving::Slot;
@@ -36,6 +39,8 @@ pub(crate) struct Thread {
     pub(crate) shared: Arc<Shared>,
     pub(crate) generator: Arc<Mutex<Generator>>,
     pub(crate) known: RefCell<HashSet<UserId>>,
+    /// How fast its sessions may send.
+    pub(crate) rate: Cell<Rate>,
 }
 
 impl Thread {
@@ -57,6 +62,7 @@ pub(crate) struct Worker {
     /// Of the whole node: the threads share one budget for tails.
     served: Served,
     maps: Option<watch::Receiver<Arc<PartitionMap>>>,
+    rates: Option<watch::Receiver<Rate>>,
     slots: HashMap<Partition, Slot>,
     /// The next step of a parting, while sessions are sent to other nodes.
     parting: Option<SpawnHandle>,
@@ -73,9 +79,11 @@ impl Worker {
     ) -> Self {
         let mut maps = shared.map.clone();
         let served = Served::new(shared.options.name.clone(), Arc::clone(&maps.borrow_and_update()));
-        let thread = Rc::new(Thread { shared, generator, known: RefCell::default() });
-        let slots = HashMap::new();
-        Self { thread, mine, served, maps: Some(maps), slots, parting: None, ready: Some(ready) }
+        let mut rates = shared.options.rate.clone();
+        let rate = Cell::new(*rates.borrow_and_update());
+        let thread = Rc::new(Thread { shared, generator, known: RefCell::default(), rate });
+        let (maps, rates, slots) = (Some(maps), Some(rates), HashMap::new());
+        Self { thread, mine, served, maps, rates, slots, parting: None, ready: Some(ready) }
     }
 
     fn signals(&self) -> impl Iterator<Item = Rc<Signal>> {
@@ -100,10 +108,22 @@ impl Actor for Worker {
             ctx.spawn(told.into_actor(self));
         }
         if let Some(maps) = self.maps.take() {
-            ctx.add_stream(moving::each(maps));
+            ctx.add_stream(each(maps));
+        }
+        if let Some(rates) = self.rates.take() {
+            ctx.add_stream(each(rates));
         }
         ctx.run_interval(Duration::from_secs(1), |worker, _| worker.housekeep());
     }
+}
+
+/// Each value that is told of; ends when nobody tells of them any more.
+fn each<T: Clone + 'static>(told: watch::Receiver<T>) -> impl Stream<Item = T> {
+    futures::stream::unfold(told, |mut told| async move {
+        told.changed().await.ok()?;
+        let value = told.borrow_and_update().clone();
+        Some((value, told))
+    })
 }
 
 impl Worker {

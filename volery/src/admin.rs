@@ -1,4 +1,21 @@
-//! What operators do, on the data folder itself.
+//! What operators look at and change: commands that ask and answer, and the import of users.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `command` | how they are typed |
+//! | `desk` | whom they ask: config-nodes, or the store |
+//! | `nodes`, `settings`, `users` | what they answer |
+//! | `lag`, `page` | how far readers are behind, as every process measures it |
+//! | `show` | tables and JSON |
+
+mod command;
+mod desk;
+mod lag;
+mod nodes;
+mod page;
+mod settings;
+mod show;
+mod users;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,16 +33,18 @@ use crate::Failure;
 use crate::engines::OpenStore;
 use crate::numbers::holder;
 
+pub(crate) use command::{command, run};
+
 /// Imports a file of users, with progress; bad lines are named and left out. May run beside `volery up`.
 pub(crate) fn import_users(config: &Config, file: &Path) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let imported = runtime.block_on(run(config, file))?;
+    let imported = runtime.block_on(import_file(config, file))?;
     let Imported { lines, written, failed } = imported;
     println!("{written} users imported from {lines} lines; {failed} lines were left out");
     if failed > 0 { Err(Failure(format!("{failed} lines were left out"))) } else { Ok(()) }
 }
 
-async fn run(config: &Config, file: &Path) -> Result<Imported, Failure> {
+async fn import_file(config: &Config, file: &Path) -> Result<Imported, Failure> {
     std::fs::create_dir_all(&config.data_dir)?;
     let store = OpenStore::open(config).await?.accounts;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -35,14 +35,7 @@ pub fn run() -> Result<(), Failure> {
             }
             None => run_roles("config", matches),
         },
-        Some(("admin", matches)) => match matches.subcommand().and_then(|(_, users)| users.subcommand()) {
-            Some((_, import)) => {
-                let Loaded { config, .. } = load(import)?;
-                let file = import.get_one::<PathBuf>("file").ok_or(Failure("name a file".to_owned()))?;
-                admin::import_users(&config, file)
-            }
-            None => Ok(()),
-        },
+        Some(("admin", matches)) => admin::run(matches),
         Some((first, matches)) => run_roles(first, matches),
         None => Ok(()),
     }
@@ -69,11 +62,6 @@ fn role_command(role: Role) -> Command {
 fn command() -> Command {
     let check = with_config(Command::new("check").about("Checks the configuration and lists all mistakes at once"));
     let show = with_config(Command::new("show").about("Shows every value in force and where it was set"));
-    let import = Command::new("import")
-        .about("Imports users from JSON lines: {\"user_name\", \"password_hash\" (PHC), \"display_name\"?, \"id\"?}")
-        .arg(
-            Arg::new("file").required(true).value_parser(value_parser!(PathBuf)).help("The file; - for standard input"),
-        );
     Command::new("volery")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A chat engine: durable, ordered, in one process or in many")
@@ -83,19 +71,7 @@ fn command() -> Command {
         .subcommands(Role::ALL.into_iter().filter(|role| *role != Role::Config).map(role_command))
         .subcommand(chat_command())
         .subcommand(role_command(Role::Config).args_conflicts_with_subcommands(true).subcommand(check).subcommand(show))
-        .subcommand(
-            Command::new("admin")
-                .about("What operators do")
-                .subcommand_required(true)
-                .arg_required_else_help(true)
-                .subcommand(
-                    Command::new("users")
-                        .about("Users")
-                        .subcommand_required(true)
-                        .arg_required_else_help(true)
-                        .subcommand(with_config(import)),
-                ),
-        )
+        .subcommand(admin::command())
 }
 
 fn chat_command() -> Command {
@@ -144,7 +120,7 @@ fn chat(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// `--config`, `--set`, `--data` and a flag for every key.
-fn with_config(command: Command) -> Command {
+pub(crate) fn with_config(command: Command) -> Command {
     let file = Arg::new("config")
         .long("config")
         .value_name("FILE")
@@ -167,7 +143,8 @@ fn with_config(command: Command) -> Command {
     command.arg(file).arg(set).arg(data).args(keys)
 }
 
-fn load(matches: &ArgMatches) -> Result<Loaded, Failure> {
+/// The configuration that the flags of [`with_config`] lead to.
+pub(crate) fn load(matches: &ArgMatches) -> Result<Loaded, Failure> {
     let mut flags = Vec::new();
     for pair in matches.get_many::<String>("set").unwrap_or_default() {
         let (key, value) = pair.split_once('=').ok_or_else(|| Failure(format!("--set takes KEY=VALUE, not {pair}")))?;

@@ -1,5 +1,5 @@
-//! Who owns what, for the roles of this process: told by config, here or elsewhere; or, where the messaging
-//! node here has no others beside it, everything by that one.
+//! Who owns what and how everyone is set, for the roles of this process: told by config, here or elsewhere; or,
+//! where the messaging node here has no others beside it, everything by that one, set as the store says.
 //!
 //! Trap avoided: a node says that it is up only once its door is open: before that it has no address, and
 //! whoever was sent there would find nobody.
@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use volery_config::follow::{HeldLease, follow_map, hold_lease};
-use volery_config::{ConfigNode, ConfigOptions, ConfigParts};
+use volery_config::follow::{HeldLease, follow_map, follow_settings, hold_lease};
+use volery_config::{ConfigNode, ConfigOptions, ConfigParts, StoredBoard};
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::slot::Partitions;
-use volery_ports::cluster::{Cluster, Hold};
+use volery_ports::cluster::{Cluster, Hold, Settings};
 use volery_ports::cluster_store::ClusterStore;
 use volery_rpc::ClusterClient;
 
@@ -22,13 +22,14 @@ use crate::numbers::holder;
 use crate::roles::Role;
 
 type Map = watch::Receiver<Arc<PartitionMap>>;
+type Told = watch::Receiver<Arc<Settings>>;
 
 /// Where maps come from.
 pub(crate) enum OpenCluster {
     /// From here, once the door of the only node is open.
-    OnlyNode { told: watch::Sender<Arc<PartitionMap>>, partitions: Partitions },
-    /// From config, here or elsewhere.
-    Config { cluster: Arc<dyn Cluster>, map: Option<Map>, lease: Option<HeldLease> },
+    OnlyNode { told: watch::Sender<Arc<PartitionMap>>, partitions: Partitions, settings: Told },
+    /// From config, here or elsewhere. Map and settings are there if somebody here goes by them.
+    Config { cluster: Arc<dyn Cluster>, map: Option<Map>, settings: Option<Told>, lease: Option<HeldLease> },
 }
 
 impl OpenCluster {
@@ -36,16 +37,38 @@ impl OpenCluster {
     pub(crate) async fn open(common: &Common<'_>, store: Option<Arc<dyn ClusterStore>>) -> Result<Self, Failure> {
         let partitions = partitions(common.config)?;
         if common.roles.are_of_the_only_node() {
-            let unknown = Member { name: common.node_name(), url: String::new() };
-            let told = watch::Sender::new(Arc::new(PartitionMap::whole(unknown, partitions)));
-            return Ok(Self::OnlyNode { told, partitions });
+            return Ok(Self::only_node(common, store, partitions));
         }
         let cluster: Arc<dyn Cluster> = match store.filter(|_| common.roles.has(Role::Config)) {
             Some(store) => Arc::new(start(common, store, partitions).await?),
             None => Arc::new(ClusterClient::new(common.remote(Role::Config)?)),
         };
-        let map = if common.roles.ask(Role::Config) { Some(follow_map(Arc::clone(&cluster)).await) } else { None };
-        Ok(Self::Config { cluster, map, lease: None })
+        let (mut map, mut settings) = (None, None);
+        if common.roles.ask(Role::Config) {
+            settings = Some(follow_settings(cluster.clone()));
+            map = Some(follow_map(Arc::clone(&cluster)).await);
+        }
+        Ok(Self::Config { cluster, map, settings, lease: None })
+    }
+
+    /// Without a store here, nobody could have set anything: it goes by its own configuration.
+    fn only_node(common: &Common<'_>, store: Option<Arc<dyn ClusterStore>>, partitions: Partitions) -> Self {
+        let unknown = Member { name: common.node_name(), url: String::new() };
+        let map = PartitionMap::whole(unknown, partitions);
+        let told = watch::Sender::new(Arc::new(map.clone()));
+        let settings = match store {
+            Some(store) => follow_settings(Arc::new(StoredBoard::new(store, Arc::clone(&common.clock), map))),
+            None => watch::channel(Arc::default()).1,
+        };
+        Self::OnlyNode { told, partitions, settings }
+    }
+
+    /// The newest settings, and those that follow.
+    pub(crate) fn settings(&self) -> Option<Told> {
+        match self {
+            Self::OnlyNode { settings, .. } => Some(settings.clone()),
+            Self::Config { settings, .. } => settings.clone(),
+        }
     }
 
     /// The newest map, and those that follow.
@@ -59,10 +82,10 @@ impl OpenCluster {
     /// The messaging node here has opened its door.
     pub(crate) fn join(&mut self, member: Member) -> Result<(), Failure> {
         match self {
-            Self::OnlyNode { told, partitions } => {
+            Self::OnlyNode { told, partitions, .. } => {
                 told.send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
             }
-            Self::Config { cluster, lease, map } => {
+            Self::Config { cluster, lease, map, .. } => {
                 let partitions = map.as_ref().map_or(0, |map| map.borrow().partitions());
                 let partitions = u16::try_from(partitions)?;
                 let hold = Hold { member, process: holder()?, partitions };

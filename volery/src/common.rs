@@ -38,23 +38,34 @@ impl<'a> Common<'a> {
 
     /// What the messaging node here is called: the same after it was started anew.
     pub(crate) fn node_name(&self) -> String {
-        let Config { messaging_name, messaging_public_url, messaging_listen, .. } = self.config;
-        let public = messaging_public_url.as_ref().map(|url| url.0.clone());
-        messaging_name.clone().or(public).unwrap_or_else(|| messaging_listen.to_string())
+        node_name(self.config)
     }
 
     /// Whoever answers for a role that does not run here.
     pub(crate) fn remote(&self, role: Role) -> Result<Remote, Failure> {
-        let nodes = role.nodes(self.config).and_then(|(_, nodes)| nodes);
-        let Nodes(nodes) = nodes.ok_or(Failure(format!("nobody is named who is {}", role.name())))?;
-        Ok(match &self.tls {
-            Some(tls) => Remote::secured(nodes, CallOptions::default(), tls)?,
-            None => Remote::new(nodes, CallOptions::default())?,
-        })
+        remote(self.config, self.tls.as_ref(), role)
     }
 }
 
-fn tls(config: &Config) -> Result<Option<Tls>, Failure> {
+/// See [`Common::node_name`].
+pub(crate) fn node_name(config: &Config) -> String {
+    let Config { messaging_name, messaging_public_url, messaging_listen, .. } = config;
+    let public = messaging_public_url.as_ref().map(|url| url.0.clone());
+    messaging_name.clone().or(public).unwrap_or_else(|| messaging_listen.to_string())
+}
+
+/// See [`Common::remote`].
+pub(crate) fn remote(config: &Config, tls: Option<&Tls>, role: Role) -> Result<Remote, Failure> {
+    let nodes = role.nodes(config).and_then(|(_, nodes)| nodes);
+    let Nodes(nodes) = nodes.ok_or(Failure(format!("nobody is named who is {}", role.name())))?;
+    Ok(match tls {
+        Some(tls) => Remote::secured(nodes, CallOptions::default(), tls)?,
+        None => Remote::new(nodes, CallOptions::default())?,
+    })
+}
+
+/// What roles show each other, if they are configured to.
+pub(crate) fn tls(config: &Config) -> Result<Option<Tls>, Failure> {
     let (Some(ca), Some(cert), Some(key)) = (&config.rpc_tls_ca, &config.rpc_tls_cert, &config.rpc_tls_key) else {
         return Ok(None);
     };

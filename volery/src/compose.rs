@@ -4,16 +4,14 @@
 //! Assembly only: nothing here decides anything about messages.
 
 use std::fs::{self, File};
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
+use volery_gateway::{Gateway, GatewayOptions, GatewayParts};
 use volery_kernel::limits;
 use volery_kernel::map::{Member, PartitionMap};
-use volery_messaging::core::pace::Rate;
 use volery_messaging::{MessagingNode, Options as MessagingOptions, Parts as MessagingParts};
 use volery_node::config::Config;
 use volery_node::shutdown::Stage;
@@ -28,6 +26,7 @@ use crate::engines::{OpenLog, OpenStore};
 use crate::history::OpenHistory;
 use crate::numbers::OpenNumbers;
 use crate::roles::Role;
+use crate::settings;
 
 /// What runs here. What is not there is neither a role of this process nor asked by one.
 pub(crate) struct Process {
@@ -119,7 +118,7 @@ impl Process {
             name: common.node_name(),
             listen: config.messaging_listen,
             threads: threads(config),
-            rate: Rate { per_second: config.messaging_sends_per_second, burst: config.messaging_sends_burst },
+            rate: self.in_force(common, settings::send_rate)?,
             tail_bytes: limits::TAIL_BYTES.value,
         };
         let parts = MessagingParts {
@@ -146,13 +145,24 @@ impl Process {
             metrics: common.metrics.clone(),
         };
         let listen = common.config.gateway_listen;
-        Gateway::start(&gateway_options(common.config), parts)
+        let rates = self.in_force(common, settings::gateway_rates)?;
+        Gateway::start(&GatewayOptions { listen, rates, ..GatewayOptions::default() }, parts)
             .map_err(|error| Failure(format!("the gateway cannot listen on {listen}: {error}")))
     }
 
     /// Who owns what.
     fn map(&self) -> Result<watch::Receiver<Arc<PartitionMap>>, Failure> {
         self.cluster.as_ref().and_then(OpenCluster::map).ok_or_else(absent)
+    }
+
+    /// What a part goes by, now and from now on.
+    fn in_force<T: PartialEq + Send + Sync + 'static>(
+        &self,
+        common: &Common<'_>,
+        pick: fn(&Config) -> T,
+    ) -> Result<watch::Receiver<T>, Failure> {
+        let told = self.cluster.as_ref().and_then(OpenCluster::settings).ok_or_else(absent)?;
+        Ok(settings::in_force(common.config, told, pick))
     }
 
     /// The messaging node here is up.
@@ -281,15 +291,4 @@ fn threads(config: &Config) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads as usize,
     }
-}
-
-fn gateway_options(config: &Config) -> GatewayOptions {
-    let often = |times| NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN);
-    let rates = Rates {
-        logins_per_minute: often(config.accounts_logins_per_minute),
-        logins_per_minute_address: often(config.accounts_logins_per_minute_address),
-        registrations_per_hour_address: often(config.accounts_registrations_per_hour_address),
-        refreshes_per_minute_address: often(config.accounts_refreshes_per_minute_address),
-    };
-    GatewayOptions { listen: config.gateway_listen, rates, ..GatewayOptions::default() }
 }

@@ -11,6 +11,7 @@
 //! | `compose` | a set of roles started from the log outwards, and stopped |
 //! | `common` | what every role is given |
 //! | `history`, `accounts`, `numbers`, `cluster` | what roles ask, here or elsewhere |
+//! | `settings` | what of the dynamic settings each part goes by |
 //! | `engines` | what is below the ports, as configured |
 //! | `admin` | what operators do |
 //! | `watched` | a log over a network, counted and judged by health |
@@ -27,6 +28,7 @@ mod engines;
 mod history;
 mod numbers;
 mod roles;
+mod settings;
 mod sink;
 pub mod up;
 mod watched;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use layers::{FILE_VARIABLE, Sources};
+pub use layers::{FILE_VARIABLE, Sources, nearest};
 pub use process::load_process;
 pub use reference::reference;
 pub use table::{Config, keys};

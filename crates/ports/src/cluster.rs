@@ -115,15 +115,9 @@ pub enum ChangeError {
     },
 }
 
-/// See the module's contract.
+/// What operators see and change, and nodes follow. See the module's contract.
 #[async_trait]
-pub trait Cluster: Send + Sync + 'static {
-    /// Takes or renews the lease of a messaging node. To be called each second.
-    async fn hold(&self, hold: Hold) -> Result<(), HoldError>;
-
-    /// Gives a lease up, so that nobody waits for its end. One that is not held is no error.
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable>;
-
+pub trait Board: Send + Sync + 'static {
     /// The map, once its version is above `seen`, or as it is after `patience`.
     async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable>;
 
@@ -132,4 +126,14 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// Changes a setting for every node.
     async fn change(&self, change: Change) -> Result<Setting, ChangeError>;
+}
+
+/// What messaging nodes ask besides. See the module's contract.
+#[async_trait]
+pub trait Cluster: Board {
+    /// Takes or renews the lease of a messaging node. To be called each second.
+    async fn hold(&self, hold: Hold) -> Result<(), HoldError>;
+
+    /// Gives a lease up, so that nobody waits for its end. One that is not held is no error.
+    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable>;
 }

@@ -19,7 +19,7 @@ use tonic_health::pb::health_client::HealthClient;
 use volery_kernel::slot::Partition;
 use volery_node::shutdown::{Outcome, Shutdown, Stage};
 use volery_ports::account_service::{AccountError, AccountService as _, Registration};
-use volery_ports::cluster::Cluster as _;
+use volery_ports::cluster::{Board as _, Cluster as _};
 use volery_ports::history::{History as _, HistoryError};
 use volery_rpc::{AccountClient, BadEndpoint, CallOptions, ClusterClient, Doors, HistoryClient, Remote};
 use volery_testkit::cluster::hold;

@@ -8,7 +8,7 @@ use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
 use volery_kernel::time::Clock as _;
 use volery_ports::accounts::Unavailable;
-use volery_ports::cluster::{ChangeError, Cluster, Hold, HoldError, Settings};
+use volery_ports::cluster::{Board, ChangeError, Cluster, Hold, HoldError, Settings};
 
 use crate::cluster_store::{ModelClusterStore, change, member};
 use crate::sql::ManualClock;
@@ -99,27 +99,31 @@ async fn leases_end(store: &ModelClusterStore, clock: &ManualClock, cluster: &dy
     assert_eq!((alone.version(), shares(&alone)), (6, vec![("a", 8)]));
 }
 
-async fn settings_are_changed(clock: &ManualClock, cluster: &dyn Cluster) {
+/// The part of the suite that is about settings: what every board promises. Nothing was ever set on `board`.
+///
+/// # Panics
+/// Where an answer is not what it must be.
+pub async fn settings_are_changed(clock: &ManualClock, board: &dyn Board) {
     const NAME: &str = "messaging.sends_per_second";
-    let none = settings(cluster, 0, Duration::ZERO).await;
+    let none = settings(board, 0, Duration::ZERO).await;
     let own = none.settings.iter().find(|setting| setting.name == NAME);
     assert!(none.version == 0 && own.is_some_and(|own| own.value.is_none() && own.version == 0), "{none:?}");
-    let unknown = cluster.change(change("data.dir", Some("/tmp"), 0)).await;
+    let unknown = board.change(change("data.dir", Some("/tmp"), 0)).await;
     assert_eq!(unknown, Err(ChangeError::Unknown("data.dir".into())));
-    let Err(ChangeError::Invalid { name, reason }) = cluster.change(change(NAME, Some("0"), 0)).await else {
+    let Err(ChangeError::Invalid { name, reason }) = board.change(change(NAME, Some("0"), 0)).await else {
         panic!("0 is out of range")
     };
     assert_eq!((name.as_str(), reason.as_str()), (NAME, "0 is out of range: give 1 to 1000000"));
-    let (woken, changed) = tokio::join!(settings(cluster, 0, LONG), cluster.change(change(NAME, Some("70"), 0)));
+    let (woken, changed) = tokio::join!(settings(board, 0, LONG), board.change(change(NAME, Some("70"), 0)));
     let Ok(setting) = changed else { panic!("a good value: {changed:?}") };
     assert_eq!((setting.version, setting.value.as_deref(), setting.at), (1, Some("70"), clock.now()));
     assert_eq!(setting.by, change(NAME, None, 0).by);
     assert!(woken.version == 1 && woken.settings.contains(&setting), "{woken:?}");
-    let stale = cluster.change(change(NAME, Some("71"), 0)).await;
+    let stale = board.change(change(NAME, Some("71"), 0)).await;
     assert_eq!(stale, Err(ChangeError::Stale { name: NAME.into(), version: 1, seen: 0 }));
-    let back = cluster.change(change(NAME, None, 1)).await;
+    let back = board.change(change(NAME, None, 1)).await;
     assert!(back.as_ref().is_ok_and(|back| back.version == 2 && back.value.is_none()), "{back:?}");
-    assert_eq!(settings(cluster, 1, LONG).await.version, 2);
+    assert_eq!(settings(board, 1, LONG).await.version, 2);
 }
 
 async fn an_outage_freezes_leases(store: &ModelClusterStore, clock: &ManualClock, cluster: &dyn Cluster) {
@@ -147,8 +151,8 @@ async fn map(cluster: &dyn Cluster, seen: u64) -> PartitionMap {
     }
 }
 
-async fn settings(cluster: &dyn Cluster, seen: u64, patience: Duration) -> Settings {
-    match cluster.settings(seen, patience).await {
+async fn settings(board: &dyn Board, seen: u64, patience: Duration) -> Settings {
+    match board.settings(seen, patience).await {
         Ok(settings) => settings,
         Err(error) => panic!("the settings after {seen}: {error}"),
     }

@@ -160,15 +160,16 @@ impl Answer {
 
 pub(crate) fn options() -> GatewayOptions {
     let many = NonZeroU32::new(1_000_000).expect("not zero");
+    let rates = Rates {
+        logins_per_minute: many,
+        logins_per_minute_address: many,
+        registrations_per_hour_address: many,
+        refreshes_per_minute_address: many,
+    };
     GatewayOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         workers: 1,
-        rates: Rates {
-            logins_per_minute: many,
-            logins_per_minute_address: many,
-            registrations_per_hour_address: many,
-            refreshes_per_minute_address: many,
-        },
+        rates: watch::channel(rates).1,
         ..GatewayOptions::default()
     }
 }

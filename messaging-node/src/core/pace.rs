@@ -26,6 +26,22 @@ impl Pace {
         Self { rate, full_at_us: 0 }
     }
 
+    /// The rate that it goes by.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Goes by another rate from now on. Sends that were made count as before, but no more of them than the
+    /// new burst: nobody waits longer than for one send at the new rate.
+    pub fn change(&mut self, rate: Rate, now: Timestamp) {
+        let now = now.0.saturating_mul(1000);
+        let owed = self.full_at_us.saturating_sub(now).saturating_mul(u64::from(self.rate.per_second.max(1)));
+        let most = u64::from(rate.burst).saturating_mul(1_000_000);
+        self.full_at_us = now.saturating_add(owed.min(most) / u64::from(rate.per_second.max(1)));
+        self.rate = rate;
+    }
+
     /// Takes one send; the bucket may go below empty by what was read at once.
     pub fn take(&mut self, now: Timestamp) {
         let now = now.0.saturating_mul(1000);
@@ -62,6 +78,28 @@ mod tests {
             }
             let allowed = u64::from(burst) + 1 + u64::from(rate) * (now.since(start) + 1) / 1000;
             prop_assert!(sends as u64 <= allowed + 1, "{sends} in {} ms, allowed {allowed}", now.since(start));
+        }
+
+        /// Whatever was sent under the old rate: from the change on it is as under the new one, and nobody
+        /// who waited under the old one waits for more than a send under the new one.
+        #[test]
+        fn another_rate_holds_from_the_change_on(
+            before in (1u32..1000, 1u32..500), after in (1u32..1000, 1u32..500), made in 0usize..600, sends in 1usize..600,
+        ) {
+            let rate = |(per_second, burst)| Rate { per_second, burst };
+            let (mut pace, changed, after) = (Pace::new(rate(before)), Timestamp(1_000_000), rate(after));
+            (0..made).for_each(|_| pace.take(changed));
+            pace.change(after, changed);
+            let mut now = changed;
+            for _ in 0..sends {
+                if let Some(until) = pace.wait_until(now) {
+                    prop_assert!(until.since(now) <= 1000 / u64::from(after.per_second) + 2, "waits until {until:?}");
+                    now = until;
+                }
+                pace.take(now);
+            }
+            let allowed = u64::from(after.burst) + u64::from(after.per_second) * (now.since(changed) + 1) / 1000;
+            prop_assert!(sends as u64 <= allowed + 2, "{sends} in {} ms, allowed {allowed}", now.since(changed));
         }
     }
 }

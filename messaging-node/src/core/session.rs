@@ -179,6 +179,17 @@ impl Session {
         waiting < limits::UNACKNOWLEDGED_SENDS.value && self.pace.wait_until(now).is_none()
     }
 
+    /// How fast it may send.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        self.pace.rate()
+    }
+
+    /// Goes by another rate from now on.
+    pub fn go_by(&mut self, rate: Rate, now: Timestamp) {
+        self.pace.change(rate, now);
+    }
+
     /// When [`Session::tick`] has something to do next.
     #[must_use]
     pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {

@@ -109,7 +109,7 @@ impl Worker {
             largest_id: greeted.largest_id,
             resume: greeted.resume,
             request: greeted.request,
-            rate: shared.options.rate,
+            rate: self.thread.rate.get(),
             generation: shared.log.generation(),
         }
     }

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor as _, AsyncContext as _, Context, StreamHandler};
-use futures::Stream;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use volery_kernel::map::PartitionMap;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
@@ -45,15 +44,6 @@ impl Slot {
         }
         !sessions.is_empty()
     }
-}
-
-/// Each map that is told of; ends when nobody tells of maps any more.
-pub(super) fn each(maps: watch::Receiver<Arc<PartitionMap>>) -> impl Stream<Item = Arc<PartitionMap>> {
-    futures::stream::unfold(maps, |mut maps| async move {
-        maps.changed().await.ok()?;
-        let map = Arc::clone(&maps.borrow_and_update());
-        Some((map, maps))
-    })
 }
 
 impl StreamHandler<Arc<PartitionMap>> for Worker {

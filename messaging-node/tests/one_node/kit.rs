@@ -191,6 +191,7 @@ pub(crate) struct Node {
     pub(crate) history: Arc<Past>,
     pub(crate) metrics: Metrics,
     map: watch::Sender<Arc<PartitionMap>>,
+    pace: watch::Sender<Rate>,
     address: SocketAddr,
 }
 
@@ -227,11 +228,11 @@ impl Node {
                 health: Health::new(),
                 map: told,
             };
-            let rate = Rate { per_second: 1_000, burst: 1_000 };
+            let (pace, rate) = watch::channel(Rate { per_second: 1_000, burst: 1_000 });
             let listen = SocketAddr::from(([127, 0, 0, 1], 0));
             let options = Options { name: "node".to_owned(), listen, threads: 1, rate, tail_bytes: 1 };
             let node = MessagingNode::start(options, parts).await.expect("it starts");
-            test(Self { log, history, metrics, map, address: node.address() }).await;
+            test(Self { log, history, metrics, map, pace, address: node.address() }).await;
             node.stop();
         });
     }
@@ -239,6 +240,11 @@ impl Node {
     /// Tells of a map in which all partitions are this node's (0), [`ELSEWHERE`]'s (1), or nobody's.
     pub(crate) fn all_belong_to(&self, version: u64, owner: Option<u16>) {
         self.map.send_replace(owned_by(version, owner));
+    }
+
+    /// From now on every session may send this fast.
+    pub(crate) fn all_send_at(&self, per_second: u32, burst: u32) {
+        self.pace.send_replace(Rate { per_second, burst });
     }
 
     /// From now on nobody learns where the log ends, or everybody.
@@ -282,6 +288,12 @@ impl Node {
     pub(crate) async fn has_appended(&self, records: u64) {
         let waited = self.log.beyond(self.partition(), *self.history.end.lock() + records - 1);
         timeout(NEVER, waited).await.expect("appended").expect("a log");
+    }
+
+    /// How many records were appended to the partition of [`ME`] since the start.
+    pub(crate) async fn appended(&self) -> u64 {
+        let extent = self.log.extent(self.partition()).await.expect("a log");
+        extent.end - *self.history.end.lock()
     }
 
     async fn connect(&self) -> Device {

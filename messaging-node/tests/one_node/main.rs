@@ -5,3 +5,4 @@
 mod answers;
 mod kit;
 mod moves;
+mod pacing;

@@ -9,6 +9,7 @@
 //! | [`marks`] | delivered, read, unread |
 //! | [`bad_input`] | a code or a numbered close, counted, with nobody else disturbed (G9) |
 //! | [`stale`] | a send that was long on its way is refused, and its retry taken once (G2) |
+//! | [`settings`] | what an operator sets takes hold of who is connected; refusals change nothing |
 //! | [`logout`] | a device that was logged out is out at once (G8) |
 //! | [`full`] | a full log refuses, keeps, and goes on |
 //! | [`process`] | signals, exit codes, configuration, help |
@@ -23,6 +24,7 @@ mod logout;
 mod marks;
 mod process;
 mod script;
+mod settings;
 mod slow;
 mod stale;
 mod streams;

@@ -107,6 +107,11 @@ fn every_command_explains_itself() {
         "admin",
         "admin users",
         "admin users import",
+        "admin users show",
+        "admin nodes",
+        "admin lag",
+        "admin settings",
+        "admin settings set",
     ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let output = volery(&args).output().expect("it runs");

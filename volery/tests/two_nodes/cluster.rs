@@ -197,7 +197,7 @@ impl Below {
             name: name.to_owned(),
             listen: ([127, 0, 0, 1], 0).into(),
             threads: 1,
-            rate: Rate { per_second: 1_000_000, burst: 1_000_000 },
+            rate: watch::channel(Rate { per_second: 1_000_000, burst: 1_000_000 }).1,
             tail_bytes: limits::TAIL_BYTES.value,
         };
         let parts = Parts {
@@ -245,5 +245,6 @@ fn gateway_options() -> GatewayOptions {
         registrations_per_hour_address: many,
         refreshes_per_minute_address: many,
     };
+    let rates = watch::channel(rates).1;
     GatewayOptions { listen: ([127, 0, 0, 1], 0).into(), workers: 1, rates, ..GatewayOptions::default() }
 }

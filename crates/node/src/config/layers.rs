@@ -95,7 +95,7 @@ impl Collector {
     }
 
     fn unknown(&mut self, name: &str, origin: Origin) {
-        let hint = nearest(name, &origin).map_or_else(String::new, |known| format!(": did you mean `{known}`?"));
+        let hint = nearest_key(name, &origin).map_or_else(String::new, |known| format!(": did you mean `{known}`?"));
         self.refuse(origin, format!("there is no key `{name}`{hint}"));
     }
 
@@ -131,14 +131,19 @@ fn injected_by_kubernetes(name: &str, value: &str) -> bool {
         || (name.ends_with("_PORT") && value.contains("://"))
 }
 
-/// The known name that is nearest, written as names are where the mistake was made; none if none is near.
-fn nearest(name: &str, origin: &Origin) -> Option<String> {
+/// The key that is nearest, written as names are where the mistake was made.
+fn nearest_key(name: &str, origin: &Origin) -> Option<String> {
     let spelled = |key: &Key| match origin {
         Origin::Env(_) => key.env(),
         Origin::Flag(_) if !name.contains('.') => key.flag(),
         _ => key.name.to_owned(),
     };
-    let known = keys().iter().map(spelled).map(|known| (distance(name, &known), known));
+    nearest(name, keys().iter().map(spelled))
+}
+
+/// The known name that is nearest to one that is not known; none if none is near.
+pub fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    let known = known.map(|known| (distance(name, &known), known));
     known.min().filter(|(distance, known)| *distance <= 1 + known.len() / 4).map(|(_, known)| known)
 }
 

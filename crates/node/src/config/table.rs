@@ -78,6 +78,7 @@ table! {
     rpc_tls_ca: Option<PathBuf> = "rpc.tls_ca", "", Bounds::Any, "Authorities that sign the roles' certificates, as PEM. With it roles ask each other by mutual TLS; the files are read again when they change.";
     rpc_tls_cert: Option<PathBuf> = "rpc.tls_cert", "", Bounds::Any, "This process' certificate and what lies between it and the authority, as PEM; it must be good for servers and for clients.";
     rpc_tls_key: Option<PathBuf> = "rpc.tls_key", "", Bounds::Any, "The certificate's private key, as PEM.";
+    admin_probes: Option<Nodes> = "admin.probes", "", Bounds::Any, "Where every process answers health and metrics, `http://host:port` by commas, for `volery admin lag`. Empty: at `gateway.listen`, as `volery up` does.";
     telemetry_filter: Filter = "telemetry.filter", "info", Bounds::Any, "Which lines are logged, to standard error.";
     telemetry_format: LogFormat = "telemetry.format", "text", Bounds::OneOf(&["text", "json"]), "How a logged line looks: for people, or one JSON object a line.";
     shutdown_deadline_ms: Millis = "shutdown.deadline_ms", "10000", Bounds::Within(0, 600_000), "How long an orderly shutdown may take before what is left is dropped.";
@@ -139,6 +140,9 @@ pub(super) fn contradictions(config: &Config, said: &BTreeMap<&'static str, Said
         if nodes.as_ref().is_some_and(|nodes| nodes.are_encrypted() != tls.contains(&true)) {
             refuse(key, "write https:// with rpc.tls_ca, rpc.tls_cert and rpc.tls_key, http:// without".to_owned());
         }
+    }
+    if config.admin_probes.as_ref().is_some_and(Nodes::are_encrypted) {
+        refuse("admin.probes", "probes are not encrypted: write http://".to_owned());
     }
     let least = u64::from(config.log_partitions).saturating_mul(config.log_segment_bytes.0);
     if config.log_max_bytes.0 != 0 && config.log_max_bytes.0 < least {

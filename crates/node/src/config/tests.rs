@@ -167,5 +167,7 @@ fn tls_between_roles_is_whole_or_not_there() {
     assert_eq!((judged(&keys[..1]), judged(&keys[1..])), (Err(2), Err(1)), "each that is missing is named");
     let with = |nodes| judged(&[keys.as_slice(), &[("idgen.nodes", nodes)]].concat());
     assert_eq!((with("https://node:8413"), with("http://node:8413")), (Ok(()), Err(1)));
+    assert_eq!(judged(&[("admin.probes", "https://node:8420")]), Err(1), "probes are not encrypted");
+    assert_eq!(judged(&[("admin.probes", "http://node:8420,http://node:8421")]), Ok(()));
     assert_eq!(judged(&[("idgen.nodes", "https://node:8413")]), Err(1));
 }

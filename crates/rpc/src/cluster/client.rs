@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 use volery_kernel::map::PartitionMap;
-use volery_ports::cluster::{Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Unavailable};
+use volery_ports::cluster::{Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Unavailable};
 
 use super::{convert, failure};
 use crate::calls::{Call, Remote};
@@ -60,7 +60,10 @@ impl Cluster for ClusterClient {
         let send = |channel, request| async move { stub(channel).leave(request).await };
         looked(self.remote.call(Call::READ, request, send).await, |wire::LeaveAnswer {}| Ok(()))
     }
+}
 
+#[async_trait]
+impl Board for ClusterClient {
     async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
         let patience = patience.min(PATIENCE_MOST);
         let until = Instant::now() + patience;

@@ -25,7 +25,9 @@ pub(crate) struct Addresses {
 pub(crate) struct Server {
     dir: TempDir,
     flags: Vec<String>,
+    runs: fn(&Path, &[String]) -> Command,
     child: Option<Child>,
+    ready: String,
     addresses: Arc<Mutex<Addresses>>,
 }
 
@@ -37,10 +39,19 @@ impl Server {
 
     /// A server with more flags.
     pub(crate) fn start_with(users: &[&str], flags: &[&str]) -> Self {
+        Self::start_as(up, users, flags)
+    }
+
+    /// A server of the same roles, each listed, config among them: others may ask it.
+    pub(crate) fn start_roles(users: &[&str]) -> Self {
+        Self::start_as(roles, users, &["--history-listen", "127.0.0.1:0"])
+    }
+
+    fn start_as(runs: fn(&Path, &[String]) -> Command, users: &[&str], flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         import(dir.path(), users);
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
-        let mut server = Self { dir, flags, child: None, addresses: Arc::default() };
+        let mut server = Self { dir, flags, runs, child: None, ready: String::new(), addresses: Arc::default() };
         server.start_again();
         server
     }
@@ -49,16 +60,22 @@ impl Server {
     pub(crate) fn start_again(&mut self) {
         assert!(self.child.is_none(), "it runs");
         let log = File::options().create(true).append(true).open(self.log()).expect("a log file");
-        let mut child = up(&self.data(), &self.flags).stdout(Stdio::piped()).stderr(log).spawn().expect("it starts");
+        let mut child =
+            (self.runs)(&self.data(), &self.flags).stdout(Stdio::piped()).stderr(log).spawn().expect("it starts");
         let out = child.stdout.take().expect("piped");
         self.child = Some(child);
-        let line = BufReader::new(out).lines().next().expect("a line before it ends").expect("readable");
-        let (gateway, door) = line
-            .strip_prefix("ready gateway=http://")
-            .and_then(|line| line.split_once(" messaging=ws://"))
-            .unwrap_or_else(|| panic!("no ready line: {line}"));
-        let door = door.strip_suffix("/v1/ws").expect("the door's path");
-        *self.addresses.lock().expect("unpoisoned") = Addresses { gateway: gateway.to_owned(), door: door.to_owned() };
+        self.ready = BufReader::new(out).lines().next().expect("a line before it ends").expect("readable");
+        let (gateway, door) = (self.place("gateway"), self.place("messaging"));
+        let gateway = gateway.strip_prefix("http://").expect("its scheme").to_owned();
+        let door =
+            door.strip_prefix("ws://").and_then(|door| door.strip_suffix("/v1/ws")).expect("a WebSocket").to_owned();
+        *self.addresses.lock().expect("unpoisoned") = Addresses { gateway, door };
+    }
+
+    /// The URL at which one of its roles is.
+    pub(crate) fn place(&self, role: &str) -> String {
+        let place = self.ready.split_whitespace().find_map(|word| word.strip_prefix(role)?.strip_prefix('='));
+        place.unwrap_or_else(|| panic!("{role} is not in the ready line: {}", self.ready)).to_owned()
     }
 
     /// Starts it with other flags.
@@ -144,7 +161,16 @@ impl Drop for Server {
 
 /// `volery up` on free ports.
 pub(crate) fn up(data: &Path, flags: &[String]) -> Command {
-    let mut command = volery(&["up"]);
+    of_roles(&["up"], data, flags)
+}
+
+/// Every role by its name, on free ports.
+fn roles(data: &Path, flags: &[String]) -> Command {
+    of_roles(&["history", "account", "idgen", "config", "messaging", "gateway"], data, flags)
+}
+
+fn of_roles(roles: &[&str], data: &Path, flags: &[String]) -> Command {
+    let mut command = volery(roles);
     command.arg("--data").arg(data).args(["--gateway-listen", "127.0.0.1:0", "--messaging-listen", "127.0.0.1:0"]);
     command.args(flags).stdin(Stdio::null());
     command

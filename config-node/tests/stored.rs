@@ -1,0 +1,76 @@
+//! Settings straight on the store: the same promises as a config-node's, and seen by config-nodes and by others
+//! who look at the store.
+
+#![allow(clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use volery_config::StoredBoard;
+use volery_config::follow::follow_settings;
+use volery_kernel::map::PartitionMap;
+use volery_kernel::slot::Partitions;
+use volery_ports::accounts::Unavailable;
+use volery_ports::cluster::{Board, ChangeError};
+use volery_ports::cluster_store::ClusterStore;
+use volery_sql::SqliteStore;
+use volery_testkit::cluster::settings_are_changed;
+use volery_testkit::cluster_store::{ModelClusterStore, change, map, member};
+use volery_testkit::sql::ManualClock;
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+const BURST: &str = "messaging.sends_burst";
+
+fn only() -> PartitionMap {
+    PartitionMap::whole(member("only"), Partitions::new(4).expect("partitions"))
+}
+
+fn board(store: Arc<dyn ClusterStore>, clock: &Arc<ManualClock>) -> StoredBoard {
+    StoredBoard::new(store, clock.clone(), only())
+}
+
+#[tokio::test]
+async fn settings_keep_the_contract_on_a_model_and_in_a_file() {
+    let clock = Arc::new(ManualClock::default());
+    settings_are_changed(&clock, &board(Arc::new(ModelClusterStore::default()), &clock)).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = SqliteStore::open(&folder.path().join("accounts.db")).await.expect("a store");
+    settings_are_changed(&clock, &board(Arc::new(file), &clock)).await;
+}
+
+#[tokio::test]
+async fn a_map_is_the_stores_once_somebody_wrote_one() {
+    let (store, clock) = (Arc::new(ModelClusterStore::default()), Arc::new(ManualClock::default()));
+    let board = board(store.clone(), &clock);
+    assert_eq!(board.map(0, Duration::ZERO).await, Ok(only()));
+    let written = map(1, &["a"], &[Some(0)]);
+    assert_eq!(store.put_map(&written).await, Ok(true));
+    assert_eq!(board.map(0, Duration::ZERO).await, Ok(written));
+}
+
+#[tokio::test]
+async fn who_follows_it_sees_what_another_process_changed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, clock) = (folder.path().join("accounts.db"), Arc::new(ManualClock::default()));
+    let node = SqliteStore::open(&file).await.expect("a store");
+    let operator = board(Arc::new(SqliteStore::open(&file).await.expect("another")), &clock);
+    let mut followed = follow_settings(Arc::new(board(Arc::new(node), &clock)));
+    let set = operator.change(change(BURST, Some("300"), 0)).await.expect("a good value");
+    let shown = tokio::time::timeout(LONG, followed.wait_for(|now| now.settings.contains(&set))).await;
+    assert_eq!(shown.expect("in time").expect("followed").version, 1);
+    let stale = operator.change(change(BURST, Some("400"), 0)).await;
+    assert_eq!(stale, Err(ChangeError::Stale { name: BURST.into(), version: 1, seen: 0 }));
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_said_and_changes_nothing() {
+    let (store, clock) = (Arc::new(ModelClusterStore::default()), Arc::new(ManualClock::default()));
+    let board = board(store.clone(), &clock);
+    store.set_away(true);
+    let away = Unavailable("switched off".into());
+    assert_eq!(board.settings(0, LONG).await, Err(away.clone()));
+    assert_eq!(board.change(change(BURST, Some("300"), 0)).await, Err(away.into()));
+    store.set_away(false);
+    assert_eq!(board.settings(0, Duration::ZERO).await.map(|settings| settings.version), Ok(0));
+}

@@ -1,0 +1,163 @@
+//! The commands of `volery admin`, as they are typed, and what each does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use volery_node::config::{Config, Loaded};
+
+use super::desk::{self, Desk};
+use super::settings::Wish;
+use super::show::Answer;
+use super::{import_users, lag, nodes, settings, users};
+use crate::Failure;
+use crate::cli::{load, with_config};
+
+/// Longest name of who changes a setting, in bytes: an address for mail fits.
+const BY_MOST: usize = 256;
+
+/// `volery admin`.
+pub(crate) fn command() -> Command {
+    let seconds = Arg::new("seconds")
+        .long("seconds")
+        .value_name("N")
+        .value_parser(value_parser!(u64).range(1..=60))
+        .default_value("2")
+        .help("For how long to measure");
+    group(Command::new("admin").about("What operators look at and change"))
+        .subcommand(asks("nodes", "Lists the messaging nodes that are up, and how many partitions each owns"))
+        .subcommand(asks("partitions", "Lists who owns each partition"))
+        .subcommand(asks("lag", "Measures how far readers are behind, in every process").arg(seconds))
+        .subcommand(settings_command())
+        .subcommand(users_command())
+}
+
+/// Does what was typed behind `volery admin`.
+pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("nodes", matches)) => {
+            answer(matches, async |config| Ok(nodes::nodes(&Desk::open(config).await?.map().await?)))
+        }
+        Some(("partitions", matches)) => {
+            answer(matches, async |config| Ok(nodes::partitions(&Desk::open(config).await?.map().await?)))
+        }
+        Some(("lag", matches)) => {
+            let window = Duration::from_secs(matches.get_one("seconds").copied().unwrap_or(2));
+            answer(matches, async |config| lag::lag(config, window).await)
+        }
+        Some(("settings", matches)) => run_settings(matches),
+        Some(("users", matches)) => run_users(matches),
+        _ => Ok(()),
+    }
+}
+
+fn run_settings(matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("set" | "unset", matches)) => {
+            let wish = wish(matches)?;
+            answer(matches, async |config| settings::change(&Desk::open(config).await?, wish).await)
+        }
+        list => {
+            let matches = list.map_or(matches, |(_, matches)| matches);
+            answer(matches, async |config| Ok(settings::list(&Desk::open(config).await?.settings().await?)))
+        }
+    }
+}
+
+fn wish(matches: &ArgMatches) -> Result<Wish, Failure> {
+    Ok(Wish {
+        name: text(matches, "name")?,
+        value: matches.try_get_one::<String>("value").ok().flatten().cloned(),
+        seen: matches.get_one("seen").copied(),
+        by: text(matches, "by")?,
+    })
+}
+
+fn run_users(matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("import", matches)) => {
+            let Loaded { config, .. } = load(matches)?;
+            let file = matches.get_one::<PathBuf>("file").ok_or(Failure("name a file".to_owned()))?;
+            import_users(&config, file)
+        }
+        Some(("show", matches)) => {
+            let name = text(matches, "name")?;
+            answer(matches, async |config| users::show(desk::store(config).await?.accounts.as_ref(), &name).await)
+        }
+        Some(("find", matches)) => {
+            let part = text(matches, "text")?;
+            answer(matches, async |config| users::find(desk::store(config).await?.accounts.as_ref(), &part).await)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn text(matches: &ArgMatches, name: &str) -> Result<String, Failure> {
+    matches.get_one::<String>(name).cloned().ok_or_else(|| Failure(format!("{name} is missing")))
+}
+
+/// Finds the answer and prints it as it is wanted.
+fn answer(matches: &ArgMatches, find: impl AsyncFnOnce(&Config) -> Result<Answer, Failure>) -> Result<(), Failure> {
+    let Loaded { config, .. } = load(matches)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(find(&config))?.print(matches.get_flag("json"))
+}
+
+fn group(command: Command) -> Command {
+    command.subcommand_required(true).arg_required_else_help(true)
+}
+
+/// A command that answers.
+fn asks(name: &'static str, about: &'static str) -> Command {
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Answers in JSON, for scripts");
+    with_config(Command::new(name).about(about).arg(json))
+}
+
+fn settings_command() -> Command {
+    let name = || Arg::new("name").value_name("NAME").required(true).help("The setting, named as in configuration");
+    let value = Arg::new("value").value_name("VALUE").required(true).allow_negative_numbers(true);
+    asks("settings", "Lists the dynamic settings: what is set for every node, by whom, when")
+        .args_conflicts_with_subcommands(true)
+        .subcommand(asks("list", "Lists them"))
+        .subcommand(
+            changes("set", "Sets one for every node; nodes go by it within two seconds, without a restart")
+                .arg(name())
+                .arg(value.help("Written as in configuration")),
+        )
+        .subcommand(changes("unset", "Gives one back to each node's own configuration").arg(name()))
+}
+
+fn changes(name: &'static str, about: &'static str) -> Command {
+    let by = Arg::new("by")
+        .long("by")
+        .value_name("NAME")
+        .env("USER")
+        .required(true)
+        .value_parser(person)
+        .help("Who changes it: kept and shown");
+    let seen = Arg::new("seen")
+        .long("seen")
+        .value_name("VERSION")
+        .value_parser(value_parser!(u64))
+        .help("Changes it only if it is at this version still [default: the newest]");
+    asks(name, about).arg(by).arg(seen)
+}
+
+fn person(name: &str) -> Result<String, String> {
+    let fits = !name.is_empty() && name.len() <= BY_MOST && !name.contains(char::is_control);
+    fits.then(|| name.to_owned()).ok_or_else(|| format!("a name has 1 to {BY_MOST} bytes and no control characters"))
+}
+
+fn users_command() -> Command {
+    let import = Command::new("import")
+        .about("Imports users from JSON lines: {\"user_name\", \"password_hash\" (PHC), \"display_name\"?, \"id\"?}")
+        .arg(
+            Arg::new("file").required(true).value_parser(value_parser!(PathBuf)).help("The file; - for standard input"),
+        );
+    let name = Arg::new("name").value_name("NAME").required(true).help("The user name");
+    let text = Arg::new("text").value_name("TEXT").required(true).help("Three characters or more");
+    group(Command::new("users").about("Users"))
+        .subcommand(asks("show", "Shows a user and their devices").arg(name))
+        .subcommand(asks("find", "Lists users in whose name or display name a text occurs").arg(text))
+        .subcommand(with_config(import))
+}

@@ -1,0 +1,87 @@
+//! Whom operators ask about map and settings: the config-nodes that configuration names, or, where it names
+//! none, the store of `volery up`, which may run meanwhile.
+//!
+//! Trap avoided: a store that is not there is not made. Whoever is in the wrong folder would set something that
+//! nobody reads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use volery_config::StoredBoard;
+use volery_kernel::map::{Member, PartitionMap};
+use volery_node::clock::SystemClock;
+use volery_node::config::{Config, Nodes};
+use volery_ports::cluster::{Board, Change, ChangeError, Setting, Settings, Unavailable};
+use volery_rpc::ClusterClient;
+
+use crate::Failure;
+use crate::common::{node_name, remote, tls};
+use crate::engines::{OpenStore, partitions};
+use crate::roles::Role;
+
+/// See the module.
+pub(super) struct Desk {
+    board: Arc<dyn Board>,
+    /// Who answers, and what to look at if nobody does.
+    whom: String,
+}
+
+impl Desk {
+    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
+        if let Some(Nodes(nodes)) = &config.config_nodes {
+            let board = Arc::new(ClusterClient::new(remote(config, tls(config)?.as_ref(), Role::Config)?));
+            let whom =
+                format!("no config-node at {} answers; is one running, and is config.nodes right?", nodes.join(", "));
+            return Ok(Self { board, whom });
+        }
+        let store = store(config).await?.cluster;
+        let only = PartitionMap::whole(only_node(config), partitions(config)?);
+        let board = Arc::new(StoredBoard::new(store, Arc::new(SystemClock), only));
+        Ok(Self { board, whom: "the store did not answer".to_owned() })
+    }
+
+    pub(super) async fn map(&self) -> Result<PartitionMap, Failure> {
+        self.board.map(0, Duration::ZERO).await.map_err(|away| self.away(&away))
+    }
+
+    pub(super) async fn settings(&self) -> Result<Settings, Failure> {
+        self.board.settings(0, Duration::ZERO).await.map_err(|away| self.away(&away))
+    }
+
+    pub(super) async fn change(&self, change: Change) -> Result<Setting, Failure> {
+        let name = change.name.clone();
+        self.board.change(change).await.map_err(|error| match error {
+            ChangeError::Unavailable(away) => {
+                let Failure(why) = self.away(&away);
+                Failure(format!("{why}\nWhether {name} was changed is not known: look at `volery admin settings`"))
+            }
+            ChangeError::Stale { version, .. } => {
+                Failure(format!("{error}: look at `volery admin settings`, then give --seen {version} or leave it out"))
+            }
+            ChangeError::Unknown(_) | ChangeError::Invalid { .. } => error.into(),
+        })
+    }
+
+    fn away(&self, Unavailable(reason): &Unavailable) -> Failure {
+        Failure(format!("{} ({reason})", self.whom))
+    }
+}
+
+/// What SQL keeps, if it is there.
+pub(super) async fn store(config: &Config) -> Result<OpenStore, Failure> {
+    let file = config.data_dir.join("accounts.db");
+    if config.accounts_database.is_none() && !file.exists() {
+        return Err(Failure(format!(
+            "there is no {}: name the data folder of `volery up` with --data, or the cluster's configuration with --config",
+            file.display()
+        )));
+    }
+    OpenStore::open(config).await
+}
+
+/// The messaging node of `volery up`, as its configuration has it.
+fn only_node(config: &Config) -> Member {
+    let public = config.messaging_public_url.as_ref().map(|url| url.0.clone());
+    let url = public.unwrap_or_else(|| format!("ws://{}/v1/ws", config.messaging_listen));
+    Member { name: node_name(config), url }
+}
