@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -192,6 +193,7 @@ pub(crate) struct Node {
     pub(crate) metrics: Metrics,
     map: watch::Sender<Arc<PartitionMap>>,
     address: SocketAddr,
+    node: Rc<MessagingNode>,
 }
 
 impl Node {
@@ -218,6 +220,7 @@ impl Node {
             let (map, told) = watch::channel(owned_by(1, owner));
             let metrics = Metrics::new().expect("metrics");
             let parts = Parts {
+                tls: None,
                 log: log.clone(),
                 accounts: Arc::new(Everybody),
                 history: history.clone(),
@@ -231,14 +234,26 @@ impl Node {
             let listen = SocketAddr::from(([127, 0, 0, 1], 0));
             let options = Options { name: "node".to_owned(), listen, threads: 1, rate, tail_bytes: 1 };
             let node = MessagingNode::start(options, parts).await.expect("it starts");
-            test(Self { log, history, metrics, map, address: node.address() }).await;
-            node.stop();
+            let node = Rc::new(node);
+            let address = node.address();
+            test(Self { log, history, metrics, map, address, node: Rc::clone(&node) }).await;
+            Rc::into_inner(node).expect("the test is over").stop();
         });
     }
 
     /// Tells of a map in which all partitions are this node's (0), [`ELSEWHERE`]'s (1), or nobody's.
     pub(crate) fn all_belong_to(&self, version: u64, owner: Option<u16>) {
         self.map.send_replace(owned_by(version, owner));
+    }
+
+    /// Tells of a map without members.
+    pub(crate) fn nobody_is_up(&self, version: u64) {
+        self.map.send_replace(Arc::new(PartitionMap::new(version, Vec::new(), &[None; 2]).expect("a map")));
+    }
+
+    /// Waits until what it had is others' and its sessions have gone there.
+    pub(crate) async fn hands_over(&self) {
+        timeout(NEVER, self.node.hand_over(2 * NEVER)).await.expect("it does not wait for ever");
     }
 
     /// From now on nobody learns where the log ends, or everybody.

@@ -10,12 +10,14 @@
 //! | [`bad_input`] | a code or a numbered close, counted, with nobody else disturbed (G9) |
 //! | [`stale`] | a send that was long on its way is refused, and its retry taken once (G2) |
 //! | [`logout`] | a device that was logged out is out at once (G8) |
+//! | [`encrypted`] | TLS at both doors, certificates replaced in the middle of a chat, and who is not let in |
 //! | [`full`] | a full log refuses, keeps, and goes on |
 //! | [`process`] | signals, exit codes, configuration, help |
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 mod bad_input;
+mod encrypted;
 mod full;
 mod killed;
 mod kit;

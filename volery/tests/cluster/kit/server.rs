@@ -54,11 +54,17 @@ impl Server {
         self.child = Some(child);
         let line = BufReader::new(out).lines().next().expect("a line before it ends").expect("readable");
         let (gateway, door) = line
-            .strip_prefix("ready gateway=http://")
-            .and_then(|line| line.split_once(" messaging=ws://"))
+            .strip_prefix("ready gateway=")
+            .and_then(|line| line.split_once(" messaging="))
             .unwrap_or_else(|| panic!("no ready line: {line}"));
         let door = door.strip_suffix("/v1/ws").expect("the door's path");
-        *self.addresses.lock().expect("unpoisoned") = Addresses { gateway: gateway.to_owned(), door: door.to_owned() };
+        let secured = self.flags.iter().any(|flag| flag == "--doors-tls-cert");
+        let address = |url: &str, schemes: [&str; 2]| {
+            let address = url.strip_prefix(schemes[usize::from(secured)]).and_then(|rest| rest.strip_prefix("://"));
+            address.unwrap_or_else(|| panic!("no ready line: {line}")).to_owned()
+        };
+        let (gateway, door) = (address(gateway, ["http", "https"]), address(door, ["ws", "wss"]));
+        *self.addresses.lock().expect("unpoisoned") = Addresses { gateway, door };
     }
 
     /// Starts it with other flags.
