@@ -13,6 +13,7 @@ use loadtest::link::connect_from;
 use volery_door::frame::Kind;
 use volery_door::socket::{Heard, Socket};
 use volery_kernel::id::{Id, SessionNumber};
+use volery_tls::Trust;
 use volery_wire::client::{Hello, Request};
 use volery_wire::codec::{Encoding, encode_request};
 use volery_wire::op::ServerOp;
@@ -34,7 +35,7 @@ impl Asker {
     /// # Errors
     /// There is no connection.
     pub async fn connect(node: &str, number: usize) -> Result<Self, Failure> {
-        Ok(Self { socket: connect_from(source_of(number), node, None).await?, requests: 0 })
+        Ok(Self { socket: connect_from(source_of(number), node, &Trust::machine(), None).await?, requests: 0 })
     }
 
     /// Connects to a server and opens a session, which is not synced: pages are had without.

@@ -13,6 +13,7 @@ use loadtest::clock;
 use loadtest::failure::Failure;
 use loadtest::link::{Link, Open};
 use loadtest::server::Server;
+use volery_client::shell::Api;
 use volery_kernel::id::UserId;
 use volery_wire::server::Reply;
 
@@ -127,8 +128,7 @@ impl Device {
 /// A session that is logged out does not come back with its verified token.
 async fn stays_out(server: &Server, device: &Device) -> Result<(), Failure> {
     let token = &device.account.access_token;
-    let out = reqwest::Client::new().post(format!("{}/v1/logout", server.gateway())).bearer_auth(token).send().await?;
-    out.error_for_status()?;
+    Api::new(server.gateway(), device.account.trust.clone())?.log_out(token).await?;
     let begun = clock::nanos();
     while Link::open_as(&device.account, device.number, &device.stored).await.is_ok() {
         if clock::since(begun) > Duration::from_secs(5) {

@@ -17,6 +17,7 @@ use loadtest::verdict::{self, Verdict};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use volery_checker::history::History;
+use volery_tls::Trust;
 
 use crate::crowd::{Crowd, Sizes};
 use crate::report::{Break, Report};
@@ -74,7 +75,12 @@ impl Plan {
 
     /// The server, for so many users.
     pub(crate) fn setup(&self, users: usize) -> Setup {
-        Setup { binary: self.binary.clone(), data: self.data.clone(), settings: self.settings.clone(), users }
+        Setup {
+            binary: self.binary.clone(),
+            data: self.data.clone(),
+            settings: self.settings.clone(),
+            ..Setup::new(users)
+        }
     }
 }
 
@@ -110,7 +116,7 @@ pub async fn run(plan: &Plan) -> Result<Report, Failure> {
 /// # Errors
 /// Never: nothing is read of an empty file.
 pub fn target_at(gateway: &str) -> Result<Target, Failure> {
-    Target::running(&Running { gateway: gateway.to_owned(), users: "/dev/null".into() }, 0)
+    Target::running(&Running { gateway: gateway.to_owned(), trust: Trust::machine(), users: "/dev/null".into() }, 0)
 }
 
 struct Round<'p> {

@@ -1,4 +1,4 @@
-"""Checks a running service from outside: python3 check.py http://127.0.0.1:8400
+"""Checks a running service from outside: python3 check.py http://127.0.0.1:8400, or https://… [CA_FILE]
 
 Two new users write to each other; sockets are killed in mid-send, a client is started anew from its
 stored state, a new device reads everything; in the end everything is there once and in order,
@@ -6,6 +6,7 @@ everywhere. Exits with 1, and says what failed. Every wait has a deadline.
 """
 
 import os
+import ssl
 import sys
 import tempfile
 import time
@@ -16,6 +17,10 @@ from ws import Closed
 
 WAIT = 30
 PASSWORD = "correct horse battery"
+
+
+# Whom the clients believe at https://: a file, or the machine's authorities.
+ca = None
 
 
 class Failed(Exception):
@@ -46,11 +51,15 @@ def until(clients, condition, what, timeout=WAIT):
                 raise Failed(f"{what}: {problem}") from problem
 
 
+def tls():
+    return ssl.create_default_context(cafile=ca)
+
+
 def ready(gateway):
     deadline = time.monotonic() + WAIT
     while True:
         try:
-            return http(gateway, "GET", "/readyz")
+            return http(gateway, "GET", "/readyz", tls=tls())
         except (Problem, OSError) as error:
             if time.monotonic() > deadline:
                 raise Failed(f"{gateway} was not ready within {WAIT} s: {error}") from error
@@ -66,7 +75,7 @@ def refused(call, code, what):
 
 
 def log_in(gateway, folder, name, device):
-    client = Client(os.path.join(folder, f"{name}-{device}.json"))
+    client = Client(os.path.join(folder, f"{name}-{device}.json"), ca)
     client.log_in(gateway, name, PASSWORD, device)
     return client
 
@@ -117,7 +126,7 @@ def started_anew(ada, bob, chat, written):
         ada.send(bob.user, f"away {n}")
         written.append(f"away {n}")
     until([ada], lambda: not ada.s["unconfirmed"], "acks while the other is away")
-    again = Client(bob.state.path)
+    again = Client(bob.state.path, ca)
     settle([ada, again], chat, len(written), "what came while away")
     expect(texts(again, chat) == written, "the absence is filled, once and in order")
     return again
@@ -181,7 +190,7 @@ def pages(gateway, client, chat, written, reaction):
     after = client.page(chat, after=page[20]["id"], limit=3)["messages"]
     expect([m["id"] for m in after] == [m["id"] for m in page[21:24]], "a page after a message")
     path = f"/v1/chats/{urllib.parse.quote(chat)}/messages?limit=7"
-    over_http = http(gateway, "GET", path, token=client.s["tokens"]["access_token"])
+    over_http = http(gateway, "GET", path, token=client.s["tokens"]["access_token"], tls=tls())
     expect(over_http["messages"] == page[-7:], "a page over HTTP is the page of the socket")
 
 
@@ -214,9 +223,9 @@ def bad_input(gateway, ada, bob):
     refused(lambda: ada.ask("shout", {}), "unknown_operation", "an unknown operation")
     refused(lambda: ada.ask("history", {"chat": ada.chat_with(bob.user), "cursor": "AAAA"}), "invalid_cursor", "a cursor that was made up")
     refused(lambda: ada.ask("history", {"chat": "direct:1:2"}), "unknown_chat", "somebody else's chat")
-    refused(lambda: http(gateway, "GET", "/v1/me"), "invalid_token", "no token")
-    refused(lambda: Client.register(gateway, "Not A Name", PASSWORD), "invalid_user_name", "a bad user name")
-    refused(lambda: Client.register(gateway, ada.name, PASSWORD), "user_name_taken", "a user name twice")
+    refused(lambda: http(gateway, "GET", "/v1/me", tls=tls()), "invalid_token", "no token")
+    refused(lambda: Client.register(gateway, "Not A Name", PASSWORD, tls()), "invalid_user_name", "a bad user name")
+    refused(lambda: Client.register(gateway, ada.name, PASSWORD, tls()), "user_name_taken", "a user name twice")
 
 
 def check(gateway, folder):
@@ -224,7 +233,7 @@ def check(gateway, folder):
     suffix = os.urandom(6).hex()
     names = [f"ada_{suffix}", f"bob_{suffix}"]
     for name in names:
-        Client.register(gateway, name, PASSWORD)
+        Client.register(gateway, name, PASSWORD, tls())
     ada, bob = (log_in(gateway, folder, name, "laptop") for name in names)
     ada.name = names[0]
     expect(ada.find(names[1])["id"] == bob.user, "a user is found by name")
@@ -261,9 +270,11 @@ def step(what):
 
 
 def main():
-    if len(sys.argv) != 2:
-        print("usage: check.py GATEWAY_URL", file=sys.stderr)
+    global ca
+    if len(sys.argv) not in (2, 3):
+        print("usage: check.py GATEWAY_URL [CA_FILE]", file=sys.stderr)
         return 2
+    ca = sys.argv[2] if len(sys.argv) == 3 else None
     with tempfile.TemporaryDirectory() as folder:
         try:
             check(sys.argv[1], folder)

@@ -7,6 +7,7 @@ until something is true, everything else sends. Its state lies in one JSON file,
 import json
 import os
 import random
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -29,8 +30,8 @@ class Problem(Exception):
         self.retry_after = retry_after
 
 
-def http(gateway, method, path, body=None, token=None):
-    """One request to the gateway; raises Problem for an error answer."""
+def http(gateway, method, path, body=None, token=None, tls=None):
+    """One request to the gateway, by `tls` (an `ssl.SSLContext`) if it is https://; raises Problem for an error answer."""
     request = urllib.request.Request(gateway.rstrip("/") + path, method=method)
     if body is not None:
         request.data = json.dumps(body).encode()
@@ -38,7 +39,7 @@ def http(gateway, method, path, body=None, token=None):
     if token:
         request.add_header("Authorization", "Bearer " + token)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=20, context=tls) as answer:
             data = answer.read()
             return json.loads(data) if data else None
     except urllib.error.HTTPError as error:
@@ -74,7 +75,9 @@ class State:
 
 
 class Client:
-    def __init__(self, state_path):
+    def __init__(self, state_path, ca=None):
+        """`ca` names a file of authorities, as PEM, that are believed instead of the machine's."""
+        self.tls = ssl.create_default_context(cafile=ca)
         self.state = State(state_path)
         self.s = self.state.data
         self.socket = None
@@ -87,25 +90,25 @@ class Client:
     # ----- accounts -----
 
     @staticmethod
-    def register(gateway, user_name, password):
-        return http(gateway, "POST", "/v1/register", {"user_name": user_name, "password": password})
+    def register(gateway, user_name, password, tls=None):
+        fields = {"user_name": user_name, "password": password}
+        return http(gateway, "POST", "/v1/register", fields, tls=tls)
 
     def log_in(self, gateway, user_name, password, device_name="python"):
         fields = {"user_name": user_name, "password": password, "device_name": device_name}
-        tokens = http(gateway, "POST", "/v1/login", fields)
+        tokens = http(gateway, "POST", "/v1/login", fields, tls=self.tls)
         self.s.update(gateway=gateway, tokens=tokens)
         self.state.save()
 
     def refresh(self):
         """New tokens, stored before they are used."""
-        self.s["tokens"] = http(
-            self.s["gateway"], "POST", "/v1/refresh", {"refresh_token": self.s["tokens"]["refresh_token"]}
-        )
+        fields = {"refresh_token": self.s["tokens"]["refresh_token"]}
+        self.s["tokens"] = http(self.s["gateway"], "POST", "/v1/refresh", fields, tls=self.tls)
         self.state.save()
 
     def find(self, user_name):
         path = "/v1/users/by-name/" + urllib.parse.quote(user_name)
-        return http(self.s["gateway"], "GET", path, token=self.s["tokens"]["access_token"])
+        return http(self.s["gateway"], "GET", path, token=self.s["tokens"]["access_token"], tls=self.tls)
 
     @property
     def user(self):
@@ -137,7 +140,7 @@ class Client:
         self.reset_connection()
         if self.s["tokens"]["access_expires"] / 1000 < time.time() + 60:
             self.refresh()
-        self.socket = WebSocket(self.address or self.s["tokens"]["node"], "volery.v1.json")
+        self.socket = WebSocket(self.address or self.s["tokens"]["node"], "volery.v1.json", tls=self.tls)
         hello = {
             "token": self.s["tokens"]["access_token"],
             "device": self.s["tokens"]["device"],
@@ -195,7 +198,7 @@ class Client:
             return error.retryable
         try:
             token = self.s["tokens"]["access_token"]
-            self.address = http(self.s["gateway"], "GET", "/v1/node", token=token)["address"]
+            self.address = http(self.s["gateway"], "GET", "/v1/node", token=token, tls=self.tls)["address"]
         except (Problem, OSError):
             pass
         return True

@@ -21,14 +21,15 @@ class Closed(Exception):
 class WebSocket:
     """RFC 6455, client side, text frames."""
 
-    def __init__(self, url, subprotocol, timeout=10):
+    def __init__(self, url, subprotocol, timeout=10, tls=None):
+        """`tls` is an `ssl.SSLContext` for wss://; without it the machine's authorities are believed."""
         parts = urllib.parse.urlsplit(url)
         secure = parts.scheme == "wss"
         port = parts.port or (443 if secure else 80)
         self.socket = socket.create_connection((parts.hostname, port), timeout=timeout)
         if secure:
-            context = ssl.create_default_context()
-            self.socket = context.wrap_socket(self.socket, server_hostname=parts.hostname)
+            tls = tls or ssl.create_default_context()
+            self.socket = tls.wrap_socket(self.socket, server_hostname=parts.hostname)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
         self.message = bytearray()

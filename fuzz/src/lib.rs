@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `frame_header`, `messages`, `text_pieces`, `close_payload` | `volery_door`: `frame`, `assembler`, `utf8`, `close` |
 //! | `upgrade_request`, `upgrade_answer` | `volery_door::handshake`: `server`, `client` |
+//! | `door_address`, `certificate` | `volery_door::address`; `volery_tls::ends` |
 //! | `request_message_pack`, `request_json`, `reply_message_pack`, `reply_json` | `volery_wire::codec` |
 //! | `log_event` | `volery_proto`, and `volery_reader` around it |
 //! | `position`, `name` | `volery_kernel`: positions; ids, chats and recipients as texts and keys |
@@ -32,7 +33,7 @@ pub mod mutate;
 mod targets;
 mod watch;
 
-use targets::{client, door, handshake, log, outside, stored, wire};
+use targets::{client, door, handshake, log, outside, reach, stored, wire};
 
 /// What a decoder made of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,8 @@ targets! {
     close_payload: door::closing, door::closing_seeds, &[b"\x03\xe8", b"\x0b\xb7", b"\xc3\xa9", b"\xc3"], PLAIN;
     upgrade_request: handshake::request, handshake::request_seeds, handshake::WORDS, PLAIN;
     upgrade_answer: handshake::answer, handshake::answer_seeds, handshake::WORDS, PLAIN;
+    door_address: reach::address, reach::addresses, reach::ADDRESS, PLAIN;
+    certificate: reach::certificate, reach::certificates, reach::DER, PLAIN;
     request_message_pack: wire::request_message_pack, wire::requests_message_pack, wire::BINARY, PLAIN;
     request_json: wire::request_json, wire::requests_json, wire::TEXT, PLAIN;
     reply_message_pack: wire::reply_message_pack, wire::replies_message_pack, wire::BINARY, PLAIN;

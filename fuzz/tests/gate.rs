@@ -57,7 +57,7 @@ macro_rules! gates {
 
 gates! {
     frame_header messages text_pieces close_payload
-    upgrade_request upgrade_answer
+    upgrade_request upgrade_answer door_address certificate
     request_message_pack request_json reply_message_pack reply_json
     log_event position name page_cursor
     segment sealed_segment log_folder timeline_row

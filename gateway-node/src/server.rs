@@ -10,11 +10,13 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PathConfig, PayloadConfig};
 use actix_web::{App, HttpServer};
+use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::SwaggerUi;
+use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
 use volery_kernel::time::{Clock, Timestamp};
 use volery_node::health::Health;
@@ -80,6 +82,8 @@ pub struct GatewayParts {
     pub history: Arc<dyn History>,
     /// Where clients connect. Once the sender is dropped, the last one stays.
     pub map: watch::Receiver<Arc<PartitionMap>>,
+    /// What clients are shown; without it they come unencrypted.
+    pub tls: Option<Arc<ServerConfig>>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// What `/healthz` and the probes answer.
@@ -142,7 +146,7 @@ impl Gateway {
     /// # Errors
     /// If the address cannot be bound.
     pub fn start(options: &GatewayOptions, parts: GatewayParts) -> io::Result<Self> {
-        let api = document::description();
+        let (api, tls) = (document::description(), parts.tls.clone());
         let probed = Data::new(Probed { health: parts.health.clone(), metrics: parts.metrics.clone() });
         let shared = Data::new(Shared::new(options, parts, Table::new(&api)));
         let server = HttpServer::new(move || {
@@ -167,8 +171,13 @@ impl Gateway {
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_WITHIN)
             .shutdown_timeout(DRAIN_SECONDS)
-            .disable_signals()
-            .bind(options.listen)?;
+            .tls_handshake_timeout(Duration::from_millis(limits::TLS_HANDSHAKE_WITHIN_MS.value))
+            .max_connection_rate(limits::GREETING_MOST.value)
+            .disable_signals();
+        let server = match tls {
+            None => server.bind(options.listen)?,
+            Some(config) => server.bind_rustls_0_23(options.listen, ServerConfig::clone(&config))?,
+        };
         let address = server.addrs().first().copied().unwrap_or(options.listen);
         let server = server.run();
         Ok(Self { address, handle: server.handle(), task: tokio::spawn(server) })

@@ -5,12 +5,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::json;
 use volery_client::core::Token;
+use volery_client::shell::http_client;
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
+use volery_tls::Trust;
 use volery_wire::field;
 
 use crate::clock;
@@ -43,8 +45,11 @@ pub struct Account {
     pub access_expires: Timestamp,
     /// For new tokens, once.
     pub refresh_token: String,
-    /// The node's address, `ws://…`.
+    /// The node's address, `ws://…` or `wss://…`.
     pub node: String,
+    /// Whom its device believes.
+    #[serde(skip)]
+    pub trust: Trust,
 }
 
 impl Account {
@@ -61,8 +66,10 @@ impl Account {
     /// The request's.
     pub async fn refreshed(&self, gateway: &str) -> Result<Self, Failure> {
         let body = json!({ "refresh_token": self.refresh_token });
-        let answer = Client::new().post(format!("{gateway}/v1/refresh")).json(&body).send().await?;
-        Ok(answer.error_for_status()?.json().await?)
+        let http = http_client(gateway, &self.trust)?.build()?;
+        let answer = http.post(format!("{gateway}/v1/refresh")).json(&body).send().await?;
+        let account: Self = answer.error_for_status()?.json().await?;
+        Ok(Self { trust: self.trust.clone(), ..account })
     }
 }
 
@@ -77,8 +84,16 @@ pub fn source_of(number: usize) -> IpAddr {
 /// # Errors
 /// The first log-in that was refused or not answered.
 pub async fn log_in(gateway: &str, people: &[Person]) -> Result<Vec<Account>, Failure> {
-    let clients = (0..ADDRESSES).map(|address| Client::builder().local_address(source_of(address)).build());
-    let clients = clients.collect::<Result<Vec<_>, _>>()?;
+    log_in_trusting(&Trust::machine(), gateway, people).await
+}
+
+/// The same at `https://…`, on devices that believe others than the machine's authorities.
+///
+/// # Errors
+/// As [`log_in`].
+pub async fn log_in_trusting(trust: &Trust, gateway: &str, people: &[Person]) -> Result<Vec<Account>, Failure> {
+    let client = |address| Ok::<_, Failure>(http_client(gateway, trust)?.local_address(source_of(address)).build()?);
+    let clients = (0..ADDRESSES).map(client).collect::<Result<Vec<_>, _>>()?;
     let bar = Progress::new("log-ins", people.len() as u64);
     let done = Cell::new(0);
     let url = format!("{gateway}/v1/login");
@@ -89,7 +104,8 @@ pub async fn log_in(gateway: &str, people: &[Person]) -> Result<Vec<Account>, Fa
             let answer = patiently(request.json(person)).await?.error_for_status()?;
             done.set(done.get() + 1);
             bar.at(done.get(), "");
-            Ok::<_, Failure>(answer.json().await?)
+            let account: Account = answer.json().await?;
+            Ok::<_, Failure>(Account { trust: trust.clone(), ..account })
         }
     });
     each.buffered(AT_ONCE).try_collect().await

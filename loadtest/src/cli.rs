@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use volery_tls::Trust;
 
 use crate::failure::Failure;
 use crate::load::Span;
@@ -61,6 +62,9 @@ struct Common {
     /// Its users: JSON lines like {"user_name":"ada","password":"…"}; for a checked run they must have no chats yet
     #[arg(long = "users", global = true, value_name = "FILE", id = "users_file", requires = "target")]
     users: Option<PathBuf>,
+    /// Authorities that the devices believe, as PEM, where the gateway is https:// [default: those of this machine]
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// The server's binary [default: `volery` beside this program]
     #[arg(long, global = true, value_name = "FILE")]
     server: Option<PathBuf>,
@@ -256,20 +260,22 @@ fn tell(report: &Report, out: &Path) -> Result<(), Failure> {
 }
 
 fn target(common: &Common, users: usize) -> Result<Target, Failure> {
+    let trust = Trust::of(common.ca.as_deref())?;
     match (&common.target, &common.users) {
         (Some(gateway), Some(file)) => {
-            Target::running(&Running { gateway: gateway.clone(), users: file.clone() }, users)
+            Target::running(&Running { gateway: gateway.clone(), trust, users: file.clone() }, users)
         }
-        _ => Target::start(&setup(common, users)),
+        _ => Target::start(&setup(common, trust, users)),
     }
 }
 
-fn setup(common: &Common, users: usize) -> Setup {
+fn setup(common: &Common, trust: Trust, users: usize) -> Setup {
     Setup {
         binary: common.server.clone().unwrap_or_else(beside),
         data: common.data.clone(),
         settings: common.settings.clone(),
         users,
+        trust,
     }
 }
 

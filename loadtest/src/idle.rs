@@ -13,7 +13,7 @@ use futures::future::join_all;
 use volery_wire::client::Request;
 use volery_wire::server::Reply;
 
-use crate::account::{Account, log_in};
+use crate::account::Account;
 use crate::clock;
 use crate::failure::Failure;
 use crate::link::Link;
@@ -59,7 +59,7 @@ pub const fn users(sessions: usize) -> usize {
 /// A sentence: what did not come.
 pub async fn run(server: &Server, at: &[usize]) -> Result<Idle, Failure> {
     let sessions = at.last().copied().unwrap_or(0);
-    let accounts = log_in(server.gateway(), &Server::people(0..sessions)).await?;
+    let accounts = server.log_in(0..sessions).await?;
     weigh(server, &accounts, at).await
 }
 

@@ -15,12 +15,15 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 use tokio::net::TcpSocket;
 use tokio::time::Instant;
+use volery_door::address::Address;
 use volery_door::frame::Kind;
 use volery_door::handshake::client::Offer;
 use volery_door::listener::connect;
 use volery_door::outbound::Written;
 use volery_door::socket::{Heard, Limits, Socket};
+use volery_door::stream::Stream;
 use volery_kernel::id::{Id, SessionNumber, UserId};
+use volery_tls::Trust;
 use volery_wire::client::{Hello, Received, Request, Resume, Send};
 use volery_wire::codec::{Encoding, decode_reply, encode_request};
 use volery_wire::field::Blob;
@@ -105,7 +108,7 @@ impl Link {
     /// # Errors
     /// A sentence: no connection, or no handshake within 30 s.
     pub async fn greet(account: &Account, number: usize, open: &Open) -> Result<Self, Failure> {
-        let socket = connect_from(source_of(number), &account.node, open.receive_buffer).await?;
+        let socket = connect_from(source_of(number), &account.node, &account.trust, open.receive_buffer).await?;
         let mut link = Self { socket, state: State::default() };
         link.state.ask(&Request::Hello(Hello {
             token: account.access_token.as_str().into(),
@@ -286,13 +289,18 @@ impl State {
     }
 }
 
-/// A socket from `source` to the node at `ws://host:port/…`; `receive_buffer` in bytes if not the
-/// kernel's default.
+/// A socket from `source` to the node at `ws://host:port/…`, or `wss://…` where `trust` believes it;
+/// `receive_buffer` in bytes if not the kernel's default.
 ///
 /// # Errors
 /// A sentence: no connection, or no handshake within 30 s.
-pub async fn connect_from(source: IpAddr, node: &str, receive_buffer: Option<u32>) -> Result<Socket, Failure> {
-    let host = node.trim_start_matches("ws://").split('/').next().unwrap_or_default().to_owned();
+pub async fn connect_from(
+    source: IpAddr,
+    node: &str,
+    trust: &Trust,
+    receive_buffer: Option<u32>,
+) -> Result<Socket, Failure> {
+    let address: Address = node.parse()?;
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     if let Some(bytes) = receive_buffer {
@@ -300,8 +308,15 @@ pub async fn connect_from(source: IpAddr, node: &str, receive_buffer: Option<u32
     }
     socket.bind(SocketAddr::new(source, 0))?;
     let deadline = Instant::now() + OPEN_WITHIN;
-    let stream = tokio::time::timeout_at(deadline, socket.connect(host.parse()?)).await;
-    let stream = stream.map_err(|_| Failure(format!("no connection to {host} in time")))??;
+    let reached = async {
+        let tcp = socket.connect(address.authority.parse()?).await?;
+        match address.secured {
+            true => Ok(Stream::connected(tcp, address.name()?, trust.config()?).await?),
+            false => Ok::<_, Failure>(tcp.into()),
+        }
+    };
+    let stream = tokio::time::timeout_at(deadline, reached).await;
+    let stream = stream.map_err(|_| Failure(format!("no connection to {} in time", address.authority)))??;
     let mut random: StdRng = rand::make_rng();
     let mut nonce = [0; 16];
     random.fill_bytes(&mut nonce);
@@ -311,5 +326,5 @@ pub async fn connect_from(source: IpAddr, node: &str, receive_buffer: Option<u32
         key = key.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
         key.to_be_bytes()
     });
-    Ok(connect(stream, &host, &Offer::new(ENCODING, nonce), keys, LIMITS, deadline).await?)
+    Ok(connect(stream, &address.authority, &Offer::new(ENCODING, nonce), keys, LIMITS, deadline).await?)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::account::{Account, log_in};
+use crate::account::Account;
 use crate::clock;
 use crate::failure::Failure;
 use crate::fleet::Fleet;
@@ -74,7 +74,7 @@ pub struct Flow {
 /// # Errors
 /// A sentence: a client that failed, or what did not come in time.
 pub async fn run(server: &Server, users: std::ops::Range<usize>, drive: Drive, span: Span) -> Result<Flow, Failure> {
-    let accounts = log_in(server.gateway(), &Server::people(users)).await?;
+    let accounts = server.log_in(users).await?;
     let mut fleet = Fleet::new(server.gateway(), TEXT, None)?;
     for account in &accounts {
         fleet.add(account.clone());

@@ -10,7 +10,10 @@ use std::time::Duration;
 use argon2::password_hash::PasswordHasher as _;
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Serialize};
+use volery_client::shell::http_client;
+use volery_tls::Trust;
 
+use crate::account::{Account, log_in_trusting};
 use crate::failure::Failure;
 
 /// Everybody's password.
@@ -37,13 +40,15 @@ pub struct Setup {
     pub settings: Vec<String>,
     /// Users imported before the start, by a process of its own; see [`Server::people`].
     pub users: usize,
+    /// Whom the run's devices believe, where the settings make it speak TLS.
+    pub trust: Trust,
 }
 
 impl Setup {
     /// `users` users; the binary beside this program; a temporary folder.
     #[must_use]
     pub fn new(users: usize) -> Self {
-        Self { binary: beside(), data: None, settings: Vec::new(), users }
+        Self { binary: beside(), data: None, settings: Vec::new(), users, trust: Trust::machine() }
     }
 }
 
@@ -105,10 +110,18 @@ impl Server {
         self.child.id()
     }
 
-    /// `http://…`.
+    /// `http://…`, or `https://…` if the settings say so.
     #[must_use]
     pub fn gateway(&self) -> &str {
         &self.gateway
+    }
+
+    /// Logs imported users in, each on a new device.
+    ///
+    /// # Errors
+    /// As [`log_in_trusting`].
+    pub async fn log_in(&self, users: std::ops::Range<usize>) -> Result<Vec<Account>, Failure> {
+        log_in_trusting(&self.setup.trust, &self.gateway, &Self::people(users)).await
     }
 
     /// What it was started with beside the defaults.
@@ -141,7 +154,8 @@ impl Server {
     /// # Errors
     /// The request's.
     pub async fn metrics(&self) -> Result<String, Failure> {
-        Ok(reqwest::get(format!("{}/metrics", self.gateway)).await?.text().await?)
+        let http = http_client(&self.gateway, &self.setup.trust)?.build()?;
+        Ok(http.get(format!("{}/metrics", self.gateway)).send().await?.text().await?)
     }
 
     /// One number out of `/metrics`; `series` is the name with its labels.

@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use volery_tls::Trust;
 
-use crate::account::{Account, log_in};
+use crate::account::{Account, log_in_trusting};
 use crate::failure::Failure;
 use crate::process::{Cpu, rss_kib};
 use crate::server::{Person, Server, Setup};
@@ -13,8 +14,10 @@ use crate::server::{Person, Server, Setup};
 /// A cluster that runs already.
 #[derive(Clone, Debug)]
 pub struct Running {
-    /// Its gateway, `http://…`.
+    /// Its gateway, `http://…` or `https://…`.
     pub gateway: String,
+    /// Whom the devices believe.
+    pub trust: Trust,
     /// JSON lines with `user_name` and `password`.
     pub users: PathBuf,
 }
@@ -23,6 +26,7 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Target {
     gateway: String,
+    trust: Trust,
     server: Option<Server>,
     people: Vec<Person>,
 }
@@ -53,7 +57,7 @@ impl Target {
     pub fn start(setup: &Setup) -> Result<Self, Failure> {
         let server = Server::start(setup)?;
         let people = Server::people(0..setup.users);
-        Ok(Self { gateway: server.gateway().to_owned(), server: Some(server), people })
+        Ok(Self { gateway: server.gateway().to_owned(), trust: setup.trust.clone(), server: Some(server), people })
     }
 
     /// Uses one that runs, with the first `count` of its users.
@@ -64,10 +68,11 @@ impl Target {
         let file = at.users.display();
         let text = std::fs::read_to_string(&at.users).map_err(|error| Failure(format!("{file}: {error}")))?;
         let people = people_of(&text, count).map_err(|Failure(why)| Failure(format!("{file}: {why}")))?;
-        Ok(Self { gateway: at.gateway.trim_end_matches('/').to_owned(), server: None, people })
+        let gateway = at.gateway.trim_end_matches('/').to_owned();
+        Ok(Self { gateway, trust: at.trust.clone(), server: None, people })
     }
 
-    /// `http://…`.
+    /// `http://…` or `https://…`.
     #[must_use]
     pub fn gateway(&self) -> &str {
         &self.gateway
@@ -97,7 +102,7 @@ impl Target {
     pub async fn devices(&self, each: usize) -> Result<Vec<Account>, Failure> {
         let people: Vec<Person> =
             self.people.iter().flat_map(|person| std::iter::repeat_n(person.clone(), each)).collect();
-        log_in(&self.gateway, &people).await
+        log_in_trusting(&self.trust, &self.gateway, &people).await
     }
 
     /// Where this is.

@@ -1,4 +1,4 @@
-//! Where connections begin: accept, handshake, `hello`, authentication; then the socket is handed to
+//! Where connections begin: accept, handshakes, `hello`, authentication; then the socket is handed to
 //! the thread of its user's partition.
 //!
 //! Whoever says nothing holds a file handle and this future until the deadline; connections that have
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use volery_door::frame::Kind;
-use volery_door::listener::{Rejected, accept};
+use volery_door::listener::{Rejected, accept, accept_secured};
 use volery_door::socket::{Gone, Heard, Limits, Socket};
 use volery_kernel::chat::Recipient;
 use volery_kernel::code::{Close, Code};
@@ -87,7 +87,11 @@ pub(crate) async fn accept_until(
 async fn greet(stream: TcpStream, shared: &Arc<Shared>, workers: &[Addr<Worker>]) {
     shared.metrics.sockets.inc();
     let deadline = Instant::now() + Duration::from_millis(limits::HELLO_WITHIN_MS.value);
-    match accept(stream, Limits::default(), deadline).await {
+    let accepted = match &shared.tls {
+        None => accept(stream, Limits::default(), deadline).await,
+        Some(config) => accept_secured(stream, Arc::clone(config), Limits::default(), deadline).await,
+    };
+    match accepted {
         Ok((socket, encoding)) => {
             shared.metrics.handshakes.inc();
             introduce(socket, encoding, deadline, shared, workers).await;

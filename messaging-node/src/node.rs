@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_rt::{Arbiter, ArbiterHandle};
+use rustls::ServerConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 use volery_kernel::generator::Generator;
 use volery_kernel::map::PartitionMap;
@@ -49,6 +50,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Makes a thread's generator; numbers are reserved by whoever gives it.
     pub generators: Vec<Arc<parking_lot::Mutex<Generator>>>,
+    /// What the door shows its clients; without it they come unencrypted.
+    pub tls: Option<Arc<ServerConfig>>,
     /// What the node counts.
     pub metrics: Metrics,
     /// What the node says of itself.
@@ -93,6 +96,7 @@ pub(crate) struct Shared {
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) history: Arc<dyn History>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) metrics: Metrics,
     pub(crate) map: watch::Receiver<Arc<PartitionMap>>,
 }
@@ -102,6 +106,7 @@ pub struct MessagingNode {
     address: SocketAddr,
     threads: Vec<(Arbiter, Addr<Worker>)>,
     stop_greeting: Vec<oneshot::Sender<()>>,
+    shared: Arc<Shared>,
     part: Part,
 }
 
@@ -112,7 +117,7 @@ impl MessagingNode {
     /// # Errors
     /// [`StartError`].
     pub async fn start(options: Options, parts: Parts) -> Result<Self, StartError> {
-        let Parts { log, accounts, history, clock, generators, metrics, health, map } = parts;
+        let Parts { log, accounts, history, clock, generators, tls, metrics, health, map } = parts;
         let threads = options.threads.max(1);
         if generators.len() < threads {
             return Err(StartError::Generators { threads, generators: generators.len() });
@@ -120,7 +125,7 @@ impl MessagingNode {
         let listener = listen(options.listen).map_err(|error| StartError::Listen(options.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(options.listen, error))?;
         let partitions = same_partitions(log.partitions(), &map.borrow())?;
-        let shared = Arc::new(Shared { options, partitions, log, accounts, history, clock, metrics, map });
+        let shared = Arc::new(Shared { options, partitions, log, accounts, history, clock, tls, metrics, map });
         let part = health.part("messaging");
         let mut started = Vec::with_capacity(threads);
         for (thread, generator) in generators.into_iter().take(threads).enumerate() {
@@ -133,13 +138,33 @@ impl MessagingNode {
             stop_greeting.push(greet_on(&arbiter.handle(), listener, &shared, &workers));
         }
         part.ready();
-        Ok(Self { address, threads: started, stop_greeting, part })
+        Ok(Self { address, threads: started, stop_greeting, shared, part })
     }
 
     /// Where the door listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Before stage one, of a node that is no member any more: waits until others own what it had and its
+    /// sessions have gone there, at most for `within`. Not at all if nobody else is up.
+    pub async fn hand_over(&self, within: Duration) {
+        const LOOK_EVERY: Duration = Duration::from_millis(10);
+        let Shared { options, partitions, map, metrics, .. } = &*self.shared;
+        let mut map = map.clone();
+        let moved = async {
+            let is_rid = |map: &Arc<PartitionMap>| !partitions.iter().any(|one| map.is_owned_by(one, &options.name));
+            // Where nobody tells of maps any more, the last one stays.
+            if map.wait_for(is_rid).await.is_ok_and(|map| !map.members().is_empty()) {
+                while metrics.sessions.get() > 0 {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            }
+        };
+        if tokio::time::timeout(within, moved).await.is_err() {
+            tracing::info!("not all sessions went to other nodes in time; they are told to reconnect");
+        }
     }
 
     /// Stage one of a shutdown: accepts nothing more and closes every session with *going away*.

@@ -97,9 +97,9 @@ fn probes(common: &Common<'_>) -> Result<Option<Probes>, Failure> {
 
 /// `history=http://… probes=http://…`.
 fn places(common: &Common<'_>, process: &Process, door: Option<&Door>, probes: Option<&Probes>) -> Vec<String> {
-    let scheme = if common.tls.is_some() { "https" } else { "http" };
+    let scheme = if common.certificates.roles.is_some() { "https" } else { "http" };
     let place = |role: Role| match role {
-        Role::Gateway => process.gateway().map(|gateway| format!("http://{}", gateway.address())),
+        Role::Gateway => process.gateway(common.config),
         Role::Messaging => process.door_of_sessions(common.config),
         Role::History | Role::Account | Role::Idgen | Role::Config => {
             door.map(|door| format!("{scheme}://{}", door.address))

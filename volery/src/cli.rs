@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use volery_node::config::{self, Loaded};
 use volery_node::telemetry;
 
+use crate::certificates::Certificates;
 use crate::roles::{Role, Roles};
 use crate::{Failure, admin, alone, up};
 
@@ -26,7 +27,11 @@ pub fn run() -> Result<(), Failure> {
         }
         Some(("chat", matches)) => chat(matches),
         Some(("config", matches)) => match matches.subcommand() {
-            Some(("check", matches)) => load(matches).map(|_| println!("The configuration is good.")),
+            Some(("check", matches)) => {
+                Certificates::open(&load(matches)?.config)?;
+                println!("The configuration is good.");
+                Ok(())
+            }
             Some((_, matches)) => {
                 for (key, value, origin) in load(matches)?.effective() {
                     println!("{} = {value}    # {origin}", key.name);
@@ -85,7 +90,15 @@ fn chat_command() -> Command {
                 .value_name("URL")
                 .env("VOLERY_GATEWAY")
                 .default_value("http://127.0.0.1:8400")
-                .help("The gateway's address"),
+                .help("The gateway's address, http:// or https://"),
+        )
+        .arg(
+            Arg::new("ca")
+                .long("ca")
+                .value_name("FILE")
+                .env("VOLERY_CA")
+                .value_parser(value_parser!(PathBuf))
+                .help("Authorities that are believed, as PEM [default: those of this machine]"),
         )
         .arg(
             Arg::new("user")
@@ -109,6 +122,7 @@ fn chat_command() -> Command {
 fn chat(matches: &ArgMatches) -> Result<(), Failure> {
     let options = volery_terminal::Options {
         gateway: matches.get_one::<String>("gateway").cloned().unwrap_or_default(),
+        ca: matches.get_one::<PathBuf>("ca").cloned(),
         user: matches.get_one::<String>("user").cloned(),
         password: std::env::var("VOLERY_PASSWORD").ok(),
         register: matches.get_flag("register"),

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use volery_config::follow::{HeldLease, follow_map, follow_settings, hold_lease};
+use volery_config::follow::{HeldLease, Standing, follow_map, follow_settings, hold_lease};
 use volery_config::{ConfigNode, ConfigOptions, ConfigParts, StoredBoard};
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::slot::Partitions;
+use volery_node::health::{Part, State};
+use volery_node::metrics::Metrics;
 use volery_ports::cluster::{Cluster, Hold, Settings};
 use volery_ports::cluster_store::ClusterStore;
 use volery_rpc::ClusterClient;
@@ -80,7 +82,7 @@ impl OpenCluster {
     }
 
     /// The messaging node here has opened its door.
-    pub(crate) fn join(&mut self, member: Member) -> Result<(), Failure> {
+    pub(crate) fn join(&mut self, common: &Common<'_>, member: Member) -> Result<(), Failure> {
         match self {
             Self::OnlyNode { told, partitions, .. } => {
                 told.send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
@@ -89,20 +91,25 @@ impl OpenCluster {
                 let partitions = map.as_ref().map_or(0, |map| map.borrow().partitions());
                 let partitions = u16::try_from(partitions)?;
                 let hold = Hold { member, process: holder()?, partitions };
-                *lease = Some(hold_lease(Arc::clone(cluster), hold));
+                let held = hold_lease(Arc::clone(cluster), hold);
+                let (part, metrics) = (common.health.part("lease"), common.metrics.clone());
+                tokio::spawn(say(held.standing(), part, metrics));
+                *lease = Some(held);
             }
         }
         Ok(())
     }
 
-    /// The messaging node here ends: others are given its partitions at once, if config can be asked.
-    pub(crate) async fn leave(&mut self) {
-        if let Self::Config { lease, .. } = self
-            && let Some(lease) = lease.take()
-            && let Err(error) = lease.leave().await
-        {
+    /// The messaging node here ends: others are given its partitions at once, if config can be asked. Whether
+    /// they are.
+    pub(crate) async fn leave(&mut self) -> bool {
+        let Self::Config { lease, .. } = self else { return false };
+        let Some(lease) = lease.take() else { return false };
+        let left = lease.leave().await;
+        if let Err(error) = &left {
             tracing::warn!(%error, "the lease was not given up; it ends by itself");
         }
+        left.is_ok()
     }
 
     /// What other processes may ask of this one.
@@ -114,6 +121,27 @@ impl OpenCluster {
     }
 }
 
+/// Health says whether this node is part of the cluster, for as long as the lease is renewed.
+async fn say(mut standing: watch::Receiver<Standing>, part: Part, metrics: Metrics) {
+    loop {
+        let state = state(&standing.borrow_and_update());
+        metrics.lease_held.set(i64::from(state == State::Ready));
+        part.set(state);
+        if standing.changed().await.is_err() {
+            return metrics.lease_held.set(0);
+        }
+    }
+}
+
+/// Who is told no is asked again each second, and may be told yes: nothing that a restart helps against.
+fn state(standing: &Standing) -> State {
+    match standing {
+        Standing::Unknown => State::Starting,
+        Standing::Held => State::Ready,
+        Standing::Refused(error) => State::Down(format!("this node is not part of the cluster: {error}")),
+    }
+}
+
 async fn start(
     common: &Common<'_>,
     store: Arc<dyn ClusterStore>,
@@ -121,4 +149,35 @@ async fn start(
 ) -> Result<ConfigNode, Failure> {
     let (clock, shutdown, health) = (Arc::clone(&common.clock), common.shutdown.clone(), common.health.clone());
     Ok(ConfigNode::start(ConfigOptions::new(partitions), ConfigParts { store, clock, shutdown, health }).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use volery_node::health::Health;
+    use volery_ports::cluster::HoldError;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_that_is_not_part_of_the_cluster_says_so() {
+        let (health, metrics) = (Health::new(), Metrics::new().unwrap());
+        let (standing, told) = watch::channel(Standing::Unknown);
+        let saying = tokio::spawn(say(told, health.part("lease"), metrics.clone()));
+        let mut now = Vec::new();
+        for next in [Standing::Held, Standing::Refused(HoldError::NameTaken("one".to_owned())), Standing::Held] {
+            standing.send_replace(next);
+            // Told, and back to waiting.
+            tokio::task::yield_now().await;
+            now.push((health.report().ready, metrics.lease_held.get()));
+        }
+        assert_eq!(now, [(true, 1), (false, 0), (true, 1)]);
+        standing.send_replace(Standing::Refused(HoldError::Partitions { cluster: 8, node: 16 }));
+        tokio::task::yield_now().await;
+        let report = health.report();
+        assert!(report.live && report.started, "a restart would not help");
+        assert!(matches!(&report.parts["lease"], State::Down(why) if why.contains("8 partitions")), "{report:?}");
+        drop(standing);
+        saying.await.unwrap();
+        assert_eq!(metrics.lease_held.get(), 0);
+    }
 }

@@ -7,9 +7,10 @@ use volery_node::config::{Config, Nodes};
 use volery_node::health::Health;
 use volery_node::metrics::Metrics;
 use volery_node::shutdown::Shutdown;
-use volery_rpc::{CallOptions, Remote, Tls, TlsFiles};
+use volery_rpc::{CallOptions, Remote, Tls};
 
 use crate::Failure;
+use crate::certificates::Certificates;
 use crate::roles::{Role, Roles};
 
 pub(crate) struct Common<'a> {
@@ -19,8 +20,7 @@ pub(crate) struct Common<'a> {
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
-    /// Between roles.
-    pub(crate) tls: Option<Tls>,
+    pub(crate) certificates: Certificates,
 }
 
 impl<'a> Common<'a> {
@@ -33,7 +33,8 @@ impl<'a> Common<'a> {
     ) -> Result<Self, Failure> {
         roles.check(config)?;
         let (metrics, health) = (Metrics::new()?, Health::new());
-        Ok(Self { config, roles, clock, health, metrics, shutdown, tls: tls(config)? })
+        let certificates = Certificates::open(config)?;
+        Ok(Self { config, roles, clock, health, metrics, shutdown, certificates })
     }
 
     /// What the messaging node here is called: the same after it was started anew.
@@ -43,7 +44,7 @@ impl<'a> Common<'a> {
 
     /// Whoever answers for a role that does not run here.
     pub(crate) fn remote(&self, role: Role) -> Result<Remote, Failure> {
-        remote(self.config, self.tls.as_ref(), role)
+        remote(self.config, self.certificates.roles.as_ref(), role)
     }
 }
 
@@ -62,13 +63,4 @@ pub(crate) fn remote(config: &Config, tls: Option<&Tls>, role: Role) -> Result<R
         Some(tls) => Remote::secured(nodes, CallOptions::default(), tls)?,
         None => Remote::new(nodes, CallOptions::default())?,
     })
-}
-
-/// What roles show each other, if they are configured to.
-pub(crate) fn tls(config: &Config) -> Result<Option<Tls>, Failure> {
-    let (Some(ca), Some(cert), Some(key)) = (&config.rpc_tls_ca, &config.rpc_tls_cert, &config.rpc_tls_key) else {
-        return Ok(None);
-    };
-    let files = TlsFiles { ca: ca.clone(), cert: cert.clone(), key: key.clone() };
-    Ok(Some(Tls::open(files).map_err(|error| Failure(format!("rpc.tls_*: {error}")))?))
 }

@@ -17,6 +17,7 @@ use volery_node::config::Config;
 use volery_node::shutdown::Stage;
 use volery_ports::log::Log;
 use volery_rpc::Doors;
+use volery_tls::DoorTls;
 
 use crate::Failure;
 use crate::accounts::OpenAccounts;
@@ -27,6 +28,10 @@ use crate::history::OpenHistory;
 use crate::numbers::OpenNumbers;
 use crate::roles::Role;
 use crate::settings;
+
+/// A node that leaves is followed by others within a second, and its sessions are told over
+/// [`limits::MOVED_WITHIN_MS`]; who is left then is told to reconnect.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(2);
 
 /// What runs here. What is not there is neither a role of this process nor asked by one.
 pub(crate) struct Process {
@@ -54,6 +59,9 @@ pub(crate) async fn start(common: &Common<'_>) -> Result<Option<Process>, Failur
 
 async fn assemble(common: &Common<'_>) -> Result<Process, Failure> {
     let Common { config, roles, .. } = common;
+    if roles.has_any(&[Role::Messaging, Role::Gateway]) {
+        common.certificates.watch(common);
+    }
     let mut process = Process::empty(roles.are_all().then(|| lock(&config.data_dir)).transpose()?);
     let store = if roles.use_store() { Some(OpenStore::open(config).await?) } else { None };
     if roles.use_log() {
@@ -127,6 +135,7 @@ impl Process {
             history: Arc::clone(&self.history()?.reads),
             clock: Arc::clone(&common.clock),
             generators: self.numbers.as_mut().ok_or_else(absent)?.generators(),
+            tls: common.certificates.doors.as_ref().map(DoorTls::config),
             metrics: common.metrics.clone(),
             health: common.health.clone(),
             map: self.map()?,
@@ -140,6 +149,7 @@ impl Process {
             accounts: Arc::clone(&self.accounts()?.service),
             history: Arc::clone(&self.history()?.reads),
             map: self.map()?,
+            tls: common.certificates.doors.as_ref().map(DoorTls::config),
             clock: Arc::clone(&common.clock),
             health: common.health.clone(),
             metrics: common.metrics.clone(),
@@ -169,18 +179,20 @@ impl Process {
     fn join(&mut self, common: &Common<'_>) -> Result<(), Failure> {
         let url = self.door_of_sessions(common.config).ok_or_else(absent)?;
         let member = Member { name: common.node_name(), url };
-        self.cluster.as_mut().ok_or_else(absent)?.join(member)
+        self.cluster.as_mut().ok_or_else(absent)?.join(common, member)
     }
 
     /// The URL of the WebSocket, as clients reach it.
     pub(crate) fn door_of_sessions(&self, config: &Config) -> Option<String> {
         let public = config.messaging_public_url.as_ref().map(|url| url.0.clone());
-        public.or_else(|| Some(format!("ws://{}/v1/ws", self.messaging.as_ref()?.address())))
+        let scheme = if config.doors_tls_cert.is_some() { "wss" } else { "ws" };
+        public.or_else(|| Some(format!("{scheme}://{}/v1/ws", self.messaging.as_ref()?.address())))
     }
 
-    /// The HTTP edge, if it is here.
-    pub(crate) fn gateway(&self) -> Option<&Gateway> {
-        self.gateway.as_ref()
+    /// The URL of the HTTP edge, if it is here.
+    pub(crate) fn gateway(&self, config: &Config) -> Option<String> {
+        let scheme = if config.doors_tls_cert.is_some() { "https" } else { "http" };
+        Some(format!("{scheme}://{}", self.gateway.as_ref()?.address()))
     }
 
     /// What other processes may ask of this one.
@@ -198,7 +210,7 @@ impl Process {
         if common.roles.has(Role::Config) {
             doors = doors.cluster(self.cluster.as_ref().and_then(OpenCluster::role).ok_or_else(absent)?);
         }
-        Ok(match &common.tls {
+        Ok(match &common.certificates.roles {
             Some(tls) => doors.secured(tls.clone()),
             None => doors,
         })
@@ -232,10 +244,14 @@ impl Process {
     }
 
     async fn drain(&mut self, deadline: Duration) {
-        if let Some(cluster) = &mut self.cluster {
-            cluster.leave().await;
-        }
+        let left = match &mut self.cluster {
+            Some(cluster) => cluster.leave().await,
+            None => false,
+        };
         if let Some(messaging) = &mut self.messaging {
+            if left {
+                messaging.hand_over(HAND_OVER_WITHIN.min(deadline / 2)).await;
+            }
             messaging.drain(deadline).await;
         }
         if let Some(gateway) = self.gateway.take()

@@ -10,6 +10,7 @@
 //! | `roles` | which roles there are, and what configuration must say for a set of them |
 //! | `compose` | a set of roles started from the log outwards, and stopped |
 //! | `common` | what every role is given |
+//! | `certificates` | those of roles and doors: opened, looked at again, judged by health |
 //! | `history`, `accounts`, `numbers`, `cluster` | what roles ask, here or elsewhere |
 //! | `settings` | what of the dynamic settings each part goes by |
 //! | `engines` | what is below the ports, as configured |
@@ -20,6 +21,7 @@
 mod accounts;
 mod admin;
 mod alone;
+mod certificates;
 pub mod cli;
 mod cluster;
 mod common;

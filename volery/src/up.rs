@@ -1,7 +1,6 @@
 //! `volery up`: every role in one process, but those that configuration says run elsewhere. Opens no door to
 //! other roles: it is a cluster for clients alone.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use volery_kernel::time::Clock;
@@ -18,7 +17,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
     actix_rt::System::new().block_on(async {
         let (signals, shutdown) = (Signals::catch()?, Shutdown::new());
         actix_rt::spawn(signals.drive(shutdown.clone()));
-        let ready = |at: Doors| println!("ready gateway=http://{} messaging={}", at.gateway, at.messaging);
+        let ready = |at: Doors| println!("ready gateway={} messaging={}", at.gateway, at.messaging);
         up(config, Arc::new(SystemClock), shutdown, ready).await
     })
 }
@@ -26,8 +25,8 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
 /// Where clients find what is up.
 #[derive(Clone, Debug)]
 pub struct Doors {
-    /// HTTP.
-    pub gateway: SocketAddr,
+    /// The URL of the HTTP edge.
+    pub gateway: String,
     /// The URL of the WebSocket.
     pub messaging: String,
 }
@@ -45,8 +44,8 @@ pub async fn up(
 ) -> Result<(), Failure> {
     let common = Common::new(config, Roles::not_elsewhere(config), clock, shutdown)?;
     let Some(process) = compose::start(&common).await? else { return Ok(()) };
-    if let (Some(gateway), Some(messaging)) = (process.gateway(), process.door_of_sessions(config)) {
-        ready(Doors { gateway: gateway.address(), messaging });
+    if let (Some(gateway), Some(messaging)) = (process.gateway(config), process.door_of_sessions(config)) {
+        ready(Doors { gateway, messaging });
     }
     process.serve(&common, std::future::ready(())).await
 }

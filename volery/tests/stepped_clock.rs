@@ -80,7 +80,7 @@ impl Cluster {
             actix_rt::System::new().block_on(up).expect("it comes up, and stops in order");
         });
         let doors = doors.recv_timeout(WITHIN).expect("it is ready");
-        Self { gateway: format!("http://{}", doors.gateway), shutdown, thread: Some(thread) }
+        Self { gateway: doors.gateway, shutdown, thread: Some(thread) }
     }
 }
 

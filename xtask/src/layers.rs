@@ -16,6 +16,8 @@ enum Layer {
     Format,
     /// Traits.
     Port,
+    /// Certificates of doors and of whoever comes to them.
+    Tls,
     /// Sockets that carry the wire.
     Door,
     /// Reading partitions as all readers do.
@@ -48,7 +50,7 @@ enum Layer {
 
 use Layer::{
     Binary, Client, Door, Engine, Format, Fuzzing, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Rpc,
-    Simulation, Testkit,
+    Simulation, Testkit, Tls,
 };
 
 const CRATES: &[(&str, Layer)] = &[
@@ -56,6 +58,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-proto", Format),
     ("volery-wire", Format),
     ("volery-ports", Port),
+    ("volery-tls", Tls),
     ("volery-door", Door),
     ("volery-reader", Reader),
     ("volery-cassandra", Engine),
@@ -91,15 +94,15 @@ const fn below(layer: Layer) -> &'static [Layer] {
         Port | Door => &[Kernel, Format],
         Reader => &[Kernel, Format, Port],
         Engine | Testkit => &[Kernel, Format, Port],
-        Node => &[Kernel],
-        Rpc => &[Kernel, Format, Port, Node],
+        Tls | Node => &[Kernel],
+        Rpc => &[Kernel, Format, Port, Node, Tls],
         Role => &[Kernel, Format, Port, Door, Reader, Node],
-        Client => &[Kernel, Format, Door],
+        Client => &[Kernel, Format, Door, Tls],
         Judge => &[Kernel, Format],
-        Load => &[Kernel, Format, Door, Client, Judge, Node],
-        Fuzzing => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client],
+        Load => &[Kernel, Format, Door, Client, Judge, Node, Tls],
+        Fuzzing => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Tls, Node, Role, Client],
         Simulation => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client, Judge],
-        Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Rpc, Role, Client],
+        Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Tls, Rpc, Role, Client],
         Gate => &[Kernel, Format, Port, Node, Role],
     }
 }
@@ -107,11 +110,12 @@ const fn below(layer: Layer) -> &'static [Layer] {
 /// What a layer's tests may link besides.
 const fn for_tests(layer: Layer) -> &'static [Layer] {
     match layer {
-        Engine | Role | Simulation => &[Testkit, Engine, Client],
+        Engine | Role | Simulation => &[Testkit, Engine, Client, Tls],
         Binary => &[Testkit, Engine, Client, Role, Simulation, Load],
         Testkit => &[Engine],
         Rpc => &[Testkit, Engine, Role],
-        Door | Load => &[Testkit],
+        Door => &[Testkit, Tls],
+        Load => &[Testkit],
         _ => &[],
     }
 }

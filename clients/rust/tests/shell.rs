@@ -22,6 +22,7 @@ use volery_door::listener::accept;
 use volery_door::socket::{Heard, Limits, Socket};
 use volery_kernel::code::Close;
 use volery_kernel::id::UserId;
+use volery_tls::Trust;
 use volery_wire::codec::{Encoding, decode_request, encode_reply, join_reply};
 use volery_wire::server::Reply;
 
@@ -158,7 +159,8 @@ async fn a_conversation_over_sockets_that_are_cut_is_shown_once_and_in_order() {
     let shared = Shared::new(Mutex::new(Service { frames_a_socket: 6, ..Service::default() }));
     let base = gateway(Arc::clone(&shared)).await;
     let home = tempfile::tempdir().unwrap();
-    let mut client = Client::open(home.path().to_owned(), &base, "ada", Some("secret")).await.unwrap();
+    let mut client =
+        Client::open(home.path().to_owned(), &base, Trust::machine(), "ada", Some("secret")).await.unwrap();
     // Before there is any socket.
     say(&mut client, "0");
     client.start().unwrap();
@@ -169,7 +171,7 @@ async fn a_conversation_over_sockets_that_are_cut_is_shown_once_and_in_order() {
         if n == 6 {
             // The process dies and comes back: no password is needed.
             drop(client);
-            client = Client::open(home.path().to_owned(), &base, "ada", None).await.unwrap();
+            client = Client::open(home.path().to_owned(), &base, Trust::machine(), "ada", None).await.unwrap();
             client.start().unwrap();
             client.open_chat(Some(chat_with(1))).unwrap();
         }
@@ -192,9 +194,10 @@ async fn a_refused_token_is_exchanged_and_a_new_machine_needs_a_password() {
     }));
     let base = gateway(Arc::clone(&shared)).await;
     let home = tempfile::tempdir().unwrap();
-    let none = Client::open(home.path().to_owned(), &base, "ada", None).await;
+    let none = Client::open(home.path().to_owned(), &base, Trust::machine(), "ada", None).await;
     assert!(matches!(none, Err(AccountError::PasswordNeeded)));
-    let mut client = Client::open(home.path().to_owned(), &base, "ada", Some("secret")).await.unwrap();
+    let mut client =
+        Client::open(home.path().to_owned(), &base, Trust::machine(), "ada", Some("secret")).await.unwrap();
     client.start().unwrap();
     say(&mut client, "hello");
     until(&mut client, "it is sent", |client| client.device().core().outbox().is_idle()).await;
@@ -216,7 +219,8 @@ async fn a_replaced_session_stays_away() {
     }));
     let base = gateway(shared).await;
     let home = tempfile::tempdir().unwrap();
-    let mut client = Client::open(home.path().to_owned(), &base, "ada", Some("secret")).await.unwrap();
+    let mut client =
+        Client::open(home.path().to_owned(), &base, Trust::machine(), "ada", Some("secret")).await.unwrap();
     client.start().unwrap();
     use volery_client::core::{Down, Link};
     until(&mut client, "down", |client| client.device().core().link() == Link::Down(Down::Replaced)).await;

@@ -35,12 +35,15 @@ use std::path::PathBuf;
 
 use volery_client::shell::{AccountError, ApiError};
 use volery_client::store::{StoreError, state_home};
+use volery_tls::{TlsError, Trust};
 
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The gateway's address, like `http://127.0.0.1:8400`.
+    /// The gateway's address, like `http://127.0.0.1:8400` or `https://chat.example.org`.
     pub gateway: String,
+    /// Authorities that are believed instead of the machine's, as PEM.
+    pub ca: Option<PathBuf>,
     /// Who; asked for on the terminal if it is missing.
     pub user: Option<String>,
     /// Asked for on the terminal if it is missing and needed. Never from a flag: others could see it.
@@ -71,6 +74,9 @@ pub enum Failure {
     /// A name or a password is needed, and there is no terminal to ask on (or nobody answered).
     #[error("a user name and a password are needed: --user NAME, and VOLERY_PASSWORD in the environment")]
     NobodyToAsk,
+    /// The file of authorities is of no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There is no folder for state.
     #[error("neither XDG_STATE_HOME nor HOME names a folder for state")]
     NoStateHome,
@@ -93,6 +99,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     if !options.plain && !on_terminal {
         return Err(Failure::NoTerminal);
     }
-    let client = login::open(&options, &home).await?;
+    let trust = Trust::of(options.ca.as_deref())?;
+    let client = login::open(&options, &trust, &home).await?;
     if options.plain { plain::run(client).await } else { screen::run(client).await }
 }

@@ -6,11 +6,12 @@ use std::path::Path;
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, read};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use volery_client::shell::{AccountError, Api, ApiError, Client};
+use volery_tls::Trust;
 
 use crate::{Failure, Options};
 
 /// A client of the account that is meant, logged in.
-pub(crate) async fn open(options: &Options, home: &Path) -> Result<Client, Failure> {
+pub(crate) async fn open(options: &Options, trust: &Trust, home: &Path) -> Result<Client, Failure> {
     let user_name = match &options.user {
         Some(name) => name.clone(),
         None => ask("User name: ")?,
@@ -18,11 +19,12 @@ pub(crate) async fn open(options: &Options, home: &Path) -> Result<Client, Failu
     let mut password = options.password.clone();
     if options.register {
         let chosen = password.take().map_or_else(choose, Ok)?;
-        Api::new(&options.gateway)?.register(&user_name, &chosen).await?;
+        Api::new(&options.gateway, trust.clone())?.register(&user_name, &chosen).await?;
         password = Some(chosen);
     }
     loop {
-        let opened = Client::open(home.to_owned(), &options.gateway, &user_name, password.as_deref()).await;
+        let opened =
+            Client::open(home.to_owned(), &options.gateway, trust.clone(), &user_name, password.as_deref()).await;
         match opened {
             Ok(client) => return Ok(client),
             Err(AccountError::PasswordNeeded) => password = Some(ask_secretly(&format!("Password of {user_name}: "))?),
@@ -30,7 +32,7 @@ pub(crate) async fn open(options: &Options, home: &Path) -> Result<Client, Failu
                 if is_wrong(&error) && options.password.is_none() && io::stdin().is_terminal() =>
             {
                 eprintln!("{error}");
-                password = offer_account(options, &user_name).await?;
+                password = offer_account(options, trust, &user_name).await?;
             }
             Err(error) => return Err(error.into()),
         }
@@ -42,12 +44,12 @@ fn is_wrong(error: &ApiError) -> bool {
 }
 
 /// Nobody of that name and password: perhaps the account is to be made. Gives its password then.
-async fn offer_account(options: &Options, user_name: &str) -> Result<Option<String>, Failure> {
+async fn offer_account(options: &Options, trust: &Trust, user_name: &str) -> Result<Option<String>, Failure> {
     if ask(&format!("Make a new account called {user_name}? [y/N] "))?.to_lowercase() != "y" {
         return Ok(None);
     }
     let password = choose()?;
-    match Api::new(&options.gateway)?.register(user_name, &password).await {
+    match Api::new(&options.gateway, trust.clone())?.register(user_name, &password).await {
         Ok(_) => Ok(Some(password)),
         Err(ApiError::Refused { title, .. }) => {
             eprintln!("{title}");

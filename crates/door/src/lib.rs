@@ -13,10 +13,13 @@
 //! | [`close`] | payloads of close frames |
 //! | [`assembler`] | bytes in, messages out: the pure half of reading |
 //! | [`handshake`] | the HTTP upgrade, both sides, pure |
-//! | [`socket`] | a TCP stream, polled by the actor that owns it |
+//! | [`address`] | where a door is, as people and nodes write it |
+//! | [`stream`] | TCP, with TLS on it or not |
+//! | [`socket`] | a stream with frames on it, polled by the actor that owns it |
 //! | [`outbound`] | writing: try first, then queue; corking |
 //! | [`listener`] | a handshake over a stream, within a deadline, both sides |
 
+pub mod address;
 pub mod assembler;
 pub mod close;
 pub mod frame;
@@ -26,4 +29,5 @@ pub mod mask;
 pub mod outbound;
 mod scratch;
 pub mod socket;
+pub mod stream;
 pub mod utf8;

@@ -1,12 +1,17 @@
-//! A handshake over a TCP stream, both sides, by a deadline. This is where connections begin.
+//! A handshake over a stream, both sides, by a deadline; that of TLS before it where a door speaks it. This is
+//! where connections begin.
 //!
 //! While a peer says nothing, its connection costs a file handle and this future; bytes of an
 //! unfinished handshake are kept, and no more of them than a handshake may have.
 
+use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use rustls::ServerConfig;
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use volery_wire::codec::Encoding;
@@ -17,7 +22,10 @@ use crate::handshake::server::Upgrade;
 use crate::outbound::Keys;
 use crate::scratch::Reading;
 use crate::socket::{Limits, Socket, discard};
+use crate::stream::Stream;
 
+/// What every TLS connection begins with: the type of a record of the handshake.
+const TLS_HANDSHAKE: u8 = 22;
 /// How long a refused peer may take to read why.
 const REFUSAL_WITHIN: Duration = Duration::from_secs(1);
 
@@ -36,7 +44,7 @@ pub enum Rejected {
     /// The server said no.
     #[error("{0}")]
     Declined(#[from] Declined),
-    /// The connection failed.
+    /// The connection failed, or there is no TLS with this peer.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -45,16 +53,46 @@ pub enum Rejected {
 ///
 /// # Errors
 /// [`Rejected`]; the connection is closed then.
-pub async fn accept(mut stream: TcpStream, limits: Limits, deadline: Instant) -> Result<(Socket, Encoding), Rejected> {
+pub async fn accept(
+    stream: impl Into<Stream>,
+    limits: Limits,
+    deadline: Instant,
+) -> Result<(Socket, Encoding), Rejected> {
+    let mut stream = stream.into();
     match timeout_at(deadline, upgrade(&mut stream)).await.unwrap_or(Err(Rejected::Late)) {
         Ok((upgrade, rest)) => Ok((Socket::new(stream, limits, None, &rest)?, upgrade.encoding)),
-        Err(Rejected::Refused(refusal)) => {
-            // Told or not: the connection ends here.
-            let _ = timeout(REFUSAL_WITHIN, refuse(&mut stream, refusal)).await;
-            Err(refusal.into())
-        }
+        Err(Rejected::Refused(refusal)) => told(stream, refusal).await,
         Err(rejected) => Err(rejected),
     }
+}
+
+/// The same at a door that speaks TLS; the deadline holds for both handshakes together.
+///
+/// # Errors
+/// [`Rejected`]; the connection is closed then.
+pub async fn accept_secured(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    limits: Limits,
+    deadline: Instant,
+) -> Result<(Socket, Encoding), Rejected> {
+    let secured = async {
+        let mut first = [0];
+        match stream.peek(&mut first).await? {
+            0 => Err(Rejected::Left),
+            // A person who forgot the s, most likely.
+            _ if first != [TLS_HANDSHAKE] => told(stream.into(), Refusal::Unencrypted).await,
+            _ => Ok(Stream::accepted(stream, config).await?),
+        }
+    };
+    let stream = timeout_at(deadline, secured).await.unwrap_or(Err(Rejected::Late))?;
+    accept(stream, limits, deadline).await
+}
+
+/// Told or not: the connection ends here.
+async fn told<T>(mut stream: Stream, refusal: Refusal) -> Result<T, Rejected> {
+    let _ = timeout(REFUSAL_WITHIN, refuse(&mut stream, refusal)).await;
+    Err(refusal.into())
 }
 
 /// Asks for a socket that speaks `encoding`, over a stream to `host`. `nonce` is random, `keys`
@@ -63,18 +101,19 @@ pub async fn accept(mut stream: TcpStream, limits: Limits, deadline: Instant) ->
 /// # Errors
 /// [`Rejected`]; the connection is closed then.
 pub async fn connect(
-    mut stream: TcpStream,
+    stream: impl Into<Stream>,
     host: &str,
     offer: &Offer,
     keys: Keys,
     limits: Limits,
     deadline: Instant,
 ) -> Result<Socket, Rejected> {
+    let mut stream = stream.into();
     let rest = timeout_at(deadline, ask(&mut stream, host, offer)).await.unwrap_or(Err(Rejected::Late))?;
     Ok(Socket::new(stream, limits, Some(keys), &rest)?)
 }
 
-async fn upgrade(stream: &mut TcpStream) -> Result<(Upgrade, Vec<u8>), Rejected> {
+async fn upgrade(stream: &mut Stream) -> Result<(Upgrade, Vec<u8>), Rejected> {
     let mut bytes = Vec::new();
     let upgrade = loop {
         receive(stream, &mut bytes).await?;
@@ -82,13 +121,13 @@ async fn upgrade(stream: &mut TcpStream) -> Result<(Upgrade, Vec<u8>), Rejected>
             break upgrade;
         }
     };
-    stream.write_all(&upgrade.response()).await?;
+    say(stream, &upgrade.response()).await?;
     let rest = bytes.split_off(upgrade.consumed);
     Ok((upgrade, rest))
 }
 
-async fn ask(stream: &mut TcpStream, host: &str, offer: &Offer) -> Result<Vec<u8>, Rejected> {
-    stream.write_all(&offer.request(host)).await?;
+async fn ask(stream: &mut Stream, host: &str, offer: &Offer) -> Result<Vec<u8>, Rejected> {
+    say(stream, &offer.request(host)).await?;
     let mut bytes = Vec::new();
     loop {
         receive(stream, &mut bytes).await?;
@@ -99,24 +138,41 @@ async fn ask(stream: &mut TcpStream, host: &str, offer: &Offer) -> Result<Vec<u8
 }
 
 /// Adds what has arrived, up to one buffer of the thread.
-async fn receive(stream: &TcpStream, bytes: &mut Vec<u8>) -> Result<(), Rejected> {
-    loop {
-        stream.readable().await?;
-        let mut buffer = Reading::take();
-        match stream.try_read(&mut buffer) {
-            Ok(0) => return Err(Rejected::Left),
-            Ok(read) => {
-                bytes.extend_from_slice(&buffer[..read]);
-                return Ok(());
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+async fn receive(stream: &mut Stream, bytes: &mut Vec<u8>) -> Result<(), Rejected> {
+    poll_fn(|cx| poll_receive(stream, cx, bytes)).await
 }
 
-async fn refuse(stream: &mut TcpStream, refusal: Refusal) -> io::Result<()> {
-    stream.write_all(&refusal.response()).await?;
+/// No buffer is held while nothing comes.
+fn poll_receive(stream: &mut Stream, cx: &mut Context<'_>, bytes: &mut Vec<u8>) -> Poll<Result<(), Rejected>> {
+    let mut buffer = Reading::take();
+    let mut into = ReadBuf::new(&mut buffer);
+    ready!(stream.poll_read(cx, &mut into))?;
+    bytes.extend_from_slice(into.filled());
+    Poll::Ready(if into.filled().is_empty() { Err(Rejected::Left) } else { Ok(()) })
+}
+
+/// Writes all of it.
+async fn say(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+    let mut sent = 0;
+    poll_fn(|cx| {
+        loop {
+            let gone = match bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+                Some(rest) => stream.try_write(rest).map(|taken| sent += taken),
+                None => stream.try_flush(),
+            };
+            match gone {
+                Ok(()) if sent >= bytes.len() && stream.unsent() == 0 => return Poll::Ready(Ok(())),
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(stream.poll_write_ready(cx))?,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    })
+    .await
+}
+
+async fn refuse(stream: &mut Stream, refusal: Refusal) -> io::Result<()> {
+    say(stream, &refusal.response()).await?;
     stream.shutdown().await?;
     discard(stream).await
 }

@@ -6,16 +6,16 @@
 //! connection.
 
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
 
-use tokio::net::TcpStream;
 use volery_kernel::code::Close;
 
 use crate::frame::{CONTROL_MOST, Head, Opcode, Role};
 use crate::mask;
 use crate::scratch;
 use crate::socket::Gone;
+use crate::stream::{Stream, tried};
 
 /// Where a client's masking keys come from: fresh, unpredictable ones (RFC 6455 §5.3).
 pub type Keys = Box<dyn FnMut() -> [u8; 4] + Send>;
@@ -77,10 +77,10 @@ impl Outbound {
         mem::replace(&mut self.corked, corked)
     }
 
-    pub(crate) fn write(&mut self, stream: &TcpStream, opcode: Opcode, parts: &[&[u8]]) -> Result<Written, Gone> {
+    pub(crate) fn write(&mut self, stream: &mut Stream, opcode: Opcode, parts: &[&[u8]]) -> Result<Written, Gone> {
         let length = parts.iter().map(|part| part.len()).sum::<usize>();
         let head = Head::new(opcode, length, self.keys.as_mut().map(|keys| keys()));
-        let room = (self.most as usize).saturating_sub(self.pending());
+        let room = (self.most as usize).saturating_sub(self.pending() + stream.unsent());
         if self.ended || head.as_bytes().len() + length > room {
             return Ok(Written::Full);
         }
@@ -95,7 +95,7 @@ impl Outbound {
     }
 
     /// The last frame. It is taken even by a full queue, which it exceeds by one control frame.
-    pub(crate) fn end(&mut self, stream: &TcpStream, number: Option<u16>, reason: &str) {
+    pub(crate) fn end(&mut self, stream: &mut Stream, number: Option<u16>, reason: &str) {
         if self.ended {
             return;
         }
@@ -110,9 +110,9 @@ impl Outbound {
     }
 
     /// Writes what is queued, as far as the kernel takes it.
-    pub(crate) fn flush(&mut self, stream: &TcpStream) -> Result<Written, Gone> {
+    pub(crate) fn flush(&mut self, stream: &mut Stream) -> Result<Written, Gone> {
         while self.pending() > 0 {
-            let taken = tried(stream.try_write(&self.queue[self.sent..]))?;
+            let taken = taken(stream.try_write(&self.queue[self.sent..]))?;
             self.sent += taken;
             if taken == 0 {
                 self.settle();
@@ -121,22 +121,26 @@ impl Outbound {
         }
         self.sent = 0;
         scratch::give_writing(mem::take(&mut self.queue));
-        Ok(Written::Sent)
+        match stream.try_flush() {
+            Ok(()) => Ok(Written::Sent),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Written::Queued),
+            Err(error) => Err(Gone::Io(error.kind())),
+        }
     }
 
-    fn write_through(&mut self, stream: &TcpStream, head: &Head, parts: &[&[u8]]) -> Result<Written, Gone> {
+    fn write_through(&mut self, stream: &mut Stream, head: &Head, parts: &[&[u8]]) -> Result<Written, Gone> {
         let mut slices = [IoSlice::new(&[]); PARTS_MOST + 1];
         slices[0] = IoSlice::new(head.as_bytes());
         for (slice, part) in slices[1..].iter_mut().zip(parts) {
             *slice = IoSlice::new(part);
         }
-        let mut taken = tried(stream.try_write_vectored(&slices[..=parts.len()]))?;
+        let mut taken = taken(stream.try_write_vectored(&slices[..=parts.len()]))?;
         for part in std::iter::once(head.as_bytes()).chain(parts.iter().copied()) {
             let skip = taken.min(part.len());
             taken -= skip;
             self.queue.extend_from_slice(&part[skip..]);
         }
-        Ok(if self.queue.is_empty() { Written::Sent } else { Written::Queued })
+        Ok(if self.queue.is_empty() && stream.unsent() == 0 { Written::Sent } else { Written::Queued })
     }
 
     fn gather(&mut self, head: &Head, parts: &[&[u8]]) {
@@ -168,7 +172,7 @@ impl Outbound {
 #[derive(Debug)]
 pub struct Writer<'a> {
     pub(crate) out: &'a mut Outbound,
-    pub(crate) stream: &'a TcpStream,
+    pub(crate) stream: &'a mut Stream,
     /// Reading ends when this is set.
     pub(crate) closed: Option<Close>,
 }
@@ -184,8 +188,8 @@ impl Writer<'_> {
 
     /// Bytes that wait: for the end of the batch, or for the peer.
     #[must_use]
-    pub const fn queued(&self) -> usize {
-        self.out.pending()
+    pub fn queued(&self) -> usize {
+        self.out.pending() + self.stream.unsent()
     }
 
     /// Sends a close frame: the last frame. Reading ends with it.
@@ -195,11 +199,7 @@ impl Writer<'_> {
     }
 }
 
-/// How many bytes the kernel took.
-fn tried(result: io::Result<usize>) -> Result<usize, Gone> {
-    match result {
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
-        Err(error) => Err(Gone::Io(error.kind())),
-        Ok(taken) => Ok(taken),
-    }
+/// How many bytes the stream took.
+fn taken(result: io::Result<usize>) -> Result<usize, Gone> {
+    tried(result).map_err(|error| Gone::Io(error.kind()))
 }

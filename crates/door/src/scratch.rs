@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};
+use std::thread::LocalKey;
 
 /// Bytes read from a socket at once.
 pub(crate) const READ_BYTES: usize = 65_536;
@@ -15,17 +16,31 @@ const KEPT: usize = 4;
 
 thread_local! {
     static READING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SEALED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static WRITING: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The thread's buffer for reading, given back when dropped.
-pub(crate) struct Reading(Vec<u8>);
+/// A buffer of the thread for reading, given back when dropped.
+pub(crate) struct Reading {
+    buffer: Vec<u8>,
+    home: &'static LocalKey<Cell<Vec<u8>>>,
+}
 
 impl Reading {
+    /// The one for what a socket's owner reads.
     pub(crate) fn take() -> Self {
-        let mut buffer = READING.take();
+        Self::of(&READING)
+    }
+
+    /// The one for what TLS opens, while the other is in use.
+    pub(crate) fn sealed() -> Self {
+        Self::of(&SEALED)
+    }
+
+    fn of(home: &'static LocalKey<Cell<Vec<u8>>>) -> Self {
+        let mut buffer = home.take();
         buffer.resize(READ_BYTES, 0);
-        Self(buffer)
+        Self { buffer, home }
     }
 }
 
@@ -33,19 +48,19 @@ impl Deref for Reading {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.buffer
     }
 }
 
 impl DerefMut for Reading {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.0
+        &mut self.buffer
     }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        READING.set(std::mem::take(&mut self.0));
+        self.home.set(std::mem::take(&mut self.buffer));
     }
 }
 

@@ -1,4 +1,4 @@
-//! A WebSocket over a TCP stream, polled by the actor that owns it, on the thread where it lives.
+//! A WebSocket over a stream, polled by the actor that owns it, on the thread where it lives.
 //!
 //! In each of its polls the owner calls [`Socket::poll_read`], then [`Socket::poll_flush`]; it
 //! writes whenever it likes. Reading uses the thread's buffer; a socket keeps bytes of its own only
@@ -8,13 +8,13 @@
 //! Pings are answered and closes echoed here. Time is the owner's: see [`Socket::unfinished`] and
 //! [`Socket::finish`].
 
+use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 use volery_kernel::code::Close;
 use volery_kernel::limits;
 
@@ -22,6 +22,7 @@ use crate::assembler::{Assembler, Message};
 use crate::frame::{Kind, Opcode};
 use crate::outbound::{Keys, Outbound, Written};
 use crate::scratch::{READ_BYTES, Reading};
+use crate::stream::Stream;
 
 mod reading;
 
@@ -81,7 +82,7 @@ pub enum Gone {
 /// An open WebSocket.
 #[derive(Debug)]
 pub struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     assembler: Assembler,
     /// Read and not handed over yet: not empty only while the owner pauses.
     rest: BytesMut,
@@ -92,7 +93,7 @@ pub struct Socket {
 /// A socket between two threads: [`Socket::into_parts`], then [`Socket::from_parts`].
 #[derive(Debug)]
 pub struct Parts {
-    stream: std::net::TcpStream,
+    stream: Stream<std::net::TcpStream>,
     assembler: Assembler,
     rest: BytesMut,
     out: Outbound,
@@ -105,8 +106,8 @@ impl Socket {
     ///
     /// # Errors
     /// The stream's, when it refuses to be set to send small frames at once.
-    pub fn new(stream: TcpStream, limits: Limits, keys: Option<Keys>, rest: &[u8]) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
+    pub fn new(stream: Stream, limits: Limits, keys: Option<Keys>, rest: &[u8]) -> io::Result<Self> {
+        stream.set_nodelay()?;
         let out = Outbound::new(limits.queue, keys);
         let assembler = Assembler::new(out.role(), limits.message);
         Ok(Self { stream, assembler, rest: BytesMut::from(rest), out, gone: None })
@@ -127,7 +128,7 @@ impl Socket {
     /// The runtime's, when it cannot watch the stream.
     pub fn from_parts(parts: Parts) -> io::Result<Self> {
         let Parts { stream, assembler, rest, out, gone } = parts;
-        Ok(Self { stream: TcpStream::from_std(stream)?, assembler, rest, out, gone })
+        Ok(Self { stream: Stream::from_std(stream)?, assembler, rest, out, gone })
     }
 
     /// Writes a frame of these parts: to the kernel if it takes it, else into the queue.
@@ -135,7 +136,7 @@ impl Socket {
     /// # Errors
     /// [`Gone`] if the connection is no more.
     pub fn write(&mut self, kind: Kind, parts: &[&[u8]]) -> Result<Written, Gone> {
-        self.out.write(&self.stream, Opcode::Data(kind), parts)
+        self.out.write(&mut self.stream, Opcode::Data(kind), parts)
     }
 
     /// Sends a ping without a payload.
@@ -143,7 +144,7 @@ impl Socket {
     /// # Errors
     /// [`Gone`] if the connection is no more.
     pub fn ping(&mut self) -> Result<Written, Gone> {
-        self.out.write(&self.stream, Opcode::Ping, &[])
+        self.out.write(&mut self.stream, Opcode::Ping, &[])
     }
 
     /// Gathers the frames that follow until [`Socket::uncork`]. Does not nest.
@@ -157,7 +158,7 @@ impl Socket {
     /// [`Gone`] if the connection is no more.
     pub fn uncork(&mut self) -> Result<Written, Gone> {
         self.out.set_cork(false);
-        self.out.flush(&self.stream)
+        self.out.flush(&mut self.stream)
     }
 
     /// Writes what is queued; ready when nothing is.
@@ -165,16 +166,16 @@ impl Socket {
     /// # Errors
     /// [`Gone`] if the connection is no more.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
-        while self.out.pending() > 0 {
+        while self.queued() > 0 {
             ready!(self.stream.poll_write_ready(cx)).map_err(|error| Gone::Io(error.kind()))?;
-            self.out.flush(&self.stream)?;
+            self.out.flush(&mut self.stream)?;
         }
         Poll::Ready(Ok(()))
     }
 
     /// Sends a close frame, the last frame, and reads no more. [`Socket::finish`] comes next.
     pub fn close(&mut self, code: Close) {
-        self.out.end(&self.stream, Some(code.number()), code.text());
+        self.out.end(&mut self.stream, Some(code.number()), code.text());
         self.gone.get_or_insert(Gone::ByUs(code));
     }
 
@@ -194,37 +195,42 @@ impl Socket {
 
     /// Bytes that wait for the peer.
     #[must_use]
-    pub const fn queued(&self) -> usize {
-        self.out.pending()
+    pub fn queued(&self) -> usize {
+        self.out.pending() + self.stream.unsent()
     }
 
-    /// Bytes on the heap that are this socket's own: none while it is idle.
+    /// Bytes on the heap that are this socket's own, beside the keys of TLS: none while it is idle.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.assembler.held() + self.rest.capacity() + self.out.capacity()
+        self.assembler.held() + self.rest.capacity() + self.out.capacity() + self.stream.held()
     }
 
     async fn wind_up(&mut self) -> Result<(), Gone> {
-        std::future::poll_fn(|cx| self.poll_flush(cx)).await?;
+        poll_fn(|cx| self.poll_flush(cx)).await?;
         let ended = async {
             self.stream.shutdown().await?;
-            discard(&self.stream).await
+            discard(&mut self.stream).await
         };
         ended.await.map_err(|error| Gone::Io(error.kind()))
     }
 }
 
 /// Reads and drops what still comes, to the end of the connection or to a bound.
-pub(crate) async fn discard(stream: &TcpStream) -> io::Result<()> {
+pub(crate) async fn discard(stream: &mut Stream) -> io::Result<()> {
     let mut left = DISCARD_BYTES;
     while left > 0 {
-        stream.readable().await?;
-        match stream.try_read(&mut Reading::take()) {
-            Ok(0) => return Ok(()),
-            Ok(read) => left = left.saturating_sub(read),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+        let read = poll_fn(|cx| poll_discard(stream, cx)).await?;
+        if read == 0 {
+            return Ok(());
         }
+        left = left.saturating_sub(read);
     }
     Ok(())
+}
+
+fn poll_discard(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    let mut buffer = Reading::take();
+    let mut into = ReadBuf::new(&mut buffer);
+    ready!(stream.poll_read(cx, &mut into))?;
+    Poll::Ready(Ok(into.filled().len()))
 }

@@ -37,6 +37,8 @@ limits! {
     HELLO_WITHIN_MS: u64 = 10_000, "milliseconds", "a socket that does not say hello holds no more than a file handle for this long";
     MOVED_WITHIN_MS: u64 = 400, "milliseconds", "the sessions of a partition that went to another node are told over this time: no storm there, and with a client's first wait of 250 ms all are back within a second";
     GREETING_MOST: usize = 4_096, "sockets", "sockets of one thread that have not said hello; more wait in the kernel's queue";
+    TLS_HANDSHAKE_WITHIN_MS: u64 = 5_000, "milliseconds", "a connection that does not end its TLS handshake is closed at the HTTP edge: it takes two round trips; sessions have until their hello";
+    TLS_RECORD_BYTES: usize = 18_432, "bytes", "sealed bytes that are held until they are whole: a record has 16 KiB and up to 2 KiB around them, what opens a connection far less";
     SILENCE_MS: u64 = 150_000, "milliseconds", "a client pings each 55 s; two may be lost before its socket counts as dead";
     PING_EVERY_MS: u64 = 55_000, "milliseconds", "below the 60 s after which common proxies cut idle connections";
     FRAME_BYTES: usize = 65_536, "bytes", "largest frame from a client: a text of 8 KiB with everything around it fits many times";

@@ -1,33 +1,29 @@
 //! Mutual TLS between roles: who asks and who answers each show a certificate that the same authority signed.
 //!
-//! The files are looked at whenever a connection is made, and read again if they changed, so certificates
-//! are replaced without a restart; connections that stand go on. Traps avoided: a new certificate whose key
-//! is not written yet must end nothing, so what was good last stays until the next is whole; and a peer that
-//! never ends its handshake must not keep others out.
+//! The files are looked at whenever a connection is made, so certificates are replaced without a restart;
+//! connections that stand go on. Trap avoided: a peer that never ends its handshake must not keep others out.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
 
 use futures::Stream;
 use hyper_util::rt::TokioIo;
-use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::TLS13;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 use tonic::codegen::Service;
 use tonic::transport::Uri;
+pub use volery_tls::TlsError;
+use volery_tls::{Look, Reloaded, authorities, certificates, private_key};
 
 use crate::limits::{ACCEPT_AGAIN, HANDSHAKE_WITHIN, HANDSHAKES_AT_ONCE};
 
@@ -45,37 +41,9 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// Why the files are of no use.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// One cannot be read.
-    #[error("{0} cannot be read: {1}")]
-    File(PathBuf, pem::Error),
-    /// One holds no certificate.
-    #[error("{0} holds no certificate")]
-    Empty(PathBuf),
-    /// The authorities are none.
-    #[error("the authorities cannot be used: {0}")]
-    Authorities(#[from] VerifierBuilderError),
-    /// The key is another certificate's, or of a kind that nobody takes.
-    #[error("the certificate cannot be used: {0}")]
-    Certificate(#[from] rustls::Error),
-}
-
 /// The certificates of a process, as they are on disk. Cheap to clone.
 #[derive(Clone)]
-pub struct Tls(Arc<Shared>);
-
-struct Shared {
-    files: TlsFiles,
-    current: Mutex<Current>,
-}
-
-struct Current {
-    /// When each file was written that was read last, good or bad.
-    written: [Option<SystemTime>; 3],
-    configs: Configs,
-}
+pub struct Tls(Arc<Reloaded<Configs, TlsError>>);
 
 #[derive(Clone)]
 struct Configs {
@@ -89,51 +57,28 @@ impl Tls {
     /// # Errors
     /// [`TlsError`], which says what of which file.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
-        let written = files.written();
-        let current = Mutex::new(Current { written, configs: files.read()? });
-        Ok(Self(Arc::new(Shared { files, current })))
+        let paths = vec![files.ca.clone(), files.cert.clone(), files.key.clone()];
+        Ok(Self(Arc::new(Reloaded::open(paths, move || files.read())?)))
     }
 
     fn configs(&self) -> Configs {
-        let Shared { files, current } = &*self.0;
-        let mut current = current.lock();
-        let written = files.written();
-        if written != current.written {
-            current.written = written;
-            match files.read() {
-                Ok(configs) => current.configs = configs,
-                Err(error) => tracing::warn!(%error, "new certificates are not taken yet; the old ones go on"),
-            }
+        if let Look::Refused(error) = self.0.look() {
+            tracing::warn!(%error, "new certificates are not taken yet; the old ones go on");
         }
-        current.configs.clone()
+        self.0.get()
     }
 }
 
 impl TlsFiles {
-    fn written(&self) -> [Option<SystemTime>; 3] {
-        [&self.ca, &self.cert, &self.key].map(|path| fs::metadata(path).and_then(|data| data.modified()).ok())
-    }
-
     fn read(&self) -> Result<Configs, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        for authority in certificates(&self.ca)? {
-            roots.add(authority)?;
-        }
-        let (roots, chain) = (Arc::new(roots), certificates(&self.cert)?);
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| TlsError::File(self.key.clone(), error))?;
+        let (roots, chain) = (Arc::new(authorities(&self.ca)?), certificates(&self.cert)?);
+        let key = private_key(&self.key)?;
         Ok(Configs {
             server: Arc::new(server_config(&provider, &roots, chain.clone(), key.clone_key())?),
             client: Arc::new(client_config(provider, roots, chain, key)?),
         })
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unreadable = |error| TlsError::File(path.to_owned(), error);
-    let all = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-    let all = all.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    if all.is_empty() { Err(TlsError::Empty(path.to_owned())) } else { Ok(all) }
 }
 
 fn server_config(

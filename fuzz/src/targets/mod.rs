@@ -6,6 +6,7 @@ mod flat;
 pub(crate) mod handshake;
 pub(crate) mod log;
 pub(crate) mod outside;
+pub(crate) mod reach;
 mod reseal;
 mod samples;
 pub(crate) mod stored;

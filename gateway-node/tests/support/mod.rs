@@ -23,6 +23,7 @@ use volery_node::health::Health;
 use volery_node::metrics::Metrics;
 use volery_ports::history::{Anchor, ChatView, ChatsPage, History, HistoryError, MessageView, Page, Stretch};
 use volery_testkit::sql::{CountedIds, ManualClock, Model, id};
+use volery_tls::Trust;
 
 /// A log that takes everything, or nothing.
 #[derive(Default)]
@@ -203,6 +204,7 @@ pub(crate) async fn bench_with(options: GatewayOptions) -> Bench {
     let (map, nodes) = watch::channel(owned_by(&[Some(0); 4]));
     let (history, health) = (Arc::new(TestHistory::default()), Health::new());
     let parts = GatewayParts {
+        tls: None,
         tokens: accounts.clone(),
         accounts,
         history: history.clone(),
@@ -212,7 +214,9 @@ pub(crate) async fn bench_with(options: GatewayOptions) -> Bench {
         metrics: Metrics::new().expect("metrics"),
     };
     let gateway = Gateway::start(&options, parts).expect("a free port");
-    Bench { gateway, store, clock, log, history, health, map, client: reqwest::Client::new() }
+    let trust = Trust::nobody().expect("a configuration");
+    let client = reqwest::Client::builder().tls_backend_preconfigured((*trust).clone()).build().expect("a client");
+    Bench { gateway, store, clock, log, history, health, map, client }
 }
 
 impl Bench {

@@ -42,7 +42,8 @@ impl Unit {
 
     fn connect(&mut self, socket: SocketId, address: Option<String>) {
         let (source, node) = (self.source, address.unwrap_or_else(|| self.account.node.clone()));
-        let opening = async move { connect_from(source, &node, None).await };
+        let trust = self.account.trust.clone();
+        let opening = async move { connect_from(source, &node, &trust, None).await };
         self.opening = Some((socket, Box::pin(opening)));
         self.poll_again();
     }

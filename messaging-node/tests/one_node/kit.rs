@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -193,6 +194,7 @@ pub(crate) struct Node {
     map: watch::Sender<Arc<PartitionMap>>,
     pace: watch::Sender<Rate>,
     address: SocketAddr,
+    node: Rc<MessagingNode>,
 }
 
 impl Node {
@@ -219,6 +221,7 @@ impl Node {
             let (map, told) = watch::channel(owned_by(1, owner));
             let metrics = Metrics::new().expect("metrics");
             let parts = Parts {
+                tls: None,
                 log: log.clone(),
                 accounts: Arc::new(Everybody),
                 history: history.clone(),
@@ -232,8 +235,10 @@ impl Node {
             let listen = SocketAddr::from(([127, 0, 0, 1], 0));
             let options = Options { name: "node".to_owned(), listen, threads: 1, rate, tail_bytes: 1 };
             let node = MessagingNode::start(options, parts).await.expect("it starts");
-            test(Self { log, history, metrics, map, pace, address: node.address() }).await;
-            node.stop();
+            let node = Rc::new(node);
+            let address = node.address();
+            test(Self { log, history, metrics, map, pace, address, node: Rc::clone(&node) }).await;
+            Rc::into_inner(node).expect("the test is over").stop();
         });
     }
 
@@ -245,6 +250,16 @@ impl Node {
     /// From now on every session may send this fast.
     pub(crate) fn all_send_at(&self, per_second: u32, burst: u32) {
         self.pace.send_replace(Rate { per_second, burst });
+    }
+
+    /// Tells of a map without members.
+    pub(crate) fn nobody_is_up(&self, version: u64) {
+        self.map.send_replace(Arc::new(PartitionMap::new(version, Vec::new(), &[None; 2]).expect("a map")));
+    }
+
+    /// Waits until what it had is others' and its sessions have gone there.
+    pub(crate) async fn hands_over(&self) {
+        timeout(NEVER, self.node.hand_over(2 * NEVER)).await.expect("it does not wait for ever");
     }
 
     /// From now on nobody learns where the log ends, or everybody.

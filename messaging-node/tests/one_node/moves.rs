@@ -105,3 +105,30 @@ fn whoever_waits_is_told_where_if_the_partition_goes_on() {
         node.reads_partitions(0).await;
     });
 }
+
+#[test]
+fn a_node_that_leaves_waits_until_its_sessions_know_where_to_go() {
+    Node::run(async |node| {
+        let mut device = node.device(None).await;
+        device.until("a beginning", |reply| matches!(reply, Reply::Reset(_))).await;
+        let moves = async {
+            node.goes_on().await;
+            node.all_belong_to(2, Some(1));
+            device.until("another node's address", names_the_other).await;
+            assert_eq!(device.closed().await, Close::Moved);
+        };
+        tokio::join!(node.hands_over(), moves);
+        assert_eq!(node.metrics.sessions.get(), 0);
+    });
+}
+
+#[test]
+fn a_node_that_nobody_follows_does_not_wait() {
+    Node::run(async |node| {
+        let mut device = node.device(None).await;
+        device.until("a beginning", |reply| matches!(reply, Reply::Reset(_))).await;
+        node.nobody_is_up(2);
+        node.hands_over().await;
+        is_served(&mut device).await;
+    });
+}

@@ -15,7 +15,8 @@ use volery_ports::cluster::{Board, Change, ChangeError, Setting, Settings, Unava
 use volery_rpc::ClusterClient;
 
 use crate::Failure;
-use crate::common::{node_name, remote, tls};
+use crate::certificates::between_roles;
+use crate::common::{node_name, remote};
 use crate::engines::{OpenStore, partitions};
 use crate::roles::Role;
 
@@ -29,7 +30,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
         if let Some(Nodes(nodes)) = &config.config_nodes {
-            let board = Arc::new(ClusterClient::new(remote(config, tls(config)?.as_ref(), Role::Config)?));
+            let board = Arc::new(ClusterClient::new(remote(config, between_roles(config)?.as_ref(), Role::Config)?));
             let whom =
                 format!("no config-node at {} answers; is one running, and is config.nodes right?", nodes.join(", "));
             return Ok(Self { board, whom });

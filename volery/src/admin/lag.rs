@@ -56,7 +56,8 @@ pub(super) async fn lag(config: &Config, window: Duration) -> Result<Answer, Fai
 
 fn probes(config: &Config) -> Vec<String> {
     let named = config.admin_probes.as_ref().map(|nodes| nodes.0.clone());
-    named.unwrap_or_else(|| vec![format!("http://{}", config.gateway_listen)])
+    let scheme = if config.doors_tls_cert.is_some() { "https" } else { "http" };
+    named.unwrap_or_else(|| vec![format!("{scheme}://{}", config.gateway_listen)])
 }
 
 async fn look(client: &Client, address: &str, window: Duration) -> Result<Found, String> {

@@ -201,6 +201,7 @@ impl Below {
             tail_bytes: limits::TAIL_BYTES.value,
         };
         let parts = Parts {
+            tls: None,
             log: self.log.clone(),
             accounts: accounts.clone(),
             history: self.history.reads(),
@@ -215,6 +216,7 @@ impl Below {
 
     fn gateway(&self, accounts: Arc<AccountNode>, map: watch::Receiver<Arc<PartitionMap>>) -> Gateway {
         let parts = GatewayParts {
+            tls: None,
             tokens: accounts.clone(),
             accounts,
             history: self.history.reads(),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, Response};
+use reqwest::{ClientBuilder, Method, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
+use volery_tls::{TlsError, Trust};
 use volery_wire::field;
 
 /// A request is given up after this long: password hashing may queue for a while.
@@ -48,6 +49,12 @@ impl From<reqwest::Error> for ApiError {
             cause = inner.source();
         }
         Self::Unreachable(text)
+    }
+}
+
+impl From<TlsError> for ApiError {
+    fn from(error: TlsError) -> Self {
+        Self::Unreachable(error.to_string())
     }
 }
 
@@ -109,16 +116,33 @@ struct Node {
 pub struct Api {
     http: reqwest::Client,
     base: String,
+    trust: Trust,
+}
+
+/// The beginnings of an HTTP client for the gateway at `base`. The trust that it is given is the only one it has:
+/// the library names none by itself.
+///
+/// # Errors
+/// [`TlsError`], for an `https://` gateway and a machine that names no authorities.
+pub fn http_client(base: &str, trust: &Trust) -> Result<ClientBuilder, TlsError> {
+    let config = if base.starts_with("https://") { trust.config()? } else { Trust::nobody()? };
+    Ok(reqwest::Client::builder().tls_backend_preconfigured((*config).clone()))
 }
 
 impl Api {
-    /// Talks to the gateway at `base`, like `http://127.0.0.1:8400`.
+    /// Talks to the gateway at `base`, like `http://127.0.0.1:8400`, or `https://…` to one whom `trust` believes.
     ///
     /// # Errors
     /// [`ApiError::Unreachable`] if no HTTP client can be made.
-    pub fn new(base: &str) -> Result<Self, ApiError> {
-        let http = reqwest::Client::builder().timeout(WITHIN).build()?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned() })
+    pub fn new(base: &str, trust: Trust) -> Result<Self, ApiError> {
+        let http = http_client(base, &trust)?.timeout(WITHIN).build()?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), trust })
+    }
+
+    /// Whom it believes, for the sockets that it names.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Makes an account.

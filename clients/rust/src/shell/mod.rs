@@ -20,6 +20,7 @@ use volery_kernel::chat::ChatId;
 use volery_kernel::code::Close;
 use volery_kernel::id::UserId;
 use volery_kernel::time::Timestamp;
+use volery_tls::Trust;
 use volery_wire::client::{Request, Shown};
 use volery_wire::codec::{Encoding, decode_reply, encode_request};
 
@@ -29,7 +30,7 @@ use crate::intent::{Act, Local};
 use crate::outbox::{Ended, Full};
 use crate::store::{FileStore, Store as _, StoreError};
 pub use account::{Account, AccountError, DEVICE_CHANGED};
-pub use api::{Api, ApiError, Grant, Person};
+pub use api::{Api, ApiError, Grant, Person, http_client};
 use socket::{OUTGOING, Told};
 
 /// Things that happened outside and wait to be handled; their senders wait beyond it.
@@ -83,10 +84,11 @@ impl Client {
     pub async fn open(
         home: PathBuf,
         gateway: &str,
+        trust: Trust,
         user_name: &str,
         password: Option<&str>,
     ) -> Result<Self, AccountError> {
-        let api = Api::new(gateway)?;
+        let api = Api::new(gateway, trust)?;
         let account = Account::open(home, gateway, &api, user_name, password).await?;
         let store = account.store()?;
         let device = Device::new(account.grant.user, account.grant.device, store.state());
@@ -378,5 +380,5 @@ async fn open(api: &Api, token: &str, address: Option<String>) -> Result<Socket,
         Some(address) => address,
         None => api.node(token).await?,
     };
-    socket::open(&address).await.map_err(|why| Unopened { why, loss: Loss::Broken })
+    socket::open(&address, api.trust()).await.map_err(|why| Unopened { why, loss: Loss::Broken })
 }

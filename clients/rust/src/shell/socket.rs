@@ -11,11 +11,14 @@ use rand::rngs::StdRng;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use volery_door::address::{Address, BadAddress};
 use volery_door::frame::Kind;
 use volery_door::handshake::client::Offer;
 use volery_door::listener::connect;
 use volery_door::outbound::Written;
 use volery_door::socket::{Gone, Heard, Limits, Socket};
+use volery_door::stream::Stream;
+use volery_tls::Trust;
 use volery_wire::codec::Encoding;
 
 use crate::core::Loss;
@@ -42,23 +45,32 @@ pub(super) enum Told {
     Lost(Loss),
 }
 
-/// Opens a socket to `ws://host:port/…`.
+/// Opens a socket to `ws://host:port/…`, or to `wss://…` if `trust` believes who is there.
 ///
 /// # Errors
 /// A sentence for people.
-pub(super) async fn open(address: &str) -> Result<Socket, String> {
-    let rest = address.strip_prefix("ws://").ok_or_else(|| format!("{address} is not ws://…"))?;
-    let host = rest.split_once('/').map_or(rest, |(host, _)| host);
+pub(super) async fn open(address: &str, trust: &Trust) -> Result<Socket, String> {
+    let address: Address = address.parse().map_err(|error: BadAddress| error.to_string())?;
     let deadline = Instant::now() + OPEN_WITHIN;
-    let stream = tokio::time::timeout_at(deadline, TcpStream::connect(host)).await;
-    let stream = stream.map_err(|_| "no connection in time".to_owned())?.map_err(|error| error.to_string())?;
+    let stream = tokio::time::timeout_at(deadline, reach(&address, trust)).await;
+    let stream = stream.unwrap_or_else(|_| Err("no connection in time".to_owned()))?;
     let mut random = fresh();
     let mut nonce = [0; 16];
     random.fill_bytes(&mut nonce);
     let keys = Box::new(move || random.next_u32().to_be_bytes());
     let limits = Limits { message: FRAME_MOST, queue: QUEUE_MOST };
     let offer = Offer::new(Encoding::MessagePack, nonce);
-    connect(stream, host, &offer, keys, limits, deadline).await.map_err(|error| error.to_string())
+    connect(stream, &address.authority, &offer, keys, limits, deadline).await.map_err(|error| error.to_string())
+}
+
+async fn reach(address: &Address, trust: &Trust) -> Result<Stream, String> {
+    let tcp = TcpStream::connect((&*address.host, address.port)).await.map_err(|error| error.to_string())?;
+    if !address.secured {
+        return Ok(tcp.into());
+    }
+    let name = address.name().map_err(|error| error.to_string())?;
+    let config = trust.config().map_err(|error| error.to_string())?;
+    Stream::connected(tcp, name, config).await.map_err(|error| error.to_string())
 }
 
 /// The shell's one source of randomness: the operating system's, through this thread's generator.

@@ -9,6 +9,9 @@ pub enum Refusal {
     /// It is no HTTP/1.1 request, or a header is missing, double or wrong.
     #[error("{0}")]
     Malformed(&'static str),
+    /// The door speaks TLS, and this is none.
+    #[error("This door speaks TLS: connect to wss:// instead of ws://.")]
+    Unencrypted,
     /// It is longer, or has more headers, than is read.
     #[error("The request is larger than allowed.")]
     TooLarge,
@@ -31,7 +34,7 @@ impl Refusal {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::Malformed(_) | Self::Subprotocol => 400,
+            Self::Malformed(_) | Self::Unencrypted | Self::Subprotocol => 400,
             Self::Path => 404,
             Self::Method => 405,
             Self::Version => 426,
@@ -43,7 +46,7 @@ impl Refusal {
     #[must_use]
     pub const fn code(self) -> Code {
         match self {
-            Self::Malformed(_) | Self::Subprotocol | Self::Version => Code::BadRequest,
+            Self::Malformed(_) | Self::Unencrypted | Self::Subprotocol | Self::Version => Code::BadRequest,
             Self::Path => Code::NotFound,
             Self::Method => Code::MethodNotAllowed,
             Self::TooLarge => Code::TooLarge,
@@ -52,7 +55,7 @@ impl Refusal {
 
     const fn reason(self) -> &'static str {
         match self {
-            Self::Malformed(_) | Self::Subprotocol => "Bad Request",
+            Self::Malformed(_) | Self::Unencrypted | Self::Subprotocol => "Bad Request",
             Self::Path => "Not Found",
             Self::Method => "Method Not Allowed",
             Self::Version => "Upgrade Required",

@@ -1,11 +1,10 @@
 //! Reading in turns: what one socket reads at once is bounded, so that the others get theirs.
 
 use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::ReadBuf;
 
 use super::{Gone, Heard, Paused, Socket};
 use crate::assembler::Event;
@@ -43,7 +42,7 @@ impl Socket {
         let mut turn = READ_BYTES;
         while turn > 0 {
             let mut into = ReadBuf::new(&mut buffer);
-            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into));
+            let read = ready!(self.stream.poll_read(cx, &mut into));
             read.map_err(|error| Gone::Io(error.kind()))?;
             let filled = into.filled_mut();
             if filled.is_empty() {
@@ -74,7 +73,7 @@ impl Socket {
     /// Hands over what `input` holds; breaks with the number of bytes that are left.
     fn hear(&mut self, mut input: &mut [u8], heard: Ear<'_>) -> Result<ControlFlow<usize>, Gone> {
         let corked = self.out.set_cork(true);
-        let mut writer = Writer { out: &mut self.out, stream: &self.stream, closed: None };
+        let mut writer = Writer { out: &mut self.out, stream: &mut self.stream, closed: None };
         let mut flow = Ok(ControlFlow::Continue(()));
         while let Ok(ControlFlow::Continue(())) = flow {
             let Some(event) = self.assembler.next(&mut input) else { break };
@@ -84,7 +83,7 @@ impl Socket {
         self.out.set_cork(corked);
         let flow = flow?;
         if !corked && self.out.pending() > 0 {
-            self.out.flush(&self.stream)?;
+            self.out.flush(&mut self.stream)?;
         }
         Ok(if flow.is_break() { ControlFlow::Break(input.len()) } else { ControlFlow::Continue(()) })
     }

@@ -78,6 +78,8 @@ table! {
     rpc_tls_ca: Option<PathBuf> = "rpc.tls_ca", "", Bounds::Any, "Authorities that sign the roles' certificates, as PEM. With it roles ask each other by mutual TLS; the files are read again when they change.";
     rpc_tls_cert: Option<PathBuf> = "rpc.tls_cert", "", Bounds::Any, "This process' certificate and what lies between it and the authority, as PEM; it must be good for servers and for clients.";
     rpc_tls_key: Option<PathBuf> = "rpc.tls_key", "", Bounds::Any, "The certificate's private key, as PEM.";
+    doors_tls_cert: Option<PathBuf> = "doors.tls_cert", "", Bounds::Any, "The certificate that clients are shown at both doors, and what lies between it and an authority, as PEM. With it gateway and messaging speak TLS alone; the files are read again when they change.";
+    doors_tls_key: Option<PathBuf> = "doors.tls_key", "", Bounds::Any, "The certificate's private key, as PEM.";
     admin_probes: Option<Nodes> = "admin.probes", "", Bounds::Any, "Where every process answers health and metrics, `http://host:port` by commas, for `volery admin lag`. Empty: at `gateway.listen`, as `volery up` does.";
     telemetry_filter: Filter = "telemetry.filter", "info", Bounds::Any, "Which lines are logged, to standard error.";
     telemetry_format: LogFormat = "telemetry.format", "text", Bounds::OneOf(&["text", "json"]), "How a logged line looks: for people, or one JSON object a line.";
@@ -129,6 +131,14 @@ pub(super) fn contradictions(config: &Config, said: &BTreeMap<&'static str, Said
         if !set && tls.contains(&true) {
             refuse(key, "is not set: mutual TLS wants rpc.tls_ca, rpc.tls_cert and rpc.tls_key".to_owned());
         }
+    }
+    let pair = [("doors.tls_cert", &config.doors_tls_cert), ("doors.tls_key", &config.doors_tls_key)];
+    if let [(_, Some(_)), (missing, None)] | [(missing, None), (_, Some(_))] = pair {
+        refuse(missing, "is not set: TLS at the doors wants doors.tls_cert and doors.tls_key".to_owned());
+    }
+    let told = config.messaging_public_url.as_ref().is_some_and(|url| url.0.starts_with("ws://"));
+    if told && config.doors_tls_cert.is_some() {
+        refuse("messaging.public_url", "the door speaks TLS by doors.tls_cert: write wss://".to_owned());
     }
     let nodes = [
         ("history.nodes", &config.history_nodes),

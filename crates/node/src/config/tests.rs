@@ -171,3 +171,20 @@ fn tls_between_roles_is_whole_or_not_there() {
     assert_eq!(judged(&[("admin.probes", "http://node:8420,http://node:8421")]), Ok(()));
     assert_eq!(judged(&[("idgen.nodes", "https://node:8413")]), Err(1));
 }
+
+#[test]
+fn tls_at_the_doors_is_whole_and_clients_are_told_of_it() {
+    let named = |flags: &[(&str, &str)]| {
+        let flags = flags.iter().map(|(key, value)| pair(key, value)).collect();
+        let loaded = load(&Sources { flags, ..Sources::default() });
+        loaded.map(drop).map_err(|Mistakes(all)| all[0].text.split(':').next().unwrap_or_default().to_owned())
+    };
+    let keys = [("doors.tls_cert", "cert.pem"), ("doors.tls_key", "key.pem")];
+    let public = |url| ("messaging.public_url", url);
+    assert_eq!(named(&keys), Ok(()));
+    assert_eq!(named(&keys[..1]), Err("doors.tls_key".to_owned()));
+    assert_eq!(named(&keys[1..]), Err("doors.tls_cert".to_owned()));
+    assert_eq!(named(&[keys[0], keys[1], public("wss://chat.example.org")]), Ok(()));
+    assert_eq!(named(&[keys[0], keys[1], public("ws://127.0.0.1:1")]), Err("messaging.public_url".to_owned()));
+    assert_eq!(named(&[public("wss://chat.example.org")]), Ok(()), "a proxy before it ends TLS");
+}

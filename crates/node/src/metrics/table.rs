@@ -73,6 +73,8 @@ table! {
     log_bytes: IntGauge = "volery_log_bytes", "bytes", "Bytes that the log occupies on its disk.";
     reader_lag_seconds: Family<Reader, Histogram> = "volery_reader_lag_seconds", "seconds", "From a record's stamp to a reader's being done with it; fan-out above 1 s raises an alarm.";
     set_aside: Family<Reader, IntCounter> = "volery_set_aside_total", "records", "Records that a reader could not apply and set aside durably; any raises an alarm.";
+    lease_held: IntGauge = "volery_lease_held", "leases", "1 while a config-node says that the messaging node here is part of the cluster, else 0; 0 too where it is the only node and needs none.";
+    certificate_ends: IntGauge = "volery_certificate_ends_timestamp_seconds", "seconds since 1970", "When the certificate ends that clients are shown at the doors; 0 without one.";
     http_requests: HttpRequests = "volery_http_requests_total", "requests", "Answers of the HTTP edge, by route template, method and status.";
     http_request_seconds: HttpSeconds = "volery_http_request_seconds", "seconds", "From a request's head to its answer.";
 }

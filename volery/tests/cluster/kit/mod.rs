@@ -5,6 +5,7 @@
 //! a condition and ends with a panic that says for what. Trap avoided: a test that fails shows what the
 //! server logged, else a red run on another machine teaches nothing.
 
+pub(crate) mod authority;
 pub(crate) mod device;
 pub(crate) mod http;
 pub(crate) mod server;

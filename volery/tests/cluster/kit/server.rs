@@ -65,10 +65,13 @@ impl Server {
         let out = child.stdout.take().expect("piped");
         self.child = Some(child);
         self.ready = BufReader::new(out).lines().next().expect("a line before it ends").expect("readable");
-        let (gateway, door) = (self.place("gateway"), self.place("messaging"));
-        let gateway = gateway.strip_prefix("http://").expect("its scheme").to_owned();
-        let door =
-            door.strip_prefix("ws://").and_then(|door| door.strip_suffix("/v1/ws")).expect("a WebSocket").to_owned();
+        let secured = self.flags.iter().any(|flag| flag == "--doors-tls-cert");
+        let address = |role: &str, schemes: [&str; 2]| {
+            let place = self.place(role);
+            let address = place.strip_prefix(schemes[usize::from(secured)]).and_then(|rest| rest.strip_prefix("://"));
+            address.unwrap_or_else(|| panic!("{role} is at {place}")).trim_end_matches("/v1/ws").to_owned()
+        };
+        let (gateway, door) = (address("gateway", ["http", "https"]), address("messaging", ["ws", "wss"]));
         *self.addresses.lock().expect("unpoisoned") = Addresses { gateway, door };
     }
 
