@@ -65,6 +65,14 @@ impl OpenHistory {
         Ok(Self { reads: node.reads(), here: Some((node, timeline)) })
     }
 
+    /// Copies what is counted here into the metrics, until it is dropped.
+    pub(crate) async fn sample(&self, metrics: &Metrics) {
+        match &self.here {
+            Some((_, timeline)) => timeline.sample(metrics).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops what is here between two steps.
     pub(crate) fn close(self) -> Result<(), Failure> {
         let Some((node, timeline)) = self.here else { return Ok(()) };
@@ -94,13 +102,16 @@ async fn serve(config: &Config, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let log = OpenLog::open(config, &clock, &health, &metrics).await?;
     let history = OpenHistory::start(config, &log.log, &clock, &health, &metrics).await?;
-    let probes = Probes::start(config.history_probes, health.clone(), metrics)
+    let probes = Probes::start(config.history_probes, health.clone(), metrics.clone())
         .map_err(|error| taken("history.probes", config.history_probes, &error))?;
     let listener = TcpListener::bind(config.history_listen)
         .await
         .map_err(|error| taken("history.listen", config.history_listen, &error))?;
     println!("ready history=http://{} probes=http://{}", listener.local_addr()?, probes.address());
-    Doors::new().history(Arc::clone(&history.reads)).serve(listener, shutdown).await?;
+    tokio::select! {
+        served = Doors::new().history(Arc::clone(&history.reads)).serve(listener, shutdown) => served?,
+        () = history.sample(&metrics) => {}
+    }
     health.drain();
     probes.stop().await?;
     history.close()?;

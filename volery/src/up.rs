@@ -139,6 +139,7 @@ pub async fn up(
     tokio::select! {
         () = shutdown.draining() => {}
         () = opened.sample(&metrics) => {}
+        () = history.sample(&metrics) => {}
     }
 
     tracing::info!("stopping: no new connections, sessions are told to reconnect");

@@ -7,7 +7,7 @@ use volery_kernel::code::{Close, Code};
 
 use super::family::{Family, Metric};
 use super::http::{HttpRequests, HttpSeconds};
-use super::labels::{Queue, Reader, Stage, SyncBy};
+use super::labels::{Queue, Reader, Stage, Statement, SyncBy};
 use super::{MetricsError, process, render};
 
 /// A metric as the reference shows it.
@@ -72,6 +72,7 @@ table! {
     log_bytes: IntGauge = "volery_log_bytes", "bytes", "Bytes that the log occupies on its disk.";
     reader_lag_seconds: Family<Reader, Histogram> = "volery_reader_lag_seconds", "seconds", "From a record's stamp to a reader's being done with it; fan-out above 1 s raises an alarm.";
     set_aside: Family<Reader, IntCounter> = "volery_set_aside_total", "records", "Records that a reader could not apply and set aside durably; any raises an alarm.";
+    timeline_statements: Family<Statement, IntCounter> = "volery_timeline_statements_total", "statements", "Statements sent to the timeline's cluster; none where the timeline is embedded.";
     http_requests: HttpRequests = "volery_http_requests_total", "requests", "Answers of the HTTP edge, by route template, method and status.";
     http_request_seconds: HttpSeconds = "volery_http_request_seconds", "seconds", "From a request's head to its answer.";
 }
