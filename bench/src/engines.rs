@@ -69,7 +69,7 @@ impl Engines {
         engines.remove()?;
         std::fs::create_dir_all(&engines.folder)?;
         eprintln!("  starts {} ({replicas} each)", names.join(", "));
-        engines.run(&[&["up"], names].concat())?;
+        engines.run(&[&["up"], names].concat(), std::io::stderr().into())?;
         engines.addresses = engines.ask(&[&["env"], names].concat())?;
         Ok(engines)
     }
@@ -139,14 +139,14 @@ impl Engines {
     /// Ends what runs of this folder, and begins anew.
     fn remove(&self) -> Result<(), Failure> {
         if self.folder.exists() {
-            self.run(&["down"])?;
+            self.run(&["down"], Stdio::null())?;
             std::fs::remove_dir_all(&self.folder)?;
         }
         Ok(())
     }
 
-    fn run(&self, words: &[&str]) -> Result<(), Failure> {
-        let status = self.command(words).stdout(Stdio::from(std::io::stderr())).status();
+    fn run(&self, words: &[&str], told: Stdio) -> Result<(), Failure> {
+        let status = self.command(words).stdout(told).status();
         match status.map_err(|error| missing(&self.program, &error))? {
             status if status.success() => Ok(()),
             status if status.code() == Some(MISSING) => {
@@ -168,7 +168,9 @@ impl Engines {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(words).env("ENGINES_DIR", &self.folder);
-        SETTINGS.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in SETTINGS {
+            command.env_remove(name);
+        }
         if words.first() == Some(&"up") {
             command.env("ENGINES_PORT", self.port.to_string()).env("REPLICAS", self.replicas.to_string());
             command.env("CASSANDRA_HOST", HOST);

@@ -24,34 +24,34 @@ use crate::versus::Versus;
 pub(crate) const AT_200: &str = "kafka_200_delivery_p99_over_bare";
 /// The figure at 1,000.
 pub(crate) const AT_1000: &str = "kafka_1000_delivery_p99_over_bare";
-const RATES: [(&str, &str, u64); 2] = [(AT_200, "kafka_200", 200), (AT_1000, "kafka_1000", 1_000)];
 /// Probes a second: few beside the load, enough for a 99th percentile.
 const PROBES: u64 = 100;
 
-pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
+pub(crate) async fn at_200(bench: &Bench) -> Result<Taken, Failure> {
+    run(bench, Versus::new(AT_200), 200).await.map(|versus| versus.taken("kafka_200"))
+}
+
+pub(crate) async fn at_1000(bench: &Bench) -> Result<Taken, Failure> {
+    run(bench, Versus::new(AT_1000), 1_000).await.map(|versus| versus.taken("kafka_1000"))
+}
+
+async fn run(bench: &Bench, mut versus: Versus, rate: u64) -> Result<Versus, Failure> {
     let engines = Engines::start(bench, KAFKA, 1)?;
     let users = 2 * bench.sizes.pairs;
     let server = engines.server(bench, users, &engines.place())?;
     let accounts = log_in(server.gateway(), &Server::people(0..users)).await?;
     let ours = Senders::open(&accounts, Timed::Delivered).await?;
-    ours.window(bench.sizes.rate, bench.sizes.probed / 4).await?;
+    ours.window(rate, bench.sizes.probed / 4).await?;
     let bytes = Records::some(&server).await?.bytes_each().to_string();
     let topic = engines.topic(1).await?;
     let arguments = [engines.brokers(), &topic, &bytes].map(OsStr::new);
     let mut probes = Program::start(&bench.programs.bare_probe, &arguments)?;
-    both(&ours, &mut probes, bench.sizes.rate, bench.sizes.window).await?;
-    let mut taken = Taken::default();
-    for (figure, run, rate) in RATES {
-        let mut versus = Versus::new(figure);
-        for _ in 0..bench.rounds {
-            let (us, bare) = both(&ours, &mut probes, rate, bench.sizes.probed).await?;
-            versus.add(bench, &us, &bare)?;
-        }
-        let more = versus.taken(run);
-        taken.figures.extend(more.figures);
-        taken.shares.extend(more.shares);
+    both(&ours, &mut probes, rate, bench.sizes.window).await?;
+    for _ in 0..bench.rounds {
+        let (us, bare) = both(&ours, &mut probes, rate, bench.sizes.probed).await?;
+        versus.add(bench, &us, &bare)?;
     }
-    Ok(taken)
+    Ok(versus)
 }
 
 /// Both arms at once.

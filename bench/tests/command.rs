@@ -1,5 +1,7 @@
 //! What one types: both suites are listed, and what is asked for wrongly or cannot be had is said.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::process::{Command, Output};
 
 fn bench(words: &[&str]) -> Output {

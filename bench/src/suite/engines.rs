@@ -54,7 +54,8 @@ const FIGURES: &[Spec] = &[
 ];
 
 const RUNS: &[(Run, &[&str])] = &[
-    (Run::Kafka, &[kafka::AT_200, kafka::AT_1000]),
+    (Run::Kafka200, &[kafka::AT_200]),
+    (Run::Kafka1000, &[kafka::AT_1000]),
     (Run::Cpu, &[cpu::NAME]),
     (Run::Durable, &[durable::NAME]),
     (Run::Statements, &[statements::NAME]),
