@@ -126,12 +126,12 @@ impl Engines {
         let [message_bytes, first_bytes, entry_bytes] = CELLS;
         let (id, now, pair) = (number as i64, clock::wall().0, number % PAIRS);
         let (day, register) = (now / DAY_MS, number.to_be_bytes().to_vec());
-        let chat = [&[1][..], &pair.to_be_bytes(), &(pair + PAIRS).to_be_bytes()].concat();
+        let chat = [&[1_u8][..], &pair.to_be_bytes(), &(pair + PAIRS).to_be_bytes()].concat();
         let of_message = ((now * 1_000) as i64, vec![b'.'; message_bytes], chat.clone(), (number >> 53) as i32, id);
-        let of_sent = (vec![1; first_bytes], register.clone(), pair as i64, 1_i64, id);
+        let of_sent = (vec![1_u8; first_bytes], register.clone(), pair as i64, 1_i64, id);
         let indexes = [pair, pair + PAIRS].map(|user| {
-            let (stamp, recipient) = ((day * DAY_MS * 1_000) as i64, [&[1][..], &user.to_be_bytes()].concat());
-            self.write(index, (stamp, vec![1; entry_bytes], recipient, (user % PARTITIONS) as i32, day as i32, id))
+            let (stamp, recipient) = ((day * DAY_MS * 1_000) as i64, [&[1_u8][..], &user.to_be_bytes()].concat());
+            self.write(index, (stamp, vec![1_u8; entry_bytes], recipient, (user % PARTITIONS) as i32, day as i32, id))
         });
         let chat_rows = (self.chat_rows + number % 1_000) / 1_000;
         let views = (0..chat_rows).map(|side| {
