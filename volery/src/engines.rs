@@ -12,6 +12,7 @@ use volery_kernel::time::Clock;
 use volery_node::config::{Config, LogEngine, TimelineEngine};
 use volery_node::health::{Health, Part};
 use volery_node::metrics::{Metrics, Queue, Statement};
+use volery_ports::cluster_store::ClusterStore;
 use volery_ports::log::Log;
 use volery_ports::sql::AccountStore;
 use volery_ports::timeline::Timeline;
@@ -104,15 +105,27 @@ impl OpenTimeline {
     }
 }
 
-/// The store of accounts alone.
-pub(crate) async fn accounts(config: &Config) -> Result<Arc<dyn AccountStore>, Failure> {
-    Ok(match &config.accounts_database {
-        Some(url) => Arc::new(PostgresStore::open(&url.0).await?),
-        None => Arc::new(SqliteStore::open(&config.data_dir.join("accounts.db")).await?),
-    })
+/// What SQL keeps, by who asks for it.
+pub(crate) struct OpenStore {
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) cluster: Arc<dyn ClusterStore>,
 }
 
-fn partitions(config: &Config) -> Result<Partitions, Failure> {
+impl OpenStore {
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        Ok(match &config.accounts_database {
+            Some(url) => Self::of(PostgresStore::open(&url.0).await?),
+            None => Self::of(SqliteStore::open(&config.data_dir.join("accounts.db")).await?),
+        })
+    }
+
+    fn of<S: AccountStore + ClusterStore>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { accounts: store.clone(), cluster: store }
+    }
+}
+
+pub(crate) fn partitions(config: &Config) -> Result<Partitions, Failure> {
     let partitions = u16::try_from(config.log_partitions).ok().and_then(Partitions::new);
     partitions.ok_or(Failure("log.partitions must be 1 to 16384".to_owned()))
 }

@@ -81,7 +81,18 @@ fn all_mistakes_are_listed_at_once() {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["", "up", "config", "config check", "config show", "admin", "admin users", "admin users import"] {
+    for command in [
+        "",
+        "up",
+        "history",
+        "gateway",
+        "config",
+        "config check",
+        "config show",
+        "admin",
+        "admin users",
+        "admin users import",
+    ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let output = volery(&args).output().expect("it runs");
         let said = said(&output);
@@ -91,6 +102,19 @@ fn every_command_explains_itself() {
     assert_eq!(unknown.status.code(), Some(2));
     let version = volery(&["--version"]).output().expect("it runs");
     assert!(said(&version).starts_with("volery "));
+}
+
+#[test]
+fn a_role_alone_is_told_everything_that_it_lacks() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = volery(&["account", "gateway", "--data"]).arg(dir.path().join("data")).output().expect("it runs");
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for key in ["log.engine", "accounts.database", "history.nodes", "idgen.nodes", "config.nodes"] {
+        assert!(said.contains(&format!("\n  {key}: ")), "{key} is not named: {said}");
+    }
+    assert!(!said.contains("accounts.nodes"), "it runs there: {said}");
+    assert!(!dir.path().join("data").exists(), "nothing was opened");
 }
 
 #[test]

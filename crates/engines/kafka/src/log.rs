@@ -1,6 +1,7 @@
 //! [`KafkaLog`]: the port, put together from the parts. What is decided here is only which error is said.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -15,6 +16,11 @@ use crate::offsets::{Offsets, unavailable};
 use crate::options::Options;
 use crate::read::{Readers, Stopped, Wanted};
 use crate::topic::{self, OpenError};
+
+/// How long to trust that nothing was appended when nothing is heard.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// What was appended here is heard a moment later; longer than that it is read from a broker.
+const ON_ITS_WAY: Duration = Duration::from_millis(50);
 
 /// The log on Kafka. Dropping it closes its clients, which may wait a moment for their threads.
 pub struct KafkaLog {
@@ -41,6 +47,23 @@ impl KafkaLog {
             follower: Follower::new(options).await?,
             offsets: Offsets::new(options)?,
         })
+    }
+
+    /// From a broker: what lies before the tail, or was not heard of here.
+    async fn read_elsewhere(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
+        let extent = self.extent(partition).await?;
+        if from < extent.start || from > extent.end {
+            return Err(ReadError::OutOfRange { asked: from, extent });
+        }
+        if from == extent.end {
+            return Ok(Chunk { records: Vec::new(), end: extent.end });
+        }
+        let wanted = Wanted { partition, from, end: extent.end, max_bytes };
+        match self.readers.read(wanted).await {
+            Ok(records) => Ok(Chunk { records, end: extent.end }),
+            Err(Stopped::Error(error)) => Err(error),
+            Err(Stopped::Gone) => Err(ReadError::OutOfRange { asked: from, extent: self.extent(partition).await? }),
+        }
     }
 
     fn known(&self, partition: Partition) -> Result<Partition, String> {
@@ -77,18 +100,14 @@ impl Log for KafkaLog {
     }
 
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
-        let extent = self.extent(partition).await?;
-        if from < extent.start || from > extent.end {
-            return Err(ReadError::OutOfRange { asked: from, extent });
+        let partition = self.readable(partition)?;
+        // What was appended here is on its way if it was not heard yet.
+        if self.appender.end(partition) > from {
+            self.follower.beyond(partition, from, ON_ITS_WAY).await;
         }
-        if from == extent.end {
-            return Ok(Chunk { records: Vec::new(), end: extent.end });
-        }
-        let wanted = Wanted { partition, from, end: extent.end, max_bytes };
-        match self.readers.read(wanted).await {
-            Ok(records) => Ok(Chunk { records, end: extent.end }),
-            Err(Stopped::Error(error)) => Err(error),
-            Err(Stopped::Gone) => Err(ReadError::OutOfRange { asked: from, extent: self.extent(partition).await? }),
+        match self.follower.read(partition, from, max_bytes) {
+            Some(chunk) if !chunk.records.is_empty() || self.appender.end(partition) <= from => Ok(chunk),
+            _ => self.read_elsewhere(partition, from, max_bytes).await,
         }
     }
 
@@ -98,11 +117,14 @@ impl Log for KafkaLog {
 
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
         loop {
+            if let Some(end) = self.follower.beyond(partition, seen, PATIENCE).await {
+                return Ok(end);
+            }
             let end = self.extent(partition).await?.end;
+            self.follower.follow(partition, end).map_err(unavailable)?;
             if end > seen {
                 return Ok(end);
             }
-            self.follower.hint(partition, end).await.map_err(unavailable)?;
         }
     }
 
