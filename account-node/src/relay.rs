@@ -1,8 +1,9 @@
 //! The outbox's way to the log.
 //!
 //! One task reads what waits and appends it: in order per recipient, at least once, and done only when
-//! the log has it. Of several nodes on one store, one leads and appends; the others see what has left. A recipient whose append fails keeps its later entries back until the next pass and
-//! holds up nobody else. Whoever caused an entry may wait for it.
+//! the log has it. Of several nodes on one store, one leads and appends; the others see what has left.
+//! A recipient whose append fails keeps its later entries back until the next pass and holds up nobody
+//! else. Whoever caused an entry may wait for it.
 //!
 //! Trap avoided: an entry is removed after its append, never before; what lies between the two is
 //! appended again, which every reader of the log allows for.

@@ -30,7 +30,7 @@ pub(crate) fn run(config: &Config, roles: Roles) -> Result<(), Failure> {
 async fn serve(common: &Common<'_>) -> Result<(), Failure> {
     // Before anything else, so that a start that waits for others can be seen.
     let (part, probes) = (common.health.part("roles"), probes(common)?);
-    let process = compose::start(common).await?;
+    let Some(process) = compose::start(common).await? else { return Ok(()) };
     let door = open(common, &process).await?;
     println!("ready {}", places(common, &process, door.as_ref(), probes.as_ref()).join(" "));
     part.ready();

@@ -42,11 +42,18 @@ pub(crate) struct Process {
     gateway: Option<Gateway>,
 }
 
-/// Starts the roles of `common`.
+/// Starts the roles of `common`; some wait until others answer. Nothing if the process is to end before they do.
 ///
 /// # Errors
 /// What keeps them from starting, as a sentence.
-pub(crate) async fn start(common: &Common<'_>) -> Result<Process, Failure> {
+pub(crate) async fn start(common: &Common<'_>) -> Result<Option<Process>, Failure> {
+    tokio::select! {
+        process = assemble(common) => process.map(Some),
+        () = common.shutdown.draining() => Ok(None),
+    }
+}
+
+async fn assemble(common: &Common<'_>) -> Result<Process, Failure> {
     let Common { config, roles, .. } = common;
     let mut process = Process::empty(roles.are_all().then(|| lock(&config.data_dir)).transpose()?);
     let store = if roles.use_store() { Some(OpenStore::open(config).await?) } else { None };

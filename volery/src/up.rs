@@ -44,7 +44,7 @@ pub async fn up(
     ready: impl FnOnce(Doors),
 ) -> Result<(), Failure> {
     let common = Common::new(config, Roles::not_elsewhere(config), clock, shutdown)?;
-    let process = compose::start(&common).await?;
+    let Some(process) = compose::start(&common).await? else { return Ok(()) };
     if let (Some(gateway), Some(messaging)) = (process.gateway(), process.door_of_sessions(config)) {
         ready(Doors { gateway: gateway.address(), messaging });
     }

@@ -1,8 +1,9 @@
 //! The process itself: signals, exit codes, configuration, help.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Output, Stdio};
 
-use super::kit::server::{up, volery};
+use super::kit::server::{ended, terminate, up, volery};
 use super::kit::socket::Came;
 use super::kit::{NEVER, Server, now};
 
@@ -29,6 +30,20 @@ fn sigterm_tells_sessions_and_ends_in_order() {
     bob.sync();
     let chat = ada.chat_with(bob.user);
     assert_eq!(bob.pages_of(&chat, 1)[0]["id"].as_str(), Some(id.to_string().as_str()));
+}
+
+#[test]
+fn sigterm_ends_a_role_that_waits_for_another() {
+    let nowhere = ["history", "accounts", "config"].map(|section| format!("{section}.nodes=http://127.0.0.1:1"));
+    let listen = ["gateway.listen=127.0.0.1:0".to_owned()];
+    let settings = nowhere.iter().chain(&listen).flat_map(|setting| ["--set", setting]);
+    let mut gateway = volery(&["gateway"]).args(settings).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(gateway.stderr.take().expect("its log")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("waiting for the first answer")), "it waits for config");
+    let begun = now();
+    terminate(&gateway);
+    assert_eq!(ended(gateway).code(), Some(0));
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
 
 #[test]
