@@ -215,9 +215,19 @@ impl Process {
 
     /// Copies what log and timeline count into the metrics, without an end.
     async fn sample(&self, common: &Common<'_>) {
-        let log = async { Some(self.log.as_ref()?.sample(&common.metrics).await) };
-        let timeline = async { Some(self.history.as_ref()?.sample(&common.metrics).await) };
-        tokio::join!(log, timeline, std::future::pending::<()>());
+        let log = async {
+            match &self.log {
+                Some(log) => log.sample(&common.metrics).await,
+                None => std::future::pending().await,
+            }
+        };
+        let timeline = async {
+            match &self.history {
+                Some(history) => history.sample(&common.metrics).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::join!(log, timeline);
     }
 
     async fn drain(&mut self, deadline: Duration) {

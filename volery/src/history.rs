@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use volery_history::node::{HistoryNode, Parts};
+use volery_node::metrics::Metrics;
 use volery_ports::history::History;
 use volery_ports::log::Log;
 use volery_rpc::HistoryClient;
