@@ -71,7 +71,20 @@ impl Engines {
         eprintln!("  starts {} ({replicas} each)", names.join(", "));
         engines.run(&[&["up"], names].concat(), std::io::stderr().into())?;
         engines.addresses = engines.ask(&[&["env"], names].concat())?;
+        engines.know(names)?;
         Ok(engines)
+    }
+
+    /// An engine without an address would be replaced by an embedded one, and the figure would be of that.
+    fn know(&self, names: &[&str]) -> Result<(), Failure> {
+        let told = |name: &&&str| match **name {
+            "kafka" => !self.brokers().is_empty(),
+            _ => !self.nodes().is_empty(),
+        };
+        match names.iter().find(|name| !told(name)) {
+            Some(name) => Err(Failure(format!("{} does not say where {name} is", self.program.display()))),
+            None => Ok(()),
+        }
     }
 
     /// `kafka`'s brokers; empty if it was not started.

@@ -42,6 +42,9 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
         let flow = load::run(&server, 0..users, Drive::Talk, bench.sizes.talk).await?;
         tokio::time::sleep(SETTLE).await;
         let now = Done::of(&server).await?;
+        if now.written == before.written {
+            return Err(Failure("the server counts no statement that writes".to_owned()));
+        }
         let each = |count: u64| count as f64 / flow.messages.max(1) as f64;
         let (written, read) = (each(now.written - before.written), each(now.read - before.read));
         progress(NAME, round, bench.rounds, &format!("{written:.2} written, {read:.2} read, {:.0}/s", flow.per_second));

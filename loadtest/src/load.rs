@@ -100,6 +100,9 @@ pub async fn run(server: &Server, users: std::ops::Range<usize>, drive: Drive, s
     let missing = || owed().saturating_sub(fleet.tally().acked.min(fleet.tally().delivered)) as usize;
     fleet.until("messages are not delivered", DRAINED_WITHIN, missing).await?;
     let acked = fleet.tally().acked;
+    if acked == 0 {
+        return Err(Failure("no message was acknowledged: nothing was measured".to_owned()));
+    }
     server.reaches(ARCHIVED, archived_before + acked, DRAINED_WITHIN).await?;
     let archived_after = clock::since(ended);
     let gaps = server.metric(GAPS).await?;
