@@ -31,8 +31,9 @@ sim-mutations: tools ## after how many seeds the simulation notices each thing d
 	$(CARGO) build --quiet --locked --package sim
 	@target/debug/sim --mutations
 
-# As many files as may be: 15,000 sessions are as many sockets, on either side.
-bench: tools ## every figure against its target; BENCH=spine, ARGS="--only NAME"; release build, then 15 minutes
+# As many files as may be: 15,000 sessions are as many sockets, on either side. BENCH=engines starts Kafka and Cassandra
+# itself, three of each for one figure (6 GiB), and fetches them the first time; what else it needs, it says.
+bench: tools ## every figure against its target; BENCH=spine (15 minutes) or engines (30), ARGS="--only NAME"; release build
 	$(CARGO) build --release --locked --package volery --package volery-bench
 	@ulimit -n "$$(ulimit -Hn)" && target/release/bench $(BENCH) $(ARGS)
 

@@ -7,16 +7,15 @@ use loadtest::account::{Account, log_in};
 use loadtest::failure::Failure;
 use loadtest::server::Server;
 
-use crate::bench::{Bench, Taken, progress};
-use crate::figure::Share;
+use crate::bench::{Bench, Taken};
 use crate::program::Program;
+use crate::records::Records;
 use crate::sender::{Senders, Timed};
-use crate::stats::{histogram, median, p99};
+use crate::stats::histogram;
+use crate::versus::Versus;
 
 /// The figure.
 pub(crate) const NAME: &str = "ack_p99_over_bare";
-const APPENDS: &str = "volery_log_appends_total";
-const APPENDED_BYTES: &str = "volery_log_append_bytes_total";
 
 pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     let users = 2 * bench.sizes.pairs;
@@ -25,24 +24,18 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     let ours = Senders::open(&accounts, Timed::Acknowledged).await?;
     ours.window(bench.sizes.rate, bench.sizes.window).await?;
     let folder = bench.folder()?;
-    let record = bytes_of_a_record(&server).await?.to_string();
+    let record = Records::some(&server).await?.bytes_each().to_string();
     let arguments = [folder.path().join("log").into_os_string(), record.into()];
     let bare = Program::start(&bench.programs.bare_append, &arguments.each_ref().map(|argument| argument.as_ref()))?;
     let theirs: Vec<Account> = accounts.iter().map(|account| at(account, bare.address())).collect();
     let theirs = Senders::open(&theirs, Timed::Acknowledged).await?;
     theirs.window(bench.sizes.rate, bench.sizes.window).await?;
-    let (mut ratios, mut us, mut them) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..bench.rounds {
+    let mut versus = Versus::new(NAME);
+    for _ in 0..bench.rounds {
         let (a, b) = take_turns(bench, &ours, &theirs).await?;
-        let (a, b) = (p99(&a)?, p99(&b)?);
-        progress(NAME, round, bench.rounds, &format!("p99 {a:.0} µs, bare {b:.0} µs"));
-        ratios.push(a / b);
-        us.push(a);
-        them.push(b);
+        versus.add(bench, &a, &b)?;
     }
-    let share = |name: &str, rounds: &[f64]| Some(Share { name: name.into(), value: median(rounds)?, unit: "us" });
-    let shares = [share("ack/p99", &us), share("ack/p99_bare", &them)];
-    Ok(Taken { figures: vec![(NAME, ratios)], shares: shares.into_iter().flatten().collect() })
+    Ok(versus.taken("ack"))
 }
 
 /// Windows of both, in turn.
@@ -61,11 +54,4 @@ async fn take_turns(
 
 fn at(account: &Account, node: &str) -> Account {
     Account { node: node.to_owned(), ..account.clone() }
-}
-
-/// Framing included. The counters are brought up once a second.
-async fn bytes_of_a_record(server: &Server) -> Result<u64, Failure> {
-    server.reaches(APPENDS, 1, std::time::Duration::from_secs(10)).await?;
-    let (records, bytes) = (server.metric(APPENDS).await?, server.metric(APPENDED_BYTES).await?);
-    Ok(bytes.div_ceil(records.max(1)))
 }

@@ -18,15 +18,40 @@ pub struct Programs {
     pub bare_append: PathBuf,
     /// `bare-page`.
     pub bare_page: PathBuf,
+    /// `bare-probe`.
+    pub bare_probe: PathBuf,
+    /// `bare-durable`.
+    pub bare_durable: PathBuf,
+    /// `bare-page-cql`.
+    pub bare_page_cql: PathBuf,
+    /// `engines/engines` of the source tree.
+    pub engines: PathBuf,
 }
 
 impl Programs {
-    /// Those in a folder.
+    /// Those in a folder, and `engines` elsewhere.
     #[must_use]
-    pub fn of(folder: &Path) -> Self {
+    pub fn of(folder: &Path, engines: &Path) -> Self {
         let named = |name| folder.join(name);
-        Self { server: named("volery"), bare_append: named("bare-append"), bare_page: named("bare-page") }
+        Self {
+            server: named("volery"),
+            bare_append: named("bare-append"),
+            bare_page: named("bare-page"),
+            bare_probe: named("bare-probe"),
+            bare_durable: named("bare-durable"),
+            bare_page_cql: named("bare-page-cql"),
+            engines: engines.to_owned(),
+        }
     }
+}
+
+/// How many pages are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages {
+    /// Of a window: half of them never read before. Even.
+    pub each_window: usize,
+    /// A second.
+    pub per_second: u64,
 }
 
 /// How much is measured.
@@ -46,10 +71,20 @@ pub struct Sizes {
     pub window: Duration,
     /// Windows of each arm in a round.
     pub windows: usize,
-    /// Pages of a window: half of them never read before. Even.
-    pub pages: usize,
-    /// Pages a second.
-    pub pages_per_second: u64,
+    /// Out of the embedded timeline.
+    pub pages: Pages,
+    /// Out of Cassandra, where writing the rows takes longer.
+    pub cql_pages: Pages,
+    /// A round of deliveries with bare probes among them.
+    pub probed: Duration,
+    /// A flood that has to be sustained.
+    pub sustained: Span,
+    /// Rounds of it, at most.
+    pub sustained_rounds: usize,
+    /// Pairs of users who talk in turns.
+    pub talkers: usize,
+    /// How long they do.
+    pub talk: Span,
     /// Devices that come back.
     pub devices: usize,
     /// Readers that stall.
@@ -70,8 +105,13 @@ impl Sizes {
         steady: Span { warm_up: seconds(2), measured: seconds(10) },
         window: seconds(1),
         windows: 6,
-        pages: 400,
-        pages_per_second: 400,
+        pages: Pages { each_window: 400, per_second: 400 },
+        cql_pages: Pages { each_window: 100, per_second: 100 },
+        probed: seconds(20),
+        sustained: Span { warm_up: seconds(5), measured: seconds(60) },
+        sustained_rounds: 3,
+        talkers: 300,
+        talk: Span { warm_up: seconds(5), measured: seconds(25) },
         devices: 1_000,
         readers: 1_000,
     };
@@ -85,8 +125,13 @@ impl Sizes {
         steady: Span { warm_up: Duration::ZERO, measured: seconds(1) },
         window: Duration::from_millis(400),
         windows: 1,
-        pages: 40,
-        pages_per_second: 400,
+        pages: Pages { each_window: 40, per_second: 400 },
+        cql_pages: Pages { each_window: 40, per_second: 200 },
+        probed: seconds(1),
+        sustained: Span { warm_up: Duration::ZERO, measured: seconds(2) },
+        sustained_rounds: 1,
+        talkers: 4,
+        talk: Span { warm_up: Duration::ZERO, measured: seconds(5) },
         devices: 20,
         readers: 10,
     };
@@ -111,8 +156,16 @@ impl Bench {
     /// # Errors
     /// Why it did not start.
     pub fn server(&self, users: usize) -> Result<Server, Failure> {
+        self.server_with(users, Vec::new())
+    }
+
+    /// The same with settings, `KEY=VALUE` each.
+    ///
+    /// # Errors
+    /// As [`Bench::server`].
+    pub fn server_with(&self, users: usize, settings: Vec<String>) -> Result<Server, Failure> {
         let binary = self.programs.server.clone();
-        Server::start(&Setup { binary, data: Some(self.data.clone()), ..Setup::new(users) })
+        Server::start(&Setup { binary, data: Some(self.data.clone()), settings, ..Setup::new(users) })
     }
 
     /// An empty folder, removed when it is dropped.

@@ -98,14 +98,14 @@ impl Spec {
 pub fn table(rows: &[Row], shares: &[Share]) -> String {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
     let mut lines = vec![format!(
-        "{:<30} {:>10} {:>21}  {:<6} {:>10} {:>10}  ok",
+        "{:<33} {:>10} {:>21}  {:<6} {:>10} {:>10}  ok",
         "figure", "value", "min–max", "unit", "target", "goal"
     )];
     lines.extend(rows.iter().map(|row| {
         let sign = if row.better == Better::Lower { "≤" } else { "≥" };
         let (target, ends) = (format!("{sign} {}", row.target), format!("{}–{}", number(row.min), number(row.max)));
         let (value, ok) = (number(row.value), if row.ok { "yes" } else { "NO" });
-        format!("{:<30} {value:>10} {ends:>21}  {:<6} {target:>10} {:>10}  {ok}", row.name, row.unit, row.goal)
+        format!("{:<33} {value:>10} {ends:>21}  {:<6} {target:>10} {:>10}  {ok}", row.name, row.unit, row.goal)
     }));
     if !shares.is_empty() {
         lines.push(format!("\n{:<46} {:>10}  unit", "what is behind them", "value"));

@@ -18,8 +18,8 @@ pub(crate) const RATE_CPU: &str = "rate_1000_cpu_us_per_message";
 /// Socket to socket at 1,000 a second.
 pub(crate) const DELIVERY: &str = "pairs_1000_delivery_p99_ms";
 
-/// Unacknowledged messages of a pair.
-const WINDOW: usize = 8;
+/// Unacknowledged messages of a pair in flood.
+pub(crate) const WINDOW: usize = 8;
 
 pub(crate) async fn flood(bench: &Bench) -> Result<Taken, Failure> {
     let server = bench.server(2 * bench.sizes.pairs)?;
@@ -56,7 +56,8 @@ async fn steady(bench: &Bench, server: &Server) -> Result<Flow, Failure> {
     load::run(server, 0..2 * bench.sizes.pairs, Drive::Rate(bench.sizes.rate), bench.sizes.steady).await
 }
 
-fn per_message(flow: &Flow, used: u64) -> f64 {
+/// A message's part of what was used.
+pub(crate) fn per_message(flow: &Flow, used: u64) -> f64 {
     used as f64 / flow.messages.max(1) as f64
 }
 

@@ -9,7 +9,12 @@
 //! | [`program`] | the bare programs, started and ended |
 //! | [`asker`] | a socket that asks and times the answer |
 //! | [`sender`] | sessions that send at their times and time the acknowledgements |
-//! | `idle`, `flow`, `ack`, `page`, `resume`, `stalled` | one run each |
+//! | `engines` | Kafka and Cassandra, started for a run and ended with it |
+//! | `places` | pages that can be read: written, then found |
+//! | `records` | what the log takes, counted |
+//! | `versus` | two arms, round by round, as figure and shares |
+//! | `idle`, `flow`, `ack`, `page`, `resume`, `stalled` | one run each, on the embedded engines |
+//! | `kafka`, `cpu`, `durable`, `statements`, `page_cql` | one run each, on real engines |
 //! | [`stages`] | which stage of a message used the processor |
 //!
 //! The server is a process of its own and is looked at from outside; the bare arms are the programs in
@@ -25,9 +30,18 @@ pub mod stats;
 pub mod suite;
 
 mod ack;
+mod cpu;
+mod durable;
+mod engines;
 mod flow;
 mod idle;
+mod kafka;
 mod page;
+mod page_cql;
+mod places;
 mod post;
+mod records;
 mod resume;
 mod stalled;
+mod statements;
+mod versus;

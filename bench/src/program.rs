@@ -1,9 +1,9 @@
-//! A bare program as a process: started, asked where it is, ended.
+//! A bare program as a process: started, asked where it is, told what to do where it is no server, ended.
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use loadtest::failure::Failure;
 
@@ -11,26 +11,48 @@ use loadtest::failure::Failure;
 #[derive(Debug)]
 pub struct Program {
     child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
     address: String,
 }
 
 impl Program {
-    /// Starts it and waits for its `ready ws://…`.
+    /// Starts it and waits for its `ready`, with an address after it if it is a server.
     ///
     /// # Errors
     /// It is missing, or ended before it was ready.
     pub fn start(path: &Path, arguments: &[&OsStr]) -> Result<Self, Failure> {
-        let child = Command::new(path).args(arguments).stdout(Stdio::piped()).spawn();
-        let mut child = child.map_err(|error| Failure(format!("{}: {error}", path.display())))?;
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
-        let program = Self { child, address: line.trim().trim_start_matches("ready ").to_owned() };
-        if program.address.is_empty() {
-            return Err(Failure(format!("{} did not start", path.display())));
+        let mut command = Command::new(path);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (input, output) = pipes.ok_or_else(|| Failure(format!("{} has no pipes", path.display())))?;
+        let mut program = Self { child, input, output: BufReader::new(output), address: String::new() };
+        match program.hear()?.strip_prefix("ready") {
+            Some(address) => program.address = address.trim().to_owned(),
+            None => return Err(Failure(format!("{} did not start", path.display()))),
         }
         Ok(program)
+    }
+
+    /// Tells it a line.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn tell(&mut self, line: &str) -> Result<(), Failure> {
+        Ok(writeln!(self.input, "{line}")?)
+    }
+
+    /// Its next line. Waits for it, and nothing else goes on here meanwhile.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn hear(&mut self) -> Result<String, Failure> {
+        let mut line = String::new();
+        if self.output.read_line(&mut line)? == 0 {
+            return Err(Failure("a bare program has ended; its own words say why".to_owned()));
+        }
+        Ok(line.trim().to_owned())
     }
 
     /// `ws://…`.

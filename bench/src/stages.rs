@@ -26,6 +26,7 @@ use volery_wire::codec::{decode_request, encode_request};
 
 use crate::asker::ENCODING;
 use crate::figure::Share;
+use crate::records::{APPENDED_BYTES, APPENDS};
 use crate::sender::TEXT;
 use crate::stats::median;
 
@@ -33,11 +34,7 @@ use crate::stats::median;
 const CONFIRMED: f64 = 16.0;
 /// How often something is done that is too short to be timed once.
 const TIMES: u32 = 100_000;
-const LOG: [(&str, &str); 3] = [
-    ("volery_log_appends_total", "records"),
-    ("volery_log_syncs_total", "syncs"),
-    ("volery_log_append_bytes_total", "bytes"),
-];
+const LOG: [(&str, &str); 3] = [(APPENDS, "records"), ("volery_log_syncs_total", "syncs"), (APPENDED_BYTES, "bytes")];
 const SESSIONS: [&str; 2] = ["sessions_user", "socket"];
 
 /// Processor time of a server's threads in µs by stage, and counters of its log.

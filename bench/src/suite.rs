@@ -1,91 +1,31 @@
-//! The suite `spine`: its figures, the runs that measure them, and what becomes of a run that fails: its
+//! Suites: which figures there are, the runs that measure them, and what becomes of a run that fails: its
 //! figures have no value, and the others are measured all the same.
 
 use loadtest::clock;
 use loadtest::failure::Failure;
 
 use crate::bench::{Bench, Taken};
-use crate::figure::Better::{Higher, Lower};
 use crate::figure::{Row, Share, Spec};
-use crate::{ack, flow, idle, page, resume, stalled};
+use crate::{ack, cpu, durable, flow, idle, kafka, page, page_cql, resume, stalled, statements};
 
-/// The targets of the issue that asked for them; `docs/research` says how far they are.
-pub const SPINE: &[Spec] = &[
-    Spec {
-        name: flow::FLOOD_CPU,
-        what: "server CPU a message: durable, delivered, archived; pairs with 8 unconfirmed texts of 256 bytes",
-        unit: "us",
-        better: Lower,
-        target: 60.0,
-        goal: 35.0,
-    },
-    Spec {
-        name: flow::FLOOD_RATE,
-        what: "the same flood, the load test on the same cores",
-        unit: "1/s",
-        better: Higher,
-        target: 15_000.0,
-        goal: 37_000.0,
-    },
-    Spec {
-        name: flow::RATE_CPU,
-        what: "server CPU a message at 1,000 messages a second, open loop",
-        unit: "us",
-        better: Lower,
-        target: 140.0,
-        goal: 95.0,
-    },
-    Spec {
-        name: flow::DELIVERY,
-        what: "delivery at that rate, socket to socket, from the time when it was meant to be sent",
-        unit: "ms",
-        better: Lower,
-        target: 2.0,
-        goal: 1.5,
-    },
-    Spec {
-        name: ack::NAME,
-        what: "acknowledgement at that rate against a program that appends, syncs in groups and answers",
-        unit: "ratio",
-        better: Lower,
-        target: 1.5,
-        goal: 1.2,
-    },
-    Spec {
-        name: page::NAME,
-        what: "page of 50 against the same rows of the same store and a bare round trip",
-        unit: "ratio",
-        better: Lower,
-        target: 1.3,
-        goal: 1.15,
-    },
-    Spec {
-        name: resume::NAME,
-        what: "server CPU to bring back a device that missed 20 messages, from the tail",
-        unit: "us",
-        better: Lower,
-        target: 100.0,
-        goal: 60.0,
-    },
-    Spec {
-        name: stalled::NAME,
-        what: "delivery of everybody else beside 1,000 stalled readers against none",
-        unit: "ratio",
-        better: Lower,
-        target: 1.25,
-        goal: 1.1,
-    },
-    Spec {
-        name: idle::NAME,
-        what: "slope of the server's memory from 5,000 to 15,000 sessions that have talked and are silent",
-        unit: "KiB",
-        better: Lower,
-        target: 3.0,
-        goal: 2.0,
-    },
-];
+mod engines;
+mod spine;
 
-/// What measures figures: some come from one run.
+/// Figures that are taken in one go.
+#[derive(Debug)]
+pub struct Suite {
+    /// As one types it; its files are called so.
+    pub name: &'static str,
+    /// Its figures, in the order of the table.
+    pub figures: &'static [Spec],
+    /// What measures them, in this order: some come from one run.
+    runs: &'static [(Run, &'static [&'static str])],
+}
+
+/// All there are.
+pub const SUITES: [&Suite; 2] = [&spine::SUITE, &engines::SUITE];
+
+/// What measures figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Run {
     Flood,
@@ -95,17 +35,13 @@ enum Run {
     Resume,
     Stalled,
     Idle,
+    Kafka200,
+    Kafka1000,
+    Cpu,
+    Durable,
+    Statements,
+    PageCql,
 }
-
-const RUNS: &[(Run, &[&str])] = &[
-    (Run::Flood, &[flow::FLOOD_CPU, flow::FLOOD_RATE]),
-    (Run::Rate, &[flow::RATE_CPU, flow::DELIVERY]),
-    (Run::Ack, &[ack::NAME]),
-    (Run::Page, &[page::NAME]),
-    (Run::Resume, &[resume::NAME]),
-    (Run::Stalled, &[stalled::NAME]),
-    (Run::Idle, &[idle::NAME]),
-];
 
 impl Run {
     async fn take(self, bench: &Bench) -> Result<Taken, Failure> {
@@ -117,49 +53,77 @@ impl Run {
             Self::Resume => resume::run(bench).await,
             Self::Stalled => stalled::run(bench).await,
             Self::Idle => idle::run(bench).await,
+            Self::Kafka200 => kafka::at_200(bench).await,
+            Self::Kafka1000 => kafka::at_1000(bench).await,
+            Self::Cpu => cpu::run(bench).await,
+            Self::Durable => durable::run(bench).await,
+            Self::Statements => statements::run(bench).await,
+            Self::PageCql => page_cql::run(bench).await,
         }
     }
 }
 
-/// Takes these figures of the suite; all if none is named.
-pub async fn spine(bench: &Bench, only: &[String]) -> (Vec<Row>, Vec<Share>) {
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
-    let runs: Vec<_> = RUNS.iter().filter(|(_, figures)| figures.iter().any(|name| wanted(name))).collect();
-    let mut taken = Taken::default();
-    for (at, (run, figures)) in runs.iter().enumerate() {
-        eprintln!("[{} of {}] {}", at + 1, runs.len(), figures.join(", "));
-        let begun = clock::nanos();
-        match run.take(bench).await {
-            Ok(more) => {
-                taken.figures.extend(more.figures);
-                taken.shares.extend(more.shares);
-            }
-            Err(Failure(what)) => eprintln!("  not measured: {what}"),
-        }
-        eprintln!("  {:.0} s", clock::since(begun).as_secs_f64());
+impl Suite {
+    /// The suite of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        SUITES.into_iter().find(|suite| suite.name == name)
     }
-    let rounds = |name| taken.figures.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, rounds)| rounds);
-    let rows = SPINE.iter().filter(|spec| wanted(spec.name)).map(|spec| spec.judge(rounds(spec.name)));
-    (rows.collect(), taken.shares)
+
+    /// Takes these figures; all if none is named.
+    pub async fn take(&self, bench: &Bench, only: &[String]) -> (Vec<Row>, Vec<Share>) {
+        let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
+        let runs: Vec<_> = self.runs.iter().filter(|(_, figures)| figures.iter().any(|name| wanted(name))).collect();
+        let mut taken = Taken::default();
+        for (at, (run, figures)) in runs.iter().enumerate() {
+            eprintln!("[{} of {}] {}", at + 1, runs.len(), figures.join(", "));
+            let begun = clock::nanos();
+            match run.take(bench).await {
+                Ok(more) => {
+                    taken.figures.extend(more.figures);
+                    taken.shares.extend(more.shares);
+                }
+                Err(Failure(what)) => eprintln!("  not measured: {what}"),
+            }
+            eprintln!("  {:.0} s", clock::since(begun).as_secs_f64());
+        }
+        let rounds =
+            |name| taken.figures.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, rounds)| rounds);
+        let rows = self.figures.iter().filter(|spec| wanted(spec.name)).map(|spec| spec.judge(rounds(spec.name)));
+        (rows.collect(), taken.shares)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figure::Better;
 
     #[test]
     fn every_figure_has_one_run() {
-        let mut measured: Vec<_> = RUNS.iter().flat_map(|(_, figures)| *figures).collect();
-        let mut promised: Vec<_> = SPINE.iter().map(|spec| &spec.name).collect();
-        measured.sort();
-        promised.sort();
-        assert_eq!(measured, promised);
+        for suite in SUITES {
+            let mut measured: Vec<_> = suite.runs.iter().flat_map(|(_, figures)| *figures).collect();
+            let mut promised: Vec<_> = suite.figures.iter().map(|spec| &spec.name).collect();
+            measured.sort();
+            promised.sort();
+            assert_eq!(measured, promised, "{}", suite.name);
+        }
+    }
+
+    #[test]
+    fn no_two_figures_have_one_name() {
+        let mut names: Vec<_> = SUITES.iter().flat_map(|suite| suite.figures).map(|spec| spec.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
     }
 
     #[test]
     fn goals_are_beyond_targets() {
-        for spec in SPINE {
-            let beyond = if spec.better == Lower { spec.goal < spec.target } else { spec.goal > spec.target };
+        for spec in SUITES.iter().flat_map(|suite| suite.figures) {
+            let lower = spec.better == Better::Lower;
+            let beyond = if lower { spec.goal < spec.target } else { spec.goal > spec.target };
             assert!(beyond, "{}", spec.name);
         }
     }

@@ -13,7 +13,7 @@
 //! | [`verdict`] | the history of a run before the checker |
 //! | [`report`] | a table, a JSON file, a page with plots |
 //! | [`link`] | one session by hand: for measurements that do what no good client does |
-//! | [`load`], [`idle`] | flood, pairs and idle sessions as functions, for other measurements |
+//! | [`load`], [`idle`] | flood, pairs, talks and idle sessions as functions, for other measurements |
 //!
 //! Everything lives on the thread that calls it (a current-thread runtime and a `LocalSet`): the
 //! load test shares its machine with the server, and one core is enough for it.

@@ -1,9 +1,10 @@
-//! `flood` and `pairs`: two people of each pair write to each other.
+//! `flood`, `pairs` and `talk`: two people of each pair write to each other.
 //!
 //! | | when a message is sent | latency from |
 //! |---|---|---|
 //! | `flood` | as soon as fewer than a window of the pair's messages are unacknowledged | sending |
 //! | `pairs` | at its time, whatever became of those before it | the time at which it was meant to be sent |
+//! | `talk` | in turns, after what came was read | sending |
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::account::Account;
 use crate::clock;
 use crate::failure::Failure;
 use crate::fleet::Fleet;
-use crate::fleet::habit::{Flood, Pace};
+use crate::fleet::habit::{Flood, Pace, Talk};
 use crate::process::Cpu;
 use crate::server::Server;
 
@@ -35,6 +36,8 @@ pub enum Drive {
     Window(usize),
     /// Messages a second, of all pairs together.
     Rate(u64),
+    /// Reads what comes, and answers: see [`Talk`].
+    Talk,
 }
 
 /// How long the clients write, and how long before that nothing is measured.
@@ -64,6 +67,8 @@ pub struct Flow {
     pub delivery: Histogram<u64>,
     /// `gap`s that the server ever said.
     pub gaps: u64,
+    /// Read marks that clients said.
+    pub marks: u64,
     /// From the last send until the last message was archived.
     pub archived_after: Duration,
 }
@@ -95,6 +100,9 @@ pub async fn run(server: &Server, users: std::ops::Range<usize>, drive: Drive, s
     let missing = || owed().saturating_sub(fleet.tally().acked.min(fleet.tally().delivered)) as usize;
     fleet.until("messages are not delivered", DRAINED_WITHIN, missing).await?;
     let acked = fleet.tally().acked;
+    if acked == 0 {
+        return Err(Failure("no message was acknowledged: nothing was measured".to_owned()));
+    }
     server.reaches(ARCHIVED, archived_before + acked, DRAINED_WITHIN).await?;
     let archived_after = clock::since(ended);
     let gaps = server.metric(GAPS).await?;
@@ -107,6 +115,7 @@ pub async fn run(server: &Server, users: std::ops::Range<usize>, drive: Drive, s
         ack: tally.ack.whole.clone(),
         delivery: tally.delivery.whole.clone(),
         gaps,
+        marks: tally.marks,
         archived_after,
     })
 }
@@ -124,6 +133,9 @@ pub fn set_going(fleet: &Fleet, accounts: &[Account], drive: Drive) {
                     let step = 1_000_000_000 / rate.max(1);
                     let next = clock::nanos() + FIRST_IN + step * device as u64;
                     Box::new(Pace { to, next, every: step * count as u64 })
+                }
+                Drive::Talk => {
+                    Box::new(Talk::new(accounts[device].user, to, device % 2 == 0, clock::nanos() + FIRST_IN))
                 }
             },
         );

@@ -235,12 +235,21 @@ impl Process {
         self.close()
     }
 
-    /// Copies what the log counts into the metrics, without an end.
+    /// Copies what log and timeline count into the metrics, without an end.
     async fn sample(&self, common: &Common<'_>) {
-        match &self.log {
-            Some(log) => log.sample(&common.metrics).await,
-            None => std::future::pending().await,
-        }
+        let log = async {
+            match &self.log {
+                Some(log) => log.sample(&common.metrics).await,
+                None => std::future::pending().await,
+            }
+        };
+        let timeline = async {
+            match &self.history {
+                Some(history) => history.sample(&common.metrics).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::join!(log, timeline);
     }
 
     async fn drain(&mut self, deadline: Duration) {

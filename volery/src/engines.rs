@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use volery_cassandra::{CassandraTimeline, Options as CassandraOptions};
+use volery_cassandra::{CassandraTimeline, Counts, Options as CassandraOptions};
 use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
 use volery_embedded::timeline::{EmbeddedTimeline, Options as TimelineOptions};
 use volery_kafka::{KafkaLog, Options as KafkaOptions};
@@ -11,7 +11,7 @@ use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
 use volery_node::config::{Config, LogEngine, TimelineEngine};
 use volery_node::health::{Health, Part};
-use volery_node::metrics::{Metrics, Queue};
+use volery_node::metrics::{Metrics, Queue, Statement};
 use volery_ports::cluster_store::ClusterStore;
 use volery_ports::log::Log;
 use volery_ports::sql::AccountStore;
@@ -72,6 +72,7 @@ impl OpenLog {
 pub(crate) struct OpenTimeline {
     pub(crate) timeline: Arc<dyn Timeline>,
     embedded: Option<EmbeddedTimeline>,
+    cassandra: Option<Arc<CassandraTimeline>>,
 }
 
 impl OpenTimeline {
@@ -81,13 +82,21 @@ impl OpenTimeline {
                 let cache_bytes = config.timeline_cache_bytes.0;
                 let options = TimelineOptions { cache_bytes, ..TimelineOptions::default() };
                 let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), options)?;
-                Self { timeline: Arc::new(timeline.clone()), embedded: Some(timeline) }
+                Self { timeline: Arc::new(timeline.clone()), embedded: Some(timeline), cassandra: None }
             }
             TimelineEngine::Cassandra => {
-                let timeline = CassandraTimeline::open(&cassandra_options(config)).await?;
-                Self { timeline: Arc::new(timeline), embedded: None }
+                let timeline = Arc::new(CassandraTimeline::open(&cassandra_options(config)).await?);
+                Self { timeline: timeline.clone(), embedded: None, cassandra: Some(timeline) }
             }
         })
+    }
+
+    /// Copies what the timeline counts into the metrics, once a second, until it is dropped.
+    pub(crate) async fn sample(&self, metrics: &Metrics) {
+        match &self.cassandra {
+            Some(timeline) => sample_statements(timeline, metrics).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Makes the newest rows durable.
@@ -154,6 +163,17 @@ fn log_options(config: &Config) -> Result<LogOptions, Failure> {
         max_bytes: Some(max_bytes),
         ..LogOptions::new(dir, partitions(config)?)
     })
+}
+
+async fn sample_statements(timeline: &CassandraTimeline, metrics: &Metrics) {
+    let mut before = Counts::default();
+    loop {
+        let now = timeline.counts();
+        metrics.timeline_statements.of(Statement::Written).inc_by(now.written - before.written);
+        metrics.timeline_statements.of(Statement::Read).inc_by(now.read - before.read);
+        before = now;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 async fn sample(log: &EmbeddedLog, metrics: &Metrics) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use volery_history::node::{HistoryNode, Parts};
+use volery_node::metrics::Metrics;
 use volery_ports::history::History;
 use volery_ports::log::Log;
 use volery_rpc::HistoryClient;
@@ -35,6 +36,14 @@ impl OpenHistory {
             health: common.health.clone(),
         })?;
         Ok(Self { reads: node.reads(), here: Some((node, timeline)) })
+    }
+
+    /// Copies what is counted here into the metrics, until it is dropped.
+    pub(crate) async fn sample(&self, metrics: &Metrics) {
+        match &self.here {
+            Some((_, timeline)) => timeline.sample(metrics).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Stops what is here between two steps.

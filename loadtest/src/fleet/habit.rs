@@ -90,6 +90,59 @@ impl Habit for Pace {
     }
 }
 
+/// Talks in turns: says a few things, looks now and then whether there is an answer, reads it, goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Talk {
+    to: UserId,
+    chat: ChatId,
+    next: u64,
+    left: u32,
+}
+
+impl Talk {
+    /// Messages of a turn.
+    const TURN: u32 = 4;
+    /// From one message of a turn to the next, in ns.
+    const GAP: u64 = 500_000_000;
+    /// From one look at the chat to the next, in ns.
+    const LOOK: u64 = 2_000_000_000;
+
+    /// `me` writes to `to`; one of the two `begins`, a little after `from`, in ns.
+    #[must_use]
+    pub fn new(me: UserId, to: UserId, begins: bool, from: u64) -> Self {
+        let chat = ChatId::direct(me, to);
+        // Not all at once: ids spread.
+        let next = from + me.0.get().wrapping_mul(0x9E37_79B9_7F4A_7C15) % Self::LOOK;
+        Self { to, chat, next, left: if begins { Self::TURN } else { 0 } }
+    }
+
+    /// How far the chat shows what is not read yet, if there is anything.
+    fn unread(&self, device: &Device) -> Option<Shown> {
+        let chat = device.view().chat(self.chat).filter(|chat| chat.unread() > 0)?;
+        chat.shown(chat.timeline.lines())
+    }
+}
+
+impl Habit for Talk {
+    fn due(&self) -> Option<u64> {
+        Some(self.next)
+    }
+
+    fn act(&mut self, now: u64, device: &Device, wishes: &mut Vec<Wish>) {
+        if now < self.next {
+            return;
+        }
+        if self.left > 0 {
+            wishes.push(Wish::Say { to: self.to, meant: now });
+            self.left -= 1;
+        } else if let Some(shown) = self.unread(device) {
+            wishes.push(Wish::Read(self.chat, shown));
+            self.left = Self::TURN;
+        }
+        self.next = now + if self.left > 0 { Self::GAP } else { Self::LOOK };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use volery_client::state::State;
@@ -118,6 +171,18 @@ mod tests {
         let meant = |meant| Wish::Say { to: b, meant };
         assert_eq!(wishes, [meant(100), meant(150), meant(200)]);
         assert_eq!(pace.due(), Some(250));
+    }
+
+    #[test]
+    fn who_talks_says_a_turn_and_waits_for_an_answer() {
+        let device = quiet();
+        let (mut first, mut second) = (Talk::new(user(1), user(2), true, 0), Talk::new(user(2), user(1), false, 0));
+        let (mut said, mut heard) = (Vec::new(), Vec::new());
+        for now in (0..20).map(|at| at * Talk::GAP) {
+            first.act(now, &device, &mut said);
+            second.act(now, &device, &mut heard);
+        }
+        assert_eq!((said.len(), heard.len()), (Talk::TURN as usize, 0));
     }
 
     #[test]

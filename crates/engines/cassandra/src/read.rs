@@ -48,7 +48,8 @@ pub(crate) async fn message(cluster: &Cluster, chat: ChatId, id: Id) -> Result<O
     Ok(rows.into_iter().next().map(message_row).transpose()?.flatten())
 }
 
-/// Reads where the span begins while it asks which windows there are: most pages need no more.
+/// A page that is full where its span begins needs no more. Who asks for the newest does not know where that
+/// is, and reads the newest window that is known while it asks which there are.
 pub(crate) async fn messages(
     cluster: &Cluster,
     memory: &Memory,
@@ -59,11 +60,23 @@ pub(crate) async fn messages(
     if limit == 0 {
         return Ok(Vec::new());
     }
+    let (Span::Before(edge) | Span::After(edge)) = span;
+    let begins = window_of(edge);
     let guess = match span {
-        Span::Before(id) => window_of(id).min(memory.newest_window()),
-        Span::After(id) => window_of(id),
+        Span::Before(_) => begins.min(memory.newest_window()),
+        Span::After(_) => begins,
     };
-    let (windows, guessed) = try_join!(windows(cluster, chat), within(cluster, chat, guess, span, limit))?;
+    let first = within(cluster, chat, guess, span, limit);
+    let (windows, guessed) = if guess == begins {
+        let mut found = first.await?;
+        if found.len() >= limit {
+            found.truncate(limit);
+            return Ok(found);
+        }
+        (windows(cluster, chat).await?, found)
+    } else {
+        try_join!(windows(cluster, chat), first)?
+    };
     windows.iter().for_each(|window| memory.seen_window(*window));
     let windows = windows_of(span, windows);
     // A guess that was not where the span begins is read again when its turn comes.

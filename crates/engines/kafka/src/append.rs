@@ -1,9 +1,12 @@
-//! Appends through one idempotent producer.
+//! Appends through a few idempotent producers, each for its share of the partitions.
 //!
-//! The trap: an idempotent producer keeps order, not completeness. When one message times out, it goes
+//! The first trap: an idempotent producer keeps order, not completeness. When one message times out, it goes
 //! on with those behind it, and a batch that was handed over at once may be kept with a hole. So the
 //! records of a batch are sent one after another, each when the one before it is durable; batches of
 //! different callers travel together all the same.
+//!
+//! The second: a broker takes up a connection's next request when it has answered the one before, and a request is of
+//! one partition. Through one producer, every partition would wait for the others' flushes or copies.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,11 +17,12 @@ use volery_kernel::slot::Partition;
 use volery_ports::log::{AppendError, Appended, NewRecord};
 
 use crate::offsets::blocking;
-use crate::options::{Options, warm};
+use crate::options::{Options, PRODUCERS, warm};
 use crate::record;
 
 pub(crate) struct Appender {
-    producer: FutureProducer,
+    /// A partition's is always the same.
+    producers: Vec<FutureProducer>,
     topic: String,
     /// By partition: one past the last record that was appended here.
     ends: Vec<AtomicU64>,
@@ -26,11 +30,13 @@ pub(crate) struct Appender {
 
 impl Appender {
     pub(crate) async fn new(options: &Options) -> KafkaResult<Self> {
-        let (producer, topic): (FutureProducer, _) = (options.producer()?, options.topic());
-        let (client, name) = (producer.clone(), topic.clone());
-        blocking(move || warm(client.client(), &name)).await?;
+        let topic = options.topic();
+        let producers = (0..PRODUCERS.min(usize::from(options.partitions.count()))).map(|_| options.producer());
+        let producers: Vec<FutureProducer> = producers.collect::<KafkaResult<_>>()?;
+        let (clients, name) = (producers.clone(), topic.clone());
+        blocking(move || clients.iter().try_for_each(|producer| warm(producer.client(), &name))).await?;
         let ends = options.partitions.iter().map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { producer, topic, ends })
+        Ok(Self { producers, topic, ends })
     }
 
     /// One past the last record that was appended here; 0 before the first.
@@ -56,7 +62,8 @@ impl Appender {
             .payload(&record.value[..])
             .headers(record::headers(record));
         let refused = |error: KafkaError| AppendError::Unavailable(error.to_string());
-        let delivery = self.producer.send_result(message).map_err(|(error, _)| refused(error))?;
+        let producer = &self.producers[usize::from(to.0) % self.producers.len()];
+        let delivery = producer.send_result(message).map_err(|(error, _)| refused(error))?;
         let unknown = |what: String| AppendError::Unknown(what);
         let delivered = delivery.await.map_err(|_| unknown("the producer was closed".to_owned()))?;
         let delivered = delivered.map_err(|(error, _)| unknown(error.to_string()))?;

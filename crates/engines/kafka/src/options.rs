@@ -21,6 +21,12 @@ pub(crate) const BATCH_MOST: usize = 2 << 20;
 /// Bytes of the newest records of all partitions, from which readers at the end are served.
 pub(crate) const TAILS: usize = 64 << 20;
 
+/// Producers of a log: so many appends to different partitions of one broker are made durable at once.
+pub(crate) const PRODUCERS: usize = 8;
+
+/// KiB that each of them holds at most: 32 MiB all together.
+const PRODUCER_KIB: usize = (32 << 10) / PRODUCERS;
+
 /// Every question to the cluster ends by then.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -54,12 +60,14 @@ impl Options {
     }
 
     /// Appends: answers only when all copies in sync have it; retries by itself without doubling or
-    /// reordering, and gives up after 4 s. Holds at most 32 MiB.
+    /// reordering, and gives up after 4 s.
     pub(crate) fn producer<T: FromClientConfig>(&self) -> KafkaResult<T> {
         let mut config = self.client();
         config.set("enable.idempotence", "true").set("acks", "all").set("message.timeout.ms", "4000");
         config.set("linger.ms", "1").set("batch.size", (BATCH_MOST / 4).to_string());
-        config.set("message.max.bytes", BATCH_MOST.to_string()).set("queue.buffering.max.kbytes", "32768");
+        config
+            .set("message.max.bytes", BATCH_MOST.to_string())
+            .set("queue.buffering.max.kbytes", PRODUCER_KIB.to_string());
         config.create()
     }
 

@@ -52,6 +52,12 @@ labels! {
         Archive = "archive", "Writes the timeline.";
     }
 
+    /// What a statement to the timeline's store does.
+    Statement as "kind" {
+        Written = "written", "Writes a row.";
+        Read = "read", "Reads rows; a page of them counts as one.";
+    }
+
     /// What a session was synced from.
     SyncBy as "by" {
         Tail = "tail", "Memory alone.";

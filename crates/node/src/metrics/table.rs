@@ -7,7 +7,7 @@ use volery_kernel::code::{Close, Code};
 
 use super::family::{Family, Metric};
 use super::http::{HttpRequests, HttpSeconds};
-use super::labels::{Queue, Reader, Stage, SyncBy};
+use super::labels::{Queue, Reader, Stage, Statement, SyncBy};
 use super::{MetricsError, process, render};
 
 /// A metric as the reference shows it.
@@ -75,6 +75,7 @@ table! {
     set_aside: Family<Reader, IntCounter> = "volery_set_aside_total", "records", "Records that a reader could not apply and set aside durably; any raises an alarm.";
     lease_held: IntGauge = "volery_lease_held", "leases", "1 while a config-node says that the messaging node here is part of the cluster, else 0; 0 too where it is the only node and needs none.";
     certificate_ends: IntGauge = "volery_certificate_ends_timestamp_seconds", "seconds since 1970", "When the certificate ends that clients are shown at the doors; 0 without one.";
+    timeline_statements: Family<Statement, IntCounter> = "volery_timeline_statements_total", "statements", "Statements sent to the timeline's cluster; none where the timeline is embedded.";
     http_requests: HttpRequests = "volery_http_requests_total", "requests", "Answers of the HTTP edge, by route template, method and status.";
     http_request_seconds: HttpSeconds = "volery_http_request_seconds", "seconds", "From a request's head to its answer.";
 }

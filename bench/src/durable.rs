@@ -1,0 +1,114 @@
+//! `durable3_over_bare`: sends a second that three brokers and three nodes of Cassandra sustain for a minute,
+//! against a program that produces as many records of as many bytes and issues the same writes. Both arms in
+//! turn, on the same engines and the same tables.
+//!
+//! Trap avoided: sends that pile up before archive are not sustained. If it is more than 5 s behind at the end of any
+//! round, there is no figure.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use loadtest::failure::Failure;
+use loadtest::load::{self, Drive, Flow, Span};
+use loadtest::server::Server;
+
+use crate::bench::{Bench, Taken, progress};
+use crate::engines::{BOTH, Engines, Place};
+use crate::figure::Share;
+use crate::flow::WINDOW;
+use crate::program::Program;
+use crate::records::Records;
+use crate::stages::shares;
+use crate::statements::WRITTEN;
+
+/// The figure.
+pub(crate) const NAME: &str = "durable3_over_bare";
+/// Seconds that archive may be behind at the end.
+const LAG_MOST: f64 = 5.0;
+/// Statements of a message that no other message shares: its row, its send key, two rows of indexes.
+const OWN: f64 = 4.0;
+/// Both sides' chat rows; one statement of ours may stand for those of several messages.
+const CHAT_ROWS_MOST: f64 = 2.0;
+/// As many as the log has.
+const PARTITIONS: i32 = 16;
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// A round of our arm, and what its messages caused.
+struct Ours {
+    flow: Flow,
+    statements: f64,
+    records: Records,
+}
+
+pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
+    let engines = Engines::start(bench, BOTH, 3)?;
+    let place = engines.place();
+    let server = engines.server(bench, 2 * bench.sizes.pairs, &place)?;
+    let first = Ours::take(bench, &server, bench.sizes.flood).await?;
+    let mut bare = start(bench, &engines, &place, &first).await?;
+    let rounds = bench.rounds.min(bench.sizes.sustained_rounds);
+    let (mut ratios, mut behind, mut sustained) = (Vec::new(), Vec::new(), true);
+    for round in 0..rounds {
+        let ours = Ours::take(bench, &server, bench.sizes.sustained).await?;
+        let theirs = theirs(bench, &mut bare)?;
+        let (rate, lag) = (ours.flow.per_second, ours.lag());
+        progress(NAME, round, rounds, &format!("{rate:.0}/s, bare {theirs:.0}/s; archive {lag:.1} s behind"));
+        sustained &= lag <= LAG_MOST;
+        ratios.push(rate / theirs);
+        behind.push(ours.shares(theirs));
+    }
+    if !sustained {
+        eprintln!("  a failed run: archive was more than {LAG_MOST} s behind at the end, so this was not sustained");
+        ratios.clear();
+    }
+    Ok(Taken { figures: vec![(NAME, ratios)], shares: shares("durable3", &behind) })
+}
+
+/// The program that does as much a message as ours does, and nothing else.
+async fn start(bench: &Bench, engines: &Engines, place: &Place, ours: &Ours) -> Result<Program, Failure> {
+    let open = (bench.sizes.pairs * WINDOW).to_string();
+    let bytes = ours.records.bytes_each().to_string();
+    let chat_rows = (1_000.0 * (ours.statements - OWN).clamp(0.0, CHAT_ROWS_MOST)).round().to_string();
+    let topic = engines.topic(PARTITIONS).await?;
+    let arguments = [engines.brokers(), &topic, engines.nodes(), &place.keyspace, &open, &bytes, &chat_rows];
+    Program::start(&bench.programs.bare_durable, &arguments.map(OsStr::new))
+}
+
+/// Messages a second of the bare arm.
+fn theirs(bench: &Bench, bare: &mut Program) -> Result<f64, Failure> {
+    let Span { warm_up, measured } = bench.sizes.sustained;
+    bare.tell(&format!("{} {}", warm_up.as_millis(), measured.as_millis()))?;
+    Ok(bare.hear()?.parse()?)
+}
+
+impl Ours {
+    async fn take(bench: &Bench, server: &Server, span: Span) -> Result<Self, Failure> {
+        let (written, records) = (server.metric(WRITTEN).await?, Records::of(server).await?);
+        let flow = load::run(server, 0..2 * bench.sizes.pairs, Drive::Window(WINDOW), span).await?;
+        // The counters are brought up once a second.
+        tokio::time::sleep(SETTLE).await;
+        let written = server.metric(WRITTEN).await? - written;
+        let statements = written as f64 / flow.messages.max(1) as f64;
+        Ok(Self { flow, statements, records: Records::of(server).await?.since(records) })
+    }
+
+    /// Seconds from the last send until the last message was archived, as the server counts them.
+    fn lag(&self) -> f64 {
+        self.flow.archived_after.as_secs_f64()
+    }
+
+    fn shares(&self, bare: f64) -> Vec<Share> {
+        let share = |name: &str, value, unit| Share { name: name.to_owned(), value, unit };
+        let messages = self.flow.messages.max(1) as f64;
+        vec![
+            share("rate", self.flow.per_second, "1/s"),
+            share("rate_bare", bare, "1/s"),
+            share("archive_lag", self.lag(), "s"),
+            share("statements", self.statements, "count"),
+            share("records", self.records.count as f64 / messages, "count"),
+            share("record_bytes", self.records.bytes_each() as f64, "bytes"),
+            share("server", self.flow.server.total as f64 / messages, "us"),
+            share("load_test", self.flow.client.total as f64 / messages, "us"),
+        ]
+    }
+}
