@@ -5,6 +5,7 @@
 //! client says cannot make a new series. To add a metric: one line in `metrics/table.rs`, then
 //! `cargo xtask generate`.
 
+mod calls;
 mod family;
 mod http;
 mod labels;
@@ -13,9 +14,10 @@ mod table;
 
 use prometheus::{Registry, TextEncoder};
 
+pub use calls::EngineCall;
 pub use family::{Family, Label};
 pub use http::{HttpRequests, HttpSeconds};
-pub use labels::{Queue, Reader, Stage, SyncBy};
+pub use labels::{Queue, Reader, Stage, Statement, SyncBy};
 pub use table::{Metrics, reference};
 
 /// Two metrics of one name, or a name that Prometheus does not take: a fault in the table.

@@ -13,11 +13,11 @@ macro_rules! labels {
         }
 
         impl Label for $type {
-            const NAME: &'static str = $label;
+            const NAMES: &'static [&'static str] = &[$label];
             const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            fn text(self) -> &'static str {
-                match self { $(Self::$name => $text),* }
+            fn texts(self) -> Vec<&'static str> {
+                vec![match self { $(Self::$name => $text),* }]
             }
 
             fn index(self) -> usize {
@@ -59,14 +59,20 @@ labels! {
         Index = "index", "The inbox index.";
         Reset = "reset", "The device starts anew from pages.";
     }
+
+    /// A statement of the timeline's store.
+    Statement as "kind" {
+        Written = "written", "Writes a row.";
+        Read = "read", "Reads rows; a page of them counts as one.";
+    }
 }
 
 impl Label for Code {
-    const NAME: &'static str = "code";
+    const NAMES: &'static [&'static str] = &["code"];
     const ALL: &'static [Self] = Self::ALL;
 
-    fn text(self) -> &'static str {
-        self.text()
+    fn texts(self) -> Vec<&'static str> {
+        vec![self.text()]
     }
 
     fn index(self) -> usize {
@@ -75,11 +81,11 @@ impl Label for Code {
 }
 
 impl Label for Close {
-    const NAME: &'static str = "reason";
+    const NAMES: &'static [&'static str] = &["reason"];
     const ALL: &'static [Self] = Self::ALL;
 
-    fn text(self) -> &'static str {
-        self.text()
+    fn texts(self) -> Vec<&'static str> {
+        vec![self.text()]
     }
 
     fn index(self) -> usize {
