@@ -240,6 +240,9 @@ async fn follow(owned: Weak<Owned>, shared: Arc<Shared>, mut ready: Option<mpsc:
         let result = if ready.is_some() { begin(&owned, &shared).await } else { advance(&owned, &shared).await };
         match result {
             Ok(()) => ready = None,
+            Err(error @ ReadError::Replaced { .. }) => {
+                return tracing::error!(%partition, %error, "the partition is not read any more");
+            }
             Err(error) => {
                 tracing::error!(%partition, %error, "the partition cannot be read");
                 tokio::time::sleep(AGAIN_AFTER).await;

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use volery_node::config::{self, Loaded};
 use volery_node::telemetry;
 
-use crate::{Failure, admin, history, up};
+use crate::{Failure, admin, generation, history, up};
 
 /// Runs what the command line says.
 ///
@@ -36,16 +36,23 @@ pub fn run() -> Result<(), Failure> {
             }
             None => Ok(()),
         },
-        Some(("admin", matches)) => match matches.subcommand().and_then(|(_, users)| users.subcommand()) {
-            Some((_, import)) => {
-                let Loaded { config, .. } = load(import)?;
-                let file = import.get_one::<PathBuf>("file").ok_or(Failure("name a file".to_owned()))?;
-                admin::import_users(&config, file)
+        Some(("admin", matches)) => match matches.subcommand() {
+            Some(("log-generation", matches)) => {
+                let Loaded { config, .. } = load(matches)?;
+                generation::run(&config, matches.get_flag("begin"))
             }
+            Some((_, users)) => import(users),
             None => Ok(()),
         },
         _ => Ok(()),
     }
+}
+
+fn import(users: &ArgMatches) -> Result<(), Failure> {
+    let Some((_, import)) = users.subcommand() else { return Ok(()) };
+    let Loaded { config, .. } = load(import)?;
+    let file = import.get_one::<PathBuf>("file").ok_or(Failure("name a file".to_owned()))?;
+    admin::import_users(&config, file)
 }
 
 fn command() -> Command {
@@ -80,6 +87,7 @@ fn command() -> Command {
                 .about("What operators do")
                 .subcommand_required(true)
                 .arg_required_else_help(true)
+                .subcommand(with_config(log_generation()))
                 .subcommand(
                     Command::new("users")
                         .about("Users")
@@ -87,6 +95,17 @@ fn command() -> Command {
                         .arg_required_else_help(true)
                         .subcommand(with_config(import)),
                 ),
+        )
+}
+
+fn log_generation() -> Command {
+    Command::new("log-generation")
+        .about("Compares the log with what was archived of it; after a loss, begins a new one. Stop every role first")
+        .arg(
+            Arg::new("begin")
+                .long("begin")
+                .action(ArgAction::SetTrue)
+                .help("Begins a new generation: an empty log. The old one is kept, and not read any more"),
         )
 }
 

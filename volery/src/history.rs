@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use volery_gateway::Probes;
 use volery_history::node::{HistoryNode, Parts};
+use volery_history::reads::Reads;
 use volery_kernel::time::Clock;
 use volery_node::clock::SystemClock;
 use volery_node::config::{Config, LogEngine, TimelineEngine};
@@ -16,7 +17,6 @@ use volery_node::health::Health;
 use volery_node::metrics::Metrics;
 use volery_node::shutdown::{Shutdown, Signals};
 use volery_ports::history::History;
-use volery_ports::log::Log;
 use volery_rpc::{CallOptions, Doors, HistoryClient, Remote};
 
 use crate::Failure;
@@ -32,7 +32,7 @@ impl OpenHistory {
     /// Those of `history.nodes`, or one in this process.
     pub(crate) async fn open(
         config: &Config,
-        log: &Arc<dyn Log>,
+        log: &OpenLog,
         clock: &Arc<dyn Clock>,
         health: &Health,
         metrics: &Metrics,
@@ -41,7 +41,9 @@ impl OpenHistory {
             Some(nodes) => {
                 let nodes: Vec<_> = nodes.split(',').map(str::trim).collect();
                 let remote = Remote::new(&nodes, CallOptions::default())?;
-                Ok(Self { reads: Arc::new(HistoryClient::new(remote)), here: None })
+                let reads: Arc<dyn History> = Arc::new(HistoryClient::new(remote));
+                log.trusted.agree(&reads).await;
+                Ok(Self { reads, here: None })
             }
             None => Self::start(config, log, clock, health, metrics).await,
         }
@@ -49,12 +51,16 @@ impl OpenHistory {
 
     async fn start(
         config: &Config,
-        log: &Arc<dyn Log>,
+        log: &OpenLog,
         clock: &Arc<dyn Clock>,
         health: &Health,
         metrics: &Metrics,
     ) -> Result<Self, Failure> {
-        let timeline = OpenTimeline::open(config).await?;
+        let timeline = OpenTimeline::open(config, health, metrics).await?;
+        let OpenLog { log, trusted, .. } = log;
+        let stored: Arc<dyn History> =
+            Arc::new(Reads::new(Arc::clone(&timeline.timeline), log.partitions(), log.generation()));
+        trusted.agree(&stored).await;
         let node = HistoryNode::start(Parts {
             log: Arc::clone(log),
             timeline: Arc::clone(&timeline.timeline),
@@ -93,7 +99,7 @@ async fn serve(config: &Config, shutdown: Shutdown) -> Result<(), Failure> {
     let (metrics, health) = (Metrics::new()?, Health::new());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let log = OpenLog::open(config, &clock, &health, &metrics).await?;
-    let history = OpenHistory::start(config, &log.log, &clock, &health, &metrics).await?;
+    let history = OpenHistory::start(config, &log, &clock, &health, &metrics).await?;
     let probes = Probes::start(config.history_probes, health.clone(), metrics)
         .map_err(|error| taken("history.probes", config.history_probes, &error))?;
     let listener = TcpListener::bind(config.history_listen)

@@ -9,14 +9,20 @@
 //! | `history` | history, here, alone or elsewhere |
 //! | `engines` | what is below the ports, as configured |
 //! | `admin` | what operators do |
-//! | `watched` | a log over a network, counted and judged by health |
+//! | `calls`, `watched` | engines watched from outside: counted, timed, judged by health |
+//! | `trust`, `trusted` | a log that is believed as long as it stays the one that it was |
+//! | `generation` | `volery admin log-generation` |
 //! | `sink` | where accounts' events go |
 
 mod admin;
+mod calls;
 pub mod cli;
 mod engines;
+mod generation;
 mod history;
 mod sink;
+mod trust;
+mod trusted;
 pub mod up;
 mod watched;
 

@@ -16,7 +16,7 @@ use rand::{SeedableRng as _, TryRng as _};
 use volery_account::{AccountNode, AccountOptions, AccountParts};
 use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
 use volery_kernel::limits;
-use volery_kernel::time::Clock;
+use volery_kernel::time::{Clock, Timestamp};
 use volery_messaging::core::pace::Rate;
 use volery_messaging::{MessagingNode, Options as MessagingOptions, Parts as MessagingParts};
 use volery_node::clock::SystemClock;
@@ -50,7 +50,7 @@ pub struct Doors {
 }
 
 /// The folder belongs to this process until the file is dropped.
-fn lock(dir: &Path) -> Result<File, Failure> {
+pub(crate) fn lock(dir: &Path) -> Result<File, Failure> {
     fs::create_dir_all(dir)
         .map_err(|error| Failure(format!("the data folder {} cannot be made: {error}", dir.display())))?;
     let file = File::create(dir.join("lock"))?;
@@ -78,7 +78,7 @@ pub async fn up(
     let (metrics, health) = (Metrics::new()?, Health::new());
     let threads = threads(config);
 
-    let store = engines::accounts(config).await?;
+    let store = engines::watched_accounts(config, &health, &metrics).await?;
     let opened = OpenLog::open(config, &clock, &health, &metrics).await?;
     let log = &opened.log;
 
@@ -86,9 +86,10 @@ pub async fn up(
     let reserved = Reserved::take(Arc::new(office), holder()?, threads + 1).await?;
     let mut generators = reserved.generators().to_vec();
     let own = generators.pop().ok_or(Failure("no generator".to_owned()))?;
+    let telling = actix_rt::spawn(tell_reserved(reserved.horizon(), Arc::clone(&clock), metrics.clone()));
     let renewing = actix_rt::spawn(reserved.renew());
 
-    let history = OpenHistory::open(config, log, &clock, &health, &metrics).await?;
+    let history = OpenHistory::open(config, &opened, &clock, &health, &metrics).await?;
     let accounts = AccountNode::start(
         AccountOptions::default(),
         AccountParts {
@@ -157,11 +158,20 @@ pub async fn up(
         () = shutdown.dropping() => tracing::warn!("dropped at once, as a second signal says"),
     }
     renewing.abort();
+    telling.abort();
     messaging.stop();
     history.close()?;
     opened.close();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Tells, once a second, how long ids last.
+async fn tell_reserved(horizon: impl Fn() -> Timestamp, clock: Arc<dyn Clock>, metrics: Metrics) {
+    loop {
+        metrics.reserved_seconds.set(horizon().since(clock.now()) as f64 / 1_000.0);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 fn threads(config: &Config) -> usize {

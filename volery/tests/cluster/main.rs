@@ -10,11 +10,13 @@
 //! | [`bad_input`] | a code or a numbered close, counted, with nobody else disturbed (G9) |
 //! | [`stale`] | a send that was long on its way is refused, and its retry taken once (G2) |
 //! | [`logout`] | a device that was logged out is out at once (G8) |
+//! | [`backups`] | restored timelines replay by themselves; restored logs are noticed, and replaced (G4) |
 //! | [`full`] | a full log refuses, keeps, and goes on |
 //! | [`process`] | signals, exit codes, configuration, help |
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
+mod backups;
 mod bad_input;
 mod full;
 mod killed;

@@ -1,5 +1,6 @@
 //! [`KafkaLog`]: the port, put together from the parts. What is decided here is only which error is said.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -41,6 +42,15 @@ impl KafkaLog {
             follower: Follower::new(options).await?,
             offsets: Offsets::new(options)?,
         })
+    }
+
+    /// The newest generation of which there is a log, whatever the options say. The topics themselves are
+    /// what tells it: everyone who reaches the brokers reads the same.
+    ///
+    /// # Errors
+    /// If the cluster is away.
+    pub async fn newest_generation(options: &Options) -> Result<Option<u16>, OpenError> {
+        topic::newest_generation(options).await
     }
 
     fn known(&self, partition: Partition) -> Result<Partition, String> {
@@ -98,9 +108,12 @@ impl Log for KafkaLog {
 
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
         loop {
-            let end = self.extent(partition).await?.end;
-            if end > seen {
-                return Ok(end);
+            let extent = self.extent(partition).await?;
+            let end = extent.end;
+            match end.cmp(&seen) {
+                Ordering::Greater => return Ok(end),
+                Ordering::Less => return Err(ReadError::OutOfRange { asked: seen, extent }),
+                Ordering::Equal => {}
             }
             self.follower.hint(partition, end).await.map_err(unavailable)?;
         }
