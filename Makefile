@@ -8,7 +8,7 @@ BENCH ?= spine
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim sim-mutations bench crash fmt fuzz generate engines-up engines-down autobahn schemathesis tools python
+.PHONY: help up test sim sim-mutations bench crash fmt fuzz generate engines-up engines-down cluster-up cluster-down autobahn schemathesis tools python
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,16 @@ engines-up: ## starts Kafka, Cassandra, Redis, PostgreSQL; REPLICAS=3 three node
 
 engines-down: ## stops them; what they hold stays
 	@engines/engines down $(ENGINES)
+
+cluster-up: tools ## two processes of every role on real engines; REPLICAS=3 three nodes of Kafka and Cassandra, NODES=3 of each role
+	$(CARGO) build --locked --package volery
+	@engines/engines up kafka cassandra postgres
+	@cluster/cluster up
+	@echo && cluster/cluster status && cluster/cluster env
+
+cluster-down: ## stops them, then the engines
+	@cluster/cluster down
+	@engines/engines down
 
 autobahn: tools python ## Autobahn's cases against the door; the gate runs all of them but group 9, large messages
 	$(CARGO) build --locked --package volery-door --example echo

@@ -161,3 +161,11 @@ ask_bytes() (
   done
   echo "$answer"
 ) 2>/dev/null
+
+# Says $3 to the server at $1:$2 and prints the first line of its answer; nothing if there is none within two seconds.
+ask_line() (
+  exec 3<>"/dev/tcp/$1/$2" || exit 1
+  printf %b "$3" >&3
+  IFS= read -r -t 2 line <&3
+  echo "$line"
+) 2>/dev/null

@@ -32,6 +32,10 @@ impl<K: Eq + Hash + Copy, V: Copy> Held<K, V> {
         }
         self.newer.insert(key, value);
     }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.most);
+    }
 }
 
 #[cfg(test)]

@@ -10,18 +10,16 @@ use volery_kernel::time::Clock;
 use volery_ports::ids::Ids;
 use volery_ports::sql::AccountStore;
 
-use crate::authenticate::Known;
 use crate::password::{HashCost, Passwords};
 use crate::relay::{EventSink, Relay};
-use crate::token::{self, Tokens};
+use crate::token::{self, Signer};
+use crate::verifier::{Verifier, VerifierOptions};
 
 /// What may differ between clusters, and between tests.
 #[derive(Clone, Debug)]
 pub struct AccountOptions {
-    /// `iss` of the tokens: the same on every node of a cluster.
-    pub issuer: String,
-    /// `aud` of the tokens.
-    pub audience: String,
+    /// Which tokens are made and taken.
+    pub tokens: VerifierOptions,
     /// How long an access token lives, in milliseconds.
     pub token_ms: u64,
     /// How long a refresh token lives, in milliseconds.
@@ -30,10 +28,6 @@ pub struct AccountOptions {
     pub hash_cost: HashCost,
     /// Password checks that may wait.
     pub password_queue: usize,
-    /// Verified tokens, devices and users held, each (about 100 bytes an entry).
-    pub held: usize,
-    /// How old what is known of a device may be before SQL is asked again, in milliseconds; at most 5 s (G8).
-    pub device_fresh_ms: u64,
     /// How long the caller of a log-out waits for its event to stand on the log.
     pub tell_within: Duration,
     /// How often the outbox is looked through without being asked.
@@ -43,14 +37,11 @@ pub struct AccountOptions {
 impl Default for AccountOptions {
     fn default() -> Self {
         Self {
-            issuer: "volery".into(),
-            audience: "volery".into(),
+            tokens: VerifierOptions::default(),
             token_ms: limits::TOKEN_MS.value,
             refresh_ms: limits::REFRESH_MS.value,
             hash_cost: HashCost::default(),
             password_queue: limits::PASSWORD_QUEUE.value,
-            held: 50_000,
-            device_fresh_ms: 4_000,
             tell_within: Duration::from_secs(5),
             relay_every: Duration::from_secs(1),
         }
@@ -84,11 +75,9 @@ pub struct AccountNode {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Mutex<Box<dyn CryptoRng + Send>>,
     pub(crate) passwords: Passwords,
-    pub(crate) tokens: Tokens,
+    pub(crate) signer: Signer,
+    pub(crate) verifier: Verifier,
     pub(crate) relay: Relay,
-    pub(crate) known: Mutex<Known>,
-    /// Held by whoever asks for log-outs.
-    pub(crate) learning: tokio::sync::Mutex<()>,
     /// Checked where there is no such user, so that it takes as long as a wrong password.
     pub(crate) nobody: String,
 }
@@ -104,18 +93,18 @@ impl AccountNode {
         let named = ids.take().map_err(|e| StartError(e.to_string()))?;
         let first = token::first_key(bytes(&mut *rng), named, clock.now());
         let keys = store.signing_keys(first).await.map_err(|e| StartError(e.to_string()))?;
-        let tokens = Tokens::new(&keys, &options.issuer, &options.audience).map_err(StartError)?;
+        let VerifierOptions { issuer, audience, .. } = &options.tokens;
+        let signer = Signer::new(&keys, issuer, audience).map_err(StartError)?;
+        let verifier = Verifier::new(options.tokens.clone());
         let passwords = Passwords::start(options.hash_cost, options.password_queue).map_err(StartError)?;
         let unguessable: [u8; 16] = bytes(&mut *rng);
         let nobody = passwords.hash(format!("{unguessable:?}"), bytes(&mut *rng)).await;
         let nobody = nobody.map_err(|e| StartError(e.to_string()))?;
         let relay = Relay::start(store.clone(), sink, options.relay_every);
-        let (asked, revocation) = (clock.now(), store.newest_revocation().await);
-        let revocation = revocation.map_err(|e| StartError(e.to_string()))?;
-        let known = Known::new(options.held, revocation, asked);
-        let (known, rng) = (Mutex::new(known), Mutex::new(rng));
-        let learning = tokio::sync::Mutex::default();
-        Ok(Arc::new(Self { options, store, ids, clock, rng, passwords, tokens, relay, known, learning, nobody }))
+        let rng = Mutex::new(rng);
+        let node = Self { options, store, ids, clock, rng, passwords, signer, verifier, relay, nobody };
+        node.verifier.begin(&node, node.clock.now()).await.map_err(|e| StartError(e.to_string()))?;
+        Ok(Arc::new(node))
     }
 
     /// Random bytes.

@@ -1,8 +1,9 @@
 //! The outbox's way to the log.
 //!
 //! One task reads what waits and appends it: in order per recipient, at least once, and done only when
-//! the log has it. A recipient whose append fails keeps its later entries back until the next pass and
-//! holds up nobody else. Whoever caused an entry may wait for it.
+//! the log has it. Of several nodes on one store, one leads and appends; the others see what has left.
+//! A recipient whose append fails keeps its later entries back until the next pass and holds up nobody
+//! else. Whoever caused an entry may wait for it.
 //!
 //! Trap avoided: an entry is removed after its append, never before; what lies between the two is
 //! appended again, which every reader of the log allows for.
@@ -16,7 +17,7 @@ use futures::StreamExt as _;
 use tokio::sync::{mpsc, oneshot};
 use volery_kernel::chat::Recipient;
 use volery_kernel::event::Event;
-use volery_ports::sql::{AccountStore, OutboxEntry, Unavailable};
+use volery_ports::sql::{AccountStore, OutboxEntry, OutboxLead, Unavailable};
 
 /// Entries read at once.
 const PAGE: usize = 256;
@@ -69,13 +70,14 @@ impl Relay {
 }
 
 async fn run(store: Arc<dyn AccountStore>, sink: Arc<dyn EventSink>, every: Duration, mut asked: mpsc::Receiver<Ask>) {
-    let mut waiting = Vec::new();
+    let (mut waiting, mut lead) = (Vec::new(), None);
     loop {
         let room = WAITING.saturating_sub(waiting.len()).max(1);
         if let Ok(0) = tokio::time::timeout(every, asked.recv_many(&mut waiting, room)).await {
             return;
         }
-        let pass = pass(&*store, &*sink).await;
+        keep_lead(&*store, &mut lead).await;
+        let pass = pass(&*store, lead.as_ref().map(|_| &*sink)).await;
         waiting.retain(|ask| !ask.done.is_closed());
         for ask in waiting.extract_if(.., |ask| pass.has_told(ask.number)) {
             let _ = ask.done.send(());
@@ -98,24 +100,42 @@ impl Pass {
     }
 }
 
-async fn pass(store: &dyn AccountStore, sink: &dyn EventSink) -> Pass {
+/// Takes the lead if it is free, and gives it up if the store has forgotten it.
+async fn keep_lead(store: &dyn AccountStore, lead: &mut Option<Box<dyn OutboxLead>>) {
+    if let Some(held) = lead
+        && held.holds().await
+    {
+        return;
+    }
+    *lead = store.outbox_lead().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "it is not known who leads the outbox");
+        None
+    });
+}
+
+/// One way through the outbox: appends what the log takes; without a `sink`, for who does not lead, it only looks.
+async fn pass(store: &dyn AccountStore, sink: Option<&dyn EventSink>) -> Pass {
     let mut pass = Pass::default();
     match through(store, sink, &mut pass).await {
         Ok(()) => pass.complete = true,
         Err(error) => tracing::warn!(%error, "the outbox waits"),
     }
-    if !pass.left.is_empty() {
+    if sink.is_some() && !pass.left.is_empty() {
         tracing::warn!(left = pass.left.len(), "events of accounts wait for the log");
     }
     pass
 }
 
-async fn through(store: &dyn AccountStore, sink: &dyn EventSink, pass: &mut Pass) -> Result<(), Unavailable> {
+async fn through(store: &dyn AccountStore, sink: Option<&dyn EventSink>, pass: &mut Pass) -> Result<(), Unavailable> {
     let (mut after, mut stuck) = (0, BTreeSet::new());
     loop {
         let page = store.outbox_take(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.number;
+        let Some(sink) = sink else {
+            pass.left.extend(page.iter().map(|entry| entry.number));
+            continue;
+        };
         let done = append_page(sink, page, &mut stuck, pass).await;
         if !done.is_empty() {
             store.outbox_done(&done).await?;

@@ -1,4 +1,4 @@
-//! What people do with their accounts.
+//! What people do with their accounts, and what others ask of them.
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -10,7 +10,7 @@ use volery_kernel::id::{DeviceId, Id, UserId};
 use volery_kernel::limits;
 use volery_kernel::time::Timestamp;
 use volery_ports::account_service::{AccountError, AccountService, Grant, LogIn, Registration, Told};
-use volery_ports::accounts::Claims;
+use volery_ports::accounts::{AccountFacts, Accounts, Claims, Standing, TokenError, Unavailable};
 use volery_ports::sql::{Created, Credentials, Device, NewEntry, NewToken, Rotation, TokenHash, User};
 
 use crate::names;
@@ -20,6 +20,8 @@ use crate::node::AccountNode;
 const DEVICES_MOST: usize = 100;
 /// Most users asked for at once.
 const USERS_MOST: usize = 100;
+/// Most log-outs told at once.
+const REVOCATIONS_MOST: usize = 1_000;
 /// What a device is called that was not named.
 const UNNAMED: &str = "unnamed";
 
@@ -48,7 +50,7 @@ impl AccountNode {
         Ok(Grant {
             user,
             device,
-            access_token: self.tokens.sign(claims, now).map_err(AccountError::Fault)?,
+            access_token: self.signer.sign(claims, now).map_err(AccountError::Fault)?,
             access_expires: claims.expires,
             refresh_token: refresh.text,
             refresh_expires: refresh.stored.expires,
@@ -68,13 +70,54 @@ impl AccountNode {
         found.filter(|_| right).map(|found| found.user).ok_or(wrong)
     }
 
+    /// A device that was just made is known without asking.
+    fn learn_device(&self, device: DeviceId, user: UserId, now: Timestamp) {
+        // Nobody can have logged it out who does not know it.
+        let _ = self.verifier.known().learn(device, user, now);
+    }
+
     /// The device's tokens are void here and now, and everywhere when the log has the event.
     async fn tell(&self, device: DeviceId, entry: Option<u64>) -> Told {
-        self.known.lock().revoke(device);
+        self.verifier.known().revoke(device);
         match entry {
             Some(number) if !self.relay.tell(number, self.options.tell_within).await => Told::Later,
             Some(_) | None => Told::OnTheLog,
         }
+    }
+}
+
+#[async_trait]
+impl Accounts for AccountNode {
+    async fn authenticate(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        self.verifier.authenticate(self, token, now).await
+    }
+
+    async fn user_exists(&self, user: UserId) -> Result<bool, Unavailable> {
+        self.verifier.user_exists(self, user).await
+    }
+}
+
+#[async_trait]
+impl AccountFacts for AccountNode {
+    async fn keys(&self) -> Result<String, Unavailable> {
+        Ok(self.signer.jwks().into())
+    }
+
+    async fn standing(&self, device: DeviceId) -> Result<Option<Standing>, Unavailable> {
+        let standing = |device: Device| Standing { user: device.user, revoked: device.revoked.is_some() };
+        Ok(self.store.device(device).await?.map(standing))
+    }
+
+    async fn revoked_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, DeviceId)>, Unavailable> {
+        self.store.revoked_after(after, limit.min(REVOCATIONS_MOST)).await
+    }
+
+    async fn newest_revocation(&self) -> Result<u64, Unavailable> {
+        self.store.newest_revocation().await
+    }
+
+    async fn is_user(&self, user: UserId) -> Result<bool, Unavailable> {
+        Ok(!self.store.users(&[user]).await?.is_empty())
     }
 }
 
@@ -166,10 +209,6 @@ impl AccountService for AccountNode {
             return Ok(None);
         }
         Ok(self.store.credentials(user_name).await?.map(|found| found.user))
-    }
-
-    async fn jwks(&self) -> Result<String, AccountError> {
-        Ok(self.tokens.jwks().into())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Access tokens: JWTs signed with Ed25519, their keys named by `kid`. No I/O, no clock.
+//! Access tokens: JWTs signed with Ed25519, their keys named by `kid`. No I/O, no clock. Who signs has the
+//! secret keys; who verifies needs the published ones alone, and may be anywhere.
 //!
 //! Trap avoided: the JWT library would read the clock by itself and allow a minute of grace; so it
 //! only checks the signature, the issuer and the audience, and whoever knows the time judges `exp`.
@@ -30,35 +31,25 @@ struct Content {
     exp: u64,
 }
 
-/// Signs with the newest key, verifies with all.
-pub(crate) struct Tokens {
+/// Signs with the newest key.
+pub(crate) struct Signer {
     issuer: String,
     audience: String,
     kid: String,
     signing: EncodingKey,
-    verifying: HashMap<String, DecodingKey>,
-    validation: Validation,
     jwks: String,
 }
 
-impl Tokens {
+impl Signer {
     /// From the keys, the newest first; at least one.
     pub(crate) fn new(keys: &[SigningKey], issuer: &str, audience: &str) -> Result<Self, String> {
         let newest = keys.first().ok_or("there is no signing key")?;
-        let mut verifying = HashMap::new();
-        let mut published = Vec::new();
-        for key in keys {
-            let jwk = public_key(key)?;
-            verifying.insert(key.kid.clone(), DecodingKey::from_jwk(&jwk).map_err(|e| e.to_string())?);
-            published.push(jwk);
-        }
+        let published = keys.iter().map(public_key).collect::<Result<_, _>>()?;
         Ok(Self {
             issuer: issuer.into(),
             audience: audience.into(),
             kid: newest.kid.clone(),
             signing: private_key(newest),
-            verifying,
-            validation: validation(issuer, audience),
             jwks: serde_json::to_string(&JwkSet { keys: published }).map_err(|e| e.to_string())?,
         })
     }
@@ -81,13 +72,37 @@ impl Tokens {
         let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) };
         encode(&header, &content, &self.signing).map_err(|e| e.to_string())
     }
+}
+
+/// Verifies with all keys that were published.
+pub(crate) struct Keys {
+    by_name: HashMap<String, DecodingKey>,
+    validation: Validation,
+    published: String,
+}
+
+impl Keys {
+    /// From a JSON Web Key Set; keys of a kind that we do not sign with are left out.
+    pub(crate) fn read(jwks: String, issuer: &str, audience: &str) -> Result<Self, String> {
+        let set: JwkSet = serde_json::from_str(&jwks).map_err(|e| e.to_string())?;
+        let named = |key: &Jwk| Some((key.common.key_id.clone()?, DecodingKey::from_jwk(key).ok()?));
+        let by_name = set.keys.iter().filter_map(named).collect();
+        Ok(Self { by_name, validation: validation(issuer, audience), published: jwks })
+    }
+
+    /// As they were published.
+    pub(crate) fn published(&self) -> &str {
+        &self.published
+    }
+
+    /// Whether the key of this name is there.
+    pub(crate) fn has(&self, kid: &str) -> bool {
+        self.by_name.contains_key(kid)
+    }
 
     /// What a token of ours says, expired or not; `None` for anything else.
     pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
-        if token.len() > limits::TOKEN_BYTES.value {
-            return None;
-        }
-        let key = self.verifying.get(&decode_header(token).ok()?.kid?)?;
+        let key = self.by_name.get(&key_of(token)?)?;
         let content = decode::<Content>(token, key, &self.validation).ok()?.claims;
         Some(Claims {
             user: content.sub.parse().ok()?,
@@ -95,6 +110,14 @@ impl Tokens {
             expires: Timestamp(content.exp.checked_mul(1_000)?),
         })
     }
+}
+
+/// Which key is said to have signed; `None` if it is no token.
+pub(crate) fn key_of(token: &str) -> Option<String> {
+    if token.len() > limits::TOKEN_BYTES.value {
+        return None;
+    }
+    decode_header(token).ok()?.kid
 }
 
 fn validation(issuer: &str, audience: &str) -> Validation {
@@ -130,8 +153,10 @@ mod tests {
         SigningKey { kid: format!("k{number}"), secret: [number; 32], created: Timestamp(number.into()) }
     }
 
-    fn tokens(keys: &[SigningKey], issuer: &str, audience: &str) -> Tokens {
-        Tokens::new(keys, issuer, audience).expect("keys")
+    fn tokens(keys: &[SigningKey], issuer: &str, audience: &str) -> (Signer, Keys) {
+        let signer = Signer::new(keys, issuer, audience).expect("keys");
+        let published = Keys::read(signer.jwks().into(), issuer, audience).expect("keys");
+        (signer, published)
     }
 
     fn claims() -> Claims {
@@ -141,16 +166,16 @@ mod tests {
 
     #[test]
     fn what_was_signed_is_read() {
-        let ours = tokens(&[key(1)], "volery", "chat");
-        let token = ours.sign(claims(), Timestamp(0)).expect("signed");
+        let (signer, ours) = tokens(&[key(1)], "volery", "chat");
+        let token = signer.sign(claims(), Timestamp(0)).expect("signed");
         assert_eq!(ours.verify(&token), Some(claims()));
-        assert_eq!(tokens(&[key(2), key(1)], "volery", "chat").verify(&token), Some(claims()), "an older key's");
+        assert_eq!(tokens(&[key(2), key(1)], "volery", "chat").1.verify(&token), Some(claims()), "an older key's");
     }
 
     #[test]
     fn forged_and_foreign_tokens_are_nothing() {
-        let ours = tokens(&[key(1)], "volery", "chat");
-        let token = ours.sign(claims(), Timestamp(0)).expect("signed");
+        let (signer, ours) = tokens(&[key(1)], "volery", "chat");
+        let token = signer.sign(claims(), Timestamp(0)).expect("signed");
         let impostor = SigningKey { secret: [9; 32], ..key(1) };
         for foreign in [
             tokens(&[impostor], "volery", "chat"),
@@ -158,7 +183,7 @@ mod tests {
             tokens(&[key(1)], "other", "chat"),
             tokens(&[key(1)], "volery", "mail"),
         ] {
-            assert_eq!(foreign.verify(&token), None);
+            assert_eq!(foreign.1.verify(&token), None);
         }
         let (content, signature) = token.rsplit_once('.').expect("three parts");
         let (header, _) = content.split_once('.').expect("three parts");
@@ -178,7 +203,7 @@ mod tests {
 
     #[test]
     fn published_keys_are_public_keys() {
-        let set: serde_json::Value = serde_json::from_str(tokens(&[key(1)], "i", "a").jwks()).expect("JSON");
+        let set: serde_json::Value = serde_json::from_str(tokens(&[key(1)], "i", "a").0.jwks()).expect("JSON");
         let published = &set["keys"][0];
         assert_eq!((published["kty"].as_str(), published["crv"].as_str()), (Some("OKP"), Some("Ed25519")));
         assert_eq!((published["kid"].as_str(), published["alg"].as_str()), (Some("k1"), Some("EdDSA")));

@@ -6,7 +6,7 @@
 mod support;
 
 use support::{Takes, bench, bench_with, claims, options, start};
-use volery_account::AccountOptions;
+use volery_account::{AccountOptions, VerifierOptions};
 use volery_kernel::code::Code;
 use volery_kernel::event::Event;
 use volery_kernel::id::{DeviceId, Id, UserId};
@@ -84,7 +84,8 @@ async fn tokens_run_out_at_their_last_moment() {
 
 #[tokio::test]
 async fn a_token_of_another_cluster_is_nothing() {
-    let (ours, theirs) = (bench().await, bench_with(AccountOptions { issuer: "other".into(), ..options() }).await);
+    let foreign = VerifierOptions { issuer: "other".into(), ..VerifierOptions::default() };
+    let (ours, theirs) = (bench().await, bench_with(AccountOptions { tokens: foreign, ..options() }).await);
     let grant = theirs.person("ada").await;
     assert_eq!(ours.node.authenticate(&grant.access_token, ours.now()).await, Err(TokenError::Invalid));
 }

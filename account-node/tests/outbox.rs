@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Bench, Takes, bench, bench_with, claims, options, start};
+use support::{Bench, Takes, bench, bench_with, claims, options, start, test_log};
 use volery_account::AccountOptions;
 use volery_kernel::event::Event;
 use volery_kernel::id::{DeviceId, UserId};
@@ -27,6 +27,14 @@ fn told(bench: &Bench, user: UserId) -> Vec<DeviceId> {
 
 async fn impatient() -> Bench {
     bench_with(AccountOptions { tell_within: Duration::from_millis(10), ..options() }).await
+}
+
+impl Bench {
+    /// Its node leads the outbox: it has told something.
+    async fn relays(&self) {
+        let other = self.person("the_first").await;
+        assert_eq!(self.node.revoke(claims(&other), other.device).await, Ok(Told::OnTheLog));
+    }
 }
 
 /// Logs so many more devices of a user in and out again, while the log does not take it.
@@ -119,4 +127,37 @@ async fn another_start_tells_what_the_last_one_left() {
     let bench = Bench { store, clock, log, node };
     until_empty(&bench).await;
     assert_eq!(told(&bench, ada), revoked);
+}
+
+#[tokio::test]
+async fn of_two_nodes_one_relays_and_the_other_hears_of_it() {
+    let bench = bench().await;
+    let grant = bench.person("ada").await;
+    bench.relays().await;
+    let quiet = test_log();
+    let follower = start(options(), &bench.store, &bench.clock, &quiet).await;
+    assert_eq!(follower.revoke(claims(&grant), grant.device).await, Ok(Told::OnTheLog));
+    assert_eq!(told(&bench, grant.user), [grant.device]);
+    assert!(quiet.events.lock().is_empty(), "who follows appends nothing");
+
+    let next = bench.log_in("ada").await.expect("logged in");
+    let Bench { node, .. } = bench;
+    drop(node);
+    assert_eq!(follower.revoke(claims(&next), next.device).await, Ok(Told::OnTheLog), "it leads now");
+    assert_eq!(quiet.events.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn who_has_lost_the_lead_appends_nothing() {
+    let bench = bench().await;
+    bench.relays().await;
+    let ada = bench.person("ada").await;
+    bench.store.forget_lead();
+    let elsewhere = bench.store.outbox_lead().await.expect("there").expect("free");
+    let waits = tokio::time::timeout(Duration::from_millis(100), bench.node.revoke(claims(&ada), ada.device)).await;
+    assert!(waits.is_err(), "nobody relays");
+    assert!(told(&bench, ada.user).is_empty());
+    drop(elsewhere);
+    until_empty(&bench).await;
+    assert_eq!(told(&bench, ada.user), [ada.device], "the lead is free again");
 }

@@ -5,8 +5,12 @@ use std::error::Error;
 
 const ROOT: &str = "../../proto";
 const SHARED: &str = "volery/log/v1/events.proto";
-const CONTRACTS: [&str; 3] =
-    ["volery/history/v1/history.proto", "volery/account/v1/account.proto", "volery/idgen/v1/idgen.proto"];
+const CONTRACTS: [&str; 4] = [
+    "volery/history/v1/history.proto",
+    "volery/account/v1/account.proto",
+    "volery/idgen/v1/idgen.proto",
+    "volery/config/v1/config.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in CONTRACTS.iter().chain([&SHARED]) {

@@ -29,7 +29,7 @@ impl FromRequest for Caller {
         let token = bearer(request);
         Box::pin(async move {
             let (shared, token) = (shared?, token?);
-            Ok(Self(shared.accounts.authenticate(&token, shared.clock.now()).await?))
+            Ok(Self(shared.tokens.authenticate(&token, shared.clock.now()).await?))
         })
     }
 }

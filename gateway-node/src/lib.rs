@@ -14,6 +14,7 @@
 //! | [`input`] | bodies, queries and path segments, checked |
 //! | [`caller`] | who asks, and from where |
 //! | [`limit`] | how often |
+//! | [`nodes`] | where clients connect |
 //! | [`routes`] | the routes, one file a subject |
 //! | [`view`] | messages and chats as JSON |
 //! | [`probes`] | health and metrics of processes without a gateway |
@@ -26,6 +27,7 @@ mod document;
 mod edge;
 mod input;
 mod limit;
+mod nodes;
 #[doc(hidden)]
 pub mod outside;
 mod probes;
@@ -38,4 +40,4 @@ mod when;
 pub use document::openapi;
 pub use limit::Rates;
 pub use probes::Probes;
-pub use server::{Gateway, GatewayOptions, GatewayParts, NodeOf};
+pub use server::{Gateway, GatewayOptions, GatewayParts};

@@ -10,21 +10,24 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PathConfig, PayloadConfig};
 use actix_web::{App, HttpServer};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt as _;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::SwaggerUi;
-use volery_kernel::id::UserId;
+use volery_kernel::map::PartitionMap;
 use volery_kernel::time::{Clock, Timestamp};
 use volery_node::health::Health;
 use volery_node::metrics::Metrics;
 use volery_ports::account_service::AccountService;
+use volery_ports::accounts::Accounts;
 use volery_ports::history::History;
 
 use crate::document::{self, OPENAPI_PATH, Table};
 use crate::edge::edge;
 use crate::input::BODY_BYTES;
 use crate::limit::{Limits, Rates};
+use crate::nodes::Nodes;
 use crate::problem::Problem;
 use crate::routes;
 use crate::routes::health::Probed;
@@ -35,9 +38,6 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a graceful stop waits for requests that are under way, in seconds.
 const DRAIN_SECONDS: u64 = 5;
-
-/// The address of the messaging node that serves a user: `ws://host:8401/v1/ws`.
-pub type NodeOf = Arc<dyn Fn(UserId) -> String + Send + Sync>;
 
 /// What may differ between gateways, and between tests.
 #[derive(Clone, Debug)]
@@ -71,12 +71,14 @@ impl Default for GatewayOptions {
 
 /// What the gateway works with.
 pub struct GatewayParts {
-    /// Whom to ask about accounts and tokens.
+    /// Whom to ask about tokens.
+    pub tokens: Arc<dyn Accounts>,
+    /// Whom to ask about accounts.
     pub accounts: Arc<dyn AccountService>,
     /// Whom to ask about chats.
     pub history: Arc<dyn History>,
-    /// Where clients connect.
-    pub node_of: NodeOf,
+    /// Where clients connect. Once the sender is dropped, the last one stays.
+    pub map: watch::Receiver<Arc<PartitionMap>>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// What `/healthz` and the probes answer.
@@ -87,9 +89,10 @@ pub struct GatewayParts {
 
 /// What all workers share.
 pub(crate) struct Shared {
+    pub(crate) tokens: Arc<dyn Accounts>,
     pub(crate) accounts: Arc<dyn AccountService>,
     pub(crate) history: Arc<dyn History>,
-    pub(crate) node_of: NodeOf,
+    pub(crate) nodes: Nodes,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
@@ -102,7 +105,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(options: &GatewayOptions, parts: GatewayParts, table: Table) -> Self {
-        let GatewayParts { accounts, history, node_of, clock, metrics, .. } = parts;
+        let GatewayParts { tokens, accounts, history, map, clock, metrics, .. } = parts;
         Self {
             begun: clock.now(),
             requests: AtomicU64::new(0),
@@ -110,9 +113,10 @@ impl Shared {
             trusted_proxies: options.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             body_within: options.body_within,
             table,
+            tokens,
             accounts,
             history,
-            node_of,
+            nodes: Nodes::new(map),
             clock,
             metrics,
         }

@@ -7,9 +7,11 @@ mod support;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{bench, text};
+use support::{bench, owned_by, text};
+use volery_kernel::chat::Recipient;
 use volery_kernel::event::Event;
 use volery_kernel::id::UserId;
+use volery_kernel::slot::Partitions;
 use volery_kernel::time::Timestamp;
 use volery_ports::history::Anchor;
 use volery_testkit::sql::id;
@@ -28,7 +30,7 @@ async fn from_registration_to_log_out() {
     let login = json!({"user_name": "ada", "password": "correct horse", "device_name": "laptop"});
     let grant = bench.post("/v1/login", login).await.json();
     assert_eq!(text(&grant, "user"), text(&user, "id"));
-    assert_eq!(text(&grant, "node"), format!("ws://node-of-{}:8401/v1/ws", text(&user, "id")));
+    assert_eq!(text(&grant, "node"), "ws://one:8401/v1/ws");
     let token = text(&grant, "access_token");
     assert_eq!(bench.get("/v1/me", token).await.json(), user);
     assert_eq!(text(&bench.get("/v1/node", token).await.json(), "address"), text(&grant, "node"));
@@ -42,6 +44,28 @@ async fn from_registration_to_log_out() {
     assert_eq!(bench.get("/v1/me", token).await.problem().0, "revoked");
     let events = bench.log.events.lock().clone();
     assert!(matches!(events[..], [Event::DeviceRevoked { user: whose, .. }] if whose.to_string() == text(&user, "id")));
+}
+
+#[actix_web::test]
+async fn everybody_is_told_the_node_of_their_partition() {
+    let bench = bench().await;
+    let ada = bench.person("ada").await;
+    let token = text(&ada, "access_token");
+    let user: UserId = text(&ada, "user").parse().expect("an id");
+    let partition = usize::from(Partitions::new(4).expect("some").of(Recipient::User(user)).0);
+    let mut owners = [Some(0); 4];
+    owners[partition] = Some(1);
+    bench.map.send_replace(owned_by(&owners));
+    assert_eq!(text(&bench.get("/v1/node", token).await.json(), "address"), "ws://two:8401/v1/ws");
+
+    owners[partition] = None;
+    bench.map.send_replace(owned_by(&owners));
+    let nowhere = bench.get("/v1/node", token).await;
+    assert_eq!((nowhere.problem().0.as_str(), nowhere.header("retry-after")), ("no_node", Some("1")));
+    let again = json!({"refresh_token": ada["refresh_token"]});
+    for grant in [bench.log_in("ada").await.json(), bench.post("/v1/refresh", again).await.json()] {
+        assert!(text(&grant, "node").starts_with("ws://"), "any node: it knows more soon: {grant}");
+    }
 }
 
 #[actix_web::test]

@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::json;
 use volery_client::core::Token;
@@ -23,6 +24,9 @@ const ADDRESSES: usize = 40;
 const TOKEN_LEAST_MS: u64 = 5_000;
 /// Log-ins under way at once; the server's queue of password checks holds 64.
 const AT_ONCE: usize = 32;
+/// So often a log-in that no answer came to is made, with so much time in between.
+const TRIES: usize = 5;
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A device that may open sessions.
 #[derive(Clone, Debug, Deserialize)]
@@ -82,11 +86,24 @@ pub async fn log_in(gateway: &str, people: &[Person]) -> Result<Vec<Account>, Fa
         let request = clients[number % ADDRESSES].post(&url);
         let (bar, done) = (&bar, &done);
         async move {
-            let answer = request.json(person).send().await?.error_for_status()?;
+            let answer = patiently(request.json(person)).await?.error_for_status()?;
             done.set(done.get() + 1);
             bar.at(done.get(), "");
             Ok::<_, Failure>(answer.json().await?)
         }
     });
     each.buffered(AT_ONCE).try_collect().await
+}
+
+/// A server that was just started on a busy machine may not take a connection at once: it is no failure of the run.
+async fn patiently(request: RequestBuilder) -> Result<Response, Failure> {
+    for _ in 1..TRIES {
+        let Some(again) = request.try_clone() else { break };
+        match again.send().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => eprintln!("a log-in is tried again: {error}"),
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+    Ok(request.send().await?)
 }

@@ -116,7 +116,7 @@ async fn introduce(
     let worker = &workers[thread_of(partition, workers.len())];
     match socket.into_parts() {
         Ok(parts) => {
-            if worker.try_send(Adopt { parts, encoding, greeted }).is_err() {
+            if worker.try_send(Adopt { parts, encoding, greeted, deadline }).is_err() {
                 // The thread is that far behind: the client tries again with back-off.
                 shared.metrics.closes.of(Close::Fault).inc();
             }
@@ -125,7 +125,8 @@ async fn introduce(
     }
 }
 
-async fn dismiss(mut socket: Socket, close: Close, shared: &Shared) {
+/// Says why, and waits a moment until the peer has read it.
+pub(crate) async fn dismiss(mut socket: Socket, close: Close, shared: &Shared) {
     shared.metrics.closes.of(close).inc();
     socket.close(close);
     socket.finish(LINGER).await;
@@ -175,7 +176,7 @@ async fn authenticate(token: &str, device: DeviceId, shared: &Shared) -> Result<
     }
 }
 
-fn refuse(
+pub(crate) fn refuse(
     socket: &mut Socket,
     encoding: Encoding,
     request: u64,
@@ -184,7 +185,12 @@ fn refuse(
     shared: &Shared,
 ) {
     shared.metrics.errors.of(code).inc();
-    let (op, body) = encode_reply(encoding, &Reply::Error(error_body(code, field, None, None)));
+    say(socket, encoding, request, &Reply::Error(error_body(code, field, None, None)));
+}
+
+/// A frame to a socket that has no session.
+pub(crate) fn say(socket: &mut Socket, encoding: Encoding, request: u64, reply: &Reply<'_>) {
+    let (op, body) = encode_reply(encoding, reply);
     // A peer that has gone is noticed by the next read.
     let _ = socket.write(kind_of(encoding), &[&join_reply(encoding, op, request, &body)]);
 }

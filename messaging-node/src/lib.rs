@@ -1,6 +1,7 @@
 //! messaging-node: holds sessions, appends what they send, delivers what the log brings.
 //!
-//! Every thread is an actix arbiter that owns some partitions: the socket of a session, its actor
+//! A map says which partitions are this node's; they come and go while it runs. Every thread is an actix
+//! arbiter that has some of them: the socket of a session, its actor
 //! and its partition's tail live on one thread, so delivery takes no lock and crosses no thread. A
 //! socket is accepted anywhere, authenticated, and then handed to its thread.
 //!
@@ -9,7 +10,7 @@
 //! | [`core`] | what sessions and partitions decide (pure) |
 //! | [`node`] | threads and their parts put together: options, start, stop |
 //! | `greeter` | accepting: handshake, `hello`, authentication |
-//! | `worker` | one thread: its sessions, partitions, generator |
+//! | `worker` | one thread: its sessions, partitions, generator; who comes and what moves |
 //! | `partition` | the actor that reads a partition and wakes its sessions |
 //! | `session` | the actor that owns a socket |
 //! | `errand` | what a session asks of log, accounts and history |

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_rt::{Arbiter, ArbiterHandle};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use volery_kernel::generator::Generator;
+use volery_kernel::map::PartitionMap;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Clock;
 use volery_node::health::{Health, Part};
@@ -23,6 +24,8 @@ use crate::worker::{Stop, Worker};
 /// What may differ between nodes.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// As the map names this node.
+    pub name: String,
     /// Where the door listens; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Threads of sessions and partitions, at least 1.
@@ -49,6 +52,9 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What the node says of itself.
     pub health: Health,
+    /// Who owns what, as far as is known; only a larger version changes anything. Once the sender is dropped,
+    /// the last one stays.
+    pub map: watch::Receiver<Arc<PartitionMap>>,
 }
 
 /// Why the node did not start.
@@ -65,6 +71,14 @@ pub enum StartError {
         /// Generators given.
         generators: usize,
     },
+    /// The map is another cluster's.
+    #[error("the map speaks of {map} partitions, and the log has {log}")]
+    Partitions {
+        /// Those of the map.
+        map: usize,
+        /// Those of the log.
+        log: u16,
+    },
     /// A thread ended while it started.
     #[error("a thread of the messaging node did not start")]
     Thread,
@@ -79,6 +93,7 @@ pub(crate) struct Shared {
     pub(crate) history: Arc<dyn History>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    pub(crate) map: watch::Receiver<Arc<PartitionMap>>,
 }
 
 /// A running node.
@@ -90,20 +105,21 @@ pub struct MessagingNode {
 }
 
 impl MessagingNode {
-    /// Starts the threads, reads every partition's newest records, then opens the door.
+    /// Starts the threads, reads the newest records of every partition that the map gives to this node, then
+    /// opens the door.
     ///
     /// # Errors
     /// [`StartError`].
     pub async fn start(options: Options, parts: Parts) -> Result<Self, StartError> {
-        let Parts { log, accounts, history, clock, generators, metrics, health } = parts;
+        let Parts { log, accounts, history, clock, generators, metrics, health, map } = parts;
         let threads = options.threads.max(1);
         if generators.len() < threads {
             return Err(StartError::Generators { threads, generators: generators.len() });
         }
         let listener = listen(options.listen).map_err(|error| StartError::Listen(options.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(options.listen, error))?;
-        let partitions = log.partitions();
-        let shared = Arc::new(Shared { options, partitions, log, accounts, history, clock, metrics });
+        let partitions = same_partitions(log.partitions(), &map.borrow())?;
+        let shared = Arc::new(Shared { options, partitions, log, accounts, history, clock, metrics, map });
         let part = health.part("messaging");
         let mut started = Vec::with_capacity(threads);
         for (thread, generator) in generators.into_iter().take(threads).enumerate() {
@@ -147,6 +163,11 @@ impl MessagingNode {
     }
 }
 
+fn same_partitions(log: Partitions, map: &PartitionMap) -> Result<Partitions, StartError> {
+    let same = usize::from(log.count()) == map.partitions();
+    same.then_some(log).ok_or(StartError::Partitions { map: map.partitions(), log: log.count() })
+}
+
 fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     const BACKLOG: i32 = 4_096;
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
@@ -157,7 +178,7 @@ fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Partition p belongs to thread p modulo the number of threads.
+/// Partition p belongs to thread p modulo the number of threads, whether this node serves it or not.
 pub(crate) fn thread_of(partition: Partition, threads: usize) -> usize {
     usize::from(partition.0) % threads
 }
@@ -169,12 +190,12 @@ async fn start_thread(
     generator: Arc<parking_lot::Mutex<Generator>>,
 ) -> Result<(Arbiter, Addr<Worker>), StartError> {
     let arbiter = Arbiter::new();
-    let own: Vec<_> = shared.partitions.iter().filter(|partition| thread_of(*partition, threads) == thread).collect();
     let (address, started) = oneshot::channel();
     let (ready, mut all_ready) = mpsc::channel(1);
     let shared = Arc::clone(shared);
     arbiter.spawn_fn(move || {
-        let worker = Worker::new(shared, generator, own, ready).start();
+        let mine = move |partition: Partition| thread_of(partition, threads) == thread;
+        let worker = Worker::new(shared, generator, Box::new(mine), ready).start();
         // Whoever starts the thread waits for the address.
         let _ = address.send(worker);
     });

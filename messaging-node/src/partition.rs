@@ -3,23 +3,23 @@
 //!
 //! The owner is liveness, not truth: it may be killed, doubled or late without breaking a promise.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use smallvec::SmallVec;
-use tokio::sync::mpsc;
+use tokio::sync::{oneshot, watch};
 use volery_kernel::chat::Recipient;
 use volery_kernel::id::UserId;
 use volery_kernel::position::Offset;
 use volery_kernel::rules::read_back_from;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_node::metrics::{Queue, Reader};
+use volery_node::metrics::{Metrics, Queue, Reader};
 use volery_ports::log::ReadError;
 
 use crate::core::stream::Follower;
@@ -33,6 +33,7 @@ pub(crate) struct Signal {
     news: Cell<bool>,
     replaced: Cell<bool>,
     stopping: Cell<bool>,
+    moved: OnceCell<Rc<str>>,
     /// When the socket was heard last.
     pub(crate) heard: Cell<Timestamp>,
     /// When the session wants a tick, to the second.
@@ -50,6 +51,7 @@ impl Signal {
             news: flag(),
             replaced: flag(),
             stopping: flag(),
+            moved: OnceCell::new(),
             heard,
             due,
             check: flag(),
@@ -88,6 +90,13 @@ impl Signal {
         self.raise(&self.stopping);
     }
 
+    /// Another node serves the user from now on, at this address.
+    pub(crate) fn tell_moved(&self, address: &Rc<str>) {
+        if self.moved.set(Rc::clone(address)).is_ok() {
+            self.poll_again();
+        }
+    }
+
     pub(crate) fn tell_check(&self) {
         self.raise(&self.check);
     }
@@ -107,6 +116,10 @@ impl Signal {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.get()
     }
+
+    pub(crate) fn moved_to(&self) -> Option<&Rc<str>> {
+        self.moved.get()
+    }
 }
 
 /// A user's sessions, most often one.
@@ -119,18 +132,51 @@ pub(crate) struct Owned {
     /// Who wants to know when the tail's head is there, whoever the records on the way concern.
     awaiting: RefCell<Vec<(Offset, Weak<Signal>)>>,
     extending: tokio::sync::Mutex<()>,
+    /// Whether the tail has begun, at the log's end: a session on one that has not would miss what it skips.
+    read: watch::Sender<bool>,
+    metrics: Metrics,
+    /// Bytes of the tail as they stand in the metrics.
+    counted: Cell<i64>,
 }
 
 impl Owned {
-    pub(crate) fn new(partition: Partition, shared: &Shared) -> Self {
-        let budget = shared.options.tail_bytes / usize::from(shared.partitions.count());
+    /// A partition that nobody has read yet; `budget` bounds its tail, in bytes.
+    pub(crate) fn new(partition: Partition, shared: &Shared, budget: usize) -> Self {
         let tail = Tail::new(partition, shared.log.generation(), 0, budget);
+        shared.metrics.partitions.inc();
         Self {
             tail: RefCell::new(tail),
             sessions: RefCell::default(),
             awaiting: RefCell::default(),
             extending: tokio::sync::Mutex::default(),
+            read: watch::Sender::new(false),
+            metrics: shared.metrics.clone(),
+            counted: Cell::new(0),
         }
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        *self.read.borrow()
+    }
+
+    /// Ends when the tail has begun, or the partition was given up.
+    pub(crate) fn until_read(&self) -> impl Future<Output = ()> + use<> {
+        let mut read = self.read.subscribe();
+        async move {
+            // An error says that it was given up.
+            let _ = read.wait_for(|read| *read).await;
+        }
+    }
+
+    pub(crate) fn set_budget(&self, budget: usize) {
+        self.tail.borrow_mut().set_budget(budget);
+        self.count();
+    }
+
+    /// Brings the metrics to what the tail holds now.
+    fn count(&self) {
+        let bytes = self.tail.borrow().bytes() as i64;
+        self.metrics.queue_bytes.of(Queue::Tail).add(bytes - self.counted.replace(bytes));
     }
 
     /// Registers a session; an older one of the same device is told that it was replaced.
@@ -205,7 +251,17 @@ impl Owned {
         let older = volery_reader::between(shared.log.as_ref(), partition, begin, start).await?;
         let warm_up = older.iter().take_while(|record| record.offset < from).count();
         let mut tail = self.tail.borrow_mut();
-        Ok(tail.start() == start && tail.extend(older, warm_up))
+        let extended = tail.start() == start && tail.extend(older, warm_up);
+        drop(tail);
+        self.count();
+        Ok(extended)
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.metrics.queue_bytes.of(Queue::Tail).sub(self.counted.get());
+        self.metrics.partitions.dec();
     }
 }
 
@@ -213,13 +269,13 @@ impl Owned {
 pub(crate) struct Owner {
     owned: Rc<Owned>,
     shared: Arc<Shared>,
-    ready: Option<mpsc::Sender<()>>,
+    given_up: Option<oneshot::Receiver<()>>,
 }
 
 impl Owner {
-    /// `ready` is dropped when the partition's newest records are read.
-    pub(crate) fn new(owned: Rc<Owned>, shared: Arc<Shared>, ready: mpsc::Sender<()>) -> Self {
-        Self { owned, shared, ready: Some(ready) }
+    /// Reads until the sender of `given_up` is dropped.
+    pub(crate) fn new(owned: Rc<Owned>, shared: Arc<Shared>, given_up: oneshot::Receiver<()>) -> Self {
+        Self { owned, shared, given_up: Some(given_up) }
     }
 }
 
@@ -227,21 +283,31 @@ impl Actor for Owner {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let (owned, shared) = (Rc::downgrade(&self.owned), Arc::clone(&self.shared));
-        ctx.spawn(follow(owned, shared, self.ready.take()).into_actor(self));
+        let Some(given_up) = self.given_up.take() else { return };
+        let (owned, shared) = (Rc::clone(&self.owned), Arc::clone(&self.shared));
+        let reading = async move {
+            tokio::select! {
+                () = follow(&owned, &shared) => {}
+                _ = given_up => {}
+            }
+        };
+        ctx.spawn(reading.into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
 }
 
-/// Reads for as long as the thread holds the partition; what fails is tried again.
-async fn follow(owned: Weak<Owned>, shared: Arc<Shared>, mut ready: Option<mpsc::Sender<()>>) {
+/// Reads for ever; what fails is tried again.
+async fn follow(owned: &Owned, shared: &Shared) {
     const AGAIN_AFTER: Duration = Duration::from_millis(500);
-    let Some(partition) = owned.upgrade().map(|owned| owned.tail.borrow().partition()) else { return };
-    while let Some(owned) = owned.upgrade() {
-        let result = if ready.is_some() { begin(&owned, &shared).await } else { advance(&owned, &shared).await };
+    let partition = owned.tail.borrow().partition();
+    loop {
+        let result = if owned.is_read() { advance(owned, shared).await } else { begin(owned, shared).await };
         match result {
-            Ok(()) => ready = None,
+            Ok(()) => {}
             Err(error @ ReadError::Replaced { .. }) => {
-                return tracing::error!(%partition, %error, "the partition is not read any more");
+                tracing::error!(%partition, %error, "the partition is not read any more");
+                // Nobody waits for what never comes: sessions read pages, and the log refuses them the rest.
+                owned.read.send_replace(true);
+                return std::future::pending().await;
             }
             Err(error) => {
                 tracing::error!(%partition, %error, "the partition cannot be read");
@@ -256,10 +322,8 @@ async fn begin(owned: &Owned, shared: &Shared) -> Result<(), ReadError> {
     let partition = owned.tail.borrow().partition();
     let end = shared.log.extent(partition).await?.end;
     let before = volery_reader::read_back(shared.log.as_ref(), partition, end).await?;
-    let mut tail = owned.tail.borrow_mut();
-    for record in &before {
-        tail.warm(record);
-    }
+    before.iter().for_each(|record| owned.tail.borrow_mut().warm(record));
+    owned.read.send_replace(true);
     Ok(())
 }
 
@@ -279,11 +343,9 @@ async fn advance(owned: &Owned, shared: &Shared) -> Result<(), ReadError> {
         shared.metrics.reader_lag_seconds.of(Reader::Owner).observe(lag as f64 / 1_000.0);
     }
     let mut tail = owned.tail.borrow_mut();
-    let before = tail.bytes();
     let news: Vec<_> = records.into_iter().filter_map(|record| tail.push(record)).collect();
-    let gauge = shared.metrics.queue_bytes.of(Queue::Tail);
-    gauge.add(tail.bytes() as i64 - before as i64);
     drop(tail);
+    owned.count();
     for stream in news {
         owned.tell(stream);
     }

@@ -24,7 +24,7 @@ use volery_kernel::position::Offset;
 use volery_kernel::time::Timestamp;
 use volery_node::metrics::{Queue, Stage, SyncBy};
 use volery_wire::codec::{Encoding, Envelope, decode_request, encode_reply};
-use volery_wire::server::Reply;
+use volery_wire::server::{Moved, Reply};
 
 use crate::core::entry::Entry;
 use crate::core::session::{Context as Lent, Effect, Session};
@@ -180,14 +180,18 @@ impl SessionActor {
     fn hear_calls(&mut self, ctx: &mut Context<Self>) {
         let silent = self.now().since(self.signal.heard.get()) > limits::SILENCE_MS.value;
         let slow = self.unfinished.is_some_and(|(_, since)| self.now().since(since) > limits::FRAME_WITHIN_MS.value);
+        let moved = self.signal.moved_to();
         let close = [
             (slow, Close::SlowFrame),
             (self.signal.is_replaced(), Close::Replaced),
+            (moved.is_some(), Close::Moved),
             (self.signal.is_stopping(), Close::GoingAway),
             (silent, Close::Silent),
         ];
         if let Some((_, close)) = close.into_iter().find(|(said, _)| *said) {
-            return self.carry_out(vec![Effect::Close(close)], ctx);
+            let address = moved.filter(|_| close == Close::Moved).map(|address| address.as_ref().to_owned());
+            let named = address.map(|address| Effect::Reply(0, Reply::Moved(Moved { address })));
+            return self.carry_out(named.into_iter().chain([Effect::Close(close)]).collect(), ctx);
         }
         if self.signal.take_check() || self.timer_fired() {
             self.feed(ctx, |core, lent, effects| core.tick(lent, effects));

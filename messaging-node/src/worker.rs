@@ -6,24 +6,25 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
+use futures::future::join_all;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
-use volery_door::socket::{Parts, Socket};
-use volery_kernel::chat::Recipient;
-use volery_kernel::code::Close;
+use tokio::sync::{mpsc, watch};
 use volery_kernel::generator::Generator;
-use volery_kernel::id::{SessionNumber, UserId};
+use volery_kernel::id::UserId;
 use volery_kernel::limits;
+use volery_kernel::map::PartitionMap;
 use volery_kernel::slot::Partition;
-use volery_wire::codec::Encoding;
 
-use crate::core::session::{Opening, Session};
-use crate::core::stream::Follower;
-use crate::greeter::{Greeted, LINGER};
+use crate::core::served::Served;
 use crate::node::Shared;
-use crate::partition::{Owned, Owner, Signal};
-use crate::session::SessionActor;
+use crate::partition::Signal;
+
+mod adopting;
+mod moving;
+
+pub(crate) use adopting::Adopt;
+use moving::Slot;
 
 /// Sockets that wait to be taken over, at most.
 const ADOPTIONS_MOST: usize = 8_192;
@@ -51,22 +52,34 @@ impl Thread {
 /// The actor of a thread.
 pub(crate) struct Worker {
     thread: Rc<Thread>,
-    partitions: HashMap<Partition, Rc<Owned>>,
+    /// Which partitions are this thread's, if they are this node's.
+    mine: Box<dyn Fn(Partition) -> bool>,
+    /// Of the whole node: the threads share one budget for tails.
+    served: Served,
+    maps: Option<watch::Receiver<Arc<PartitionMap>>>,
+    slots: HashMap<Partition, Slot>,
+    /// The next step of a parting, while sessions are sent to other nodes.
+    parting: Option<SpawnHandle>,
     ready: Option<mpsc::Sender<()>>,
 }
 
 impl Worker {
-    /// `ready` gets a message once all partitions are read up to their ends.
+    /// `ready` gets a message once all partitions that the map gives to it are read up to their ends.
     pub(crate) fn new(
         shared: Arc<Shared>,
         generator: Arc<Mutex<Generator>>,
-        own: Vec<Partition>,
+        mine: Box<dyn Fn(Partition) -> bool>,
         ready: mpsc::Sender<()>,
     ) -> Self {
-        let partitions =
-            own.into_iter().map(|partition| (partition, Rc::new(Owned::new(partition, &shared)))).collect();
+        let mut maps = shared.map.clone();
+        let served = Served::new(shared.options.name.clone(), Arc::clone(&maps.borrow_and_update()));
         let thread = Rc::new(Thread { shared, generator, known: RefCell::default() });
-        Self { thread, partitions, ready: Some(ready) }
+        let slots = HashMap::new();
+        Self { thread, mine, served, maps: Some(maps), slots, parting: None, ready: Some(ready) }
+    }
+
+    fn signals(&self) -> impl Iterator<Item = Rc<Signal>> {
+        self.slots.values().flat_map(|slot| slot.owned.signals())
     }
 }
 
@@ -75,18 +88,19 @@ impl Actor for Worker {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(ADOPTIONS_MOST);
-        let (waiting, mut all_read) = mpsc::channel::<()>(1);
-        for owned in self.partitions.values() {
-            Owner::new(Rc::clone(owned), Arc::clone(&self.thread.shared), waiting.clone()).start();
-        }
-        drop(waiting);
+        let first: Vec<_> = self.served.held().filter(|partition| (self.mine)(*partition)).collect();
+        self.gain(&first);
+        let all_read = join_all(self.slots.values().map(|slot| slot.owned.until_read()).collect::<Vec<_>>());
         if let Some(ready) = self.ready.take() {
             let told = async move {
-                // Nothing is ever sent: it ends when every partition has dropped its end.
-                let _ = all_read.recv().await;
+                all_read.await;
+                // Whoever started the thread may have gone.
                 let _ = ready.send(()).await;
             };
             ctx.spawn(told.into_actor(self));
+        }
+        if let Some(maps) = self.maps.take() {
+            ctx.add_stream(moving::each(maps));
         }
         ctx.run_interval(Duration::from_secs(1), |worker, _| worker.housekeep());
     }
@@ -96,59 +110,12 @@ impl Worker {
     /// Once a second: silent sockets, tokens that ended.
     fn housekeep(&self) {
         let now = self.thread.shared.clock.now();
-        for signal in self.partitions.values().flat_map(|owned| owned.signals()) {
+        for signal in self.signals() {
             let silent = now.since(signal.heard.get()) > limits::SILENCE_MS.value;
             if silent || signal.due.get() <= now {
                 signal.tell_check();
             }
         }
-    }
-}
-
-/// A socket whose `hello` was authenticated, for the thread of its user.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Adopt {
-    pub(crate) parts: Parts,
-    pub(crate) encoding: Encoding,
-    pub(crate) greeted: Greeted,
-}
-
-impl Handler<Adopt> for Worker {
-    type Result = ();
-
-    fn handle(&mut self, Adopt { parts, encoding, greeted }: Adopt, ctx: &mut Self::Context) {
-        let shared = &self.thread.shared;
-        let mut socket = match Socket::from_parts(parts) {
-            Ok(socket) => socket,
-            Err(error) => return tracing::warn!(%error, "a socket could not be taken over"),
-        };
-        let partition = shared.partitions.of(Recipient::User(greeted.claims.user));
-        let now = shared.clock.now();
-        let floor = greeted.previous_session.0.max(greeted.largest_id);
-        let number = self.thread.generator.lock().take(now, floor);
-        let (Some(owned), Ok(number)) = (self.partitions.get(&partition), number) else {
-            tracing::warn!(%partition, ?number, "a session could not be opened");
-            shared.metrics.closes.of(Close::Fault).inc();
-            socket.close(Close::Fault);
-            ctx.spawn(socket.finish(LINGER).into_actor(self));
-            return;
-        };
-        let who = Follower { user: greeted.claims.user, device: greeted.claims.device, session: SessionNumber(number) };
-        let opening = Opening {
-            who,
-            token_until: greeted.claims.expires,
-            largest_id: greeted.largest_id,
-            resume: greeted.resume,
-            request: greeted.request,
-            rate: shared.options.rate,
-            generation: shared.log.generation(),
-        };
-        let mut effects = Vec::new();
-        let core = Session::open(opening, now, &mut effects);
-        let signal = Rc::new(Signal::new(who, now));
-        owned.attach(&signal);
-        SessionActor::new(socket, encoding, core, signal, Rc::clone(owned), Rc::clone(&self.thread), effects).start();
     }
 }
 
@@ -161,12 +128,10 @@ impl Handler<Stop> for Worker {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
-        let partitions: Vec<_> = self.partitions.values().cloned().collect();
-        for signal in partitions.iter().flat_map(|owned| owned.signals()) {
-            signal.stop();
-        }
+        self.signals().for_each(|signal| signal.stop());
+        let all: Vec<_> = self.slots.values().map(|slot| Rc::clone(&slot.owned)).collect();
         Box::pin(async move {
-            while partitions.iter().any(|owned| !owned.signals().is_empty()) {
+            while all.iter().any(|owned| !owned.signals().is_empty()) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })

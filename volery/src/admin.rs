@@ -12,8 +12,9 @@ use volery_kernel::time::Clock;
 use volery_node::clock::SystemClock;
 use volery_node::config::Config;
 
-use crate::up::holder;
-use crate::{Failure, engines};
+use crate::Failure;
+use crate::engines::OpenStore;
+use crate::numbers::holder;
 
 /// Imports a file of users, with progress; bad lines are named and left out. May run beside `volery up`.
 pub(crate) fn import_users(config: &Config, file: &Path) -> Result<(), Failure> {
@@ -26,7 +27,7 @@ pub(crate) fn import_users(config: &Config, file: &Path) -> Result<(), Failure> 
 
 async fn run(config: &Config, file: &Path) -> Result<Imported, Failure> {
     std::fs::create_dir_all(&config.data_dir)?;
-    let store = engines::accounts(config).await?;
+    let store = OpenStore::open(config).await?.accounts;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let office = Office::new(Arc::clone(&store), Arc::clone(&clock));
     let reserved = Reserved::take(Arc::new(office), holder()?, 1).await?;

@@ -6,7 +6,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use volery_node::config::{self, Loaded};
 use volery_node::telemetry;
 
-use crate::{Failure, admin, generation, history, up};
+use crate::roles::{Role, Roles};
+use crate::{Failure, admin, alone, generation, up};
+
+/// The argument that lists further roles.
+const MORE_ROLES: &str = "roles";
 
 /// Runs what the command line says.
 ///
@@ -20,11 +24,6 @@ pub fn run() -> Result<(), Failure> {
             telemetry::init(&config.telemetry_filter, config.telemetry_format)?;
             up::run(&config)
         }
-        Some(("history", matches)) => {
-            let Loaded { config, .. } = load(matches)?;
-            telemetry::init(&config.telemetry_filter, config.telemetry_format)?;
-            history::run(&config)
-        }
         Some(("chat", matches)) => chat(matches),
         Some(("config", matches)) => match matches.subcommand() {
             Some(("check", matches)) => load(matches).map(|_| println!("The configuration is good.")),
@@ -34,7 +33,7 @@ pub fn run() -> Result<(), Failure> {
                 }
                 Ok(())
             }
-            None => Ok(()),
+            None => run_roles("config", matches),
         },
         Some(("admin", matches)) => match matches.subcommand() {
             Some(("log-generation", matches)) => {
@@ -44,7 +43,8 @@ pub fn run() -> Result<(), Failure> {
             Some((_, users)) => import(users),
             None => Ok(()),
         },
-        _ => Ok(()),
+        Some((first, matches)) => run_roles(first, matches),
+        None => Ok(()),
     }
 }
 
@@ -53,6 +53,24 @@ fn import(users: &ArgMatches) -> Result<(), Failure> {
     let Loaded { config, .. } = load(import)?;
     let file = import.get_one::<PathBuf>("file").ok_or(Failure("name a file".to_owned()))?;
     admin::import_users(&config, file)
+}
+
+/// Runs the role that the subcommand names, and those that are listed behind it.
+fn run_roles(first: &str, matches: &ArgMatches) -> Result<(), Failure> {
+    let more = matches.get_many::<String>(MORE_ROLES).unwrap_or_default().map(String::as_str);
+    let named = |name: &str| Role::ALL.into_iter().find(|role| role.name() == name);
+    let roles = Roles::of([first].into_iter().chain(more).filter_map(named));
+    let Loaded { config, .. } = load(matches)?;
+    telemetry::init(&config.telemetry_filter, config.telemetry_format)?;
+    alone::run(&config, roles)
+}
+
+/// A subcommand for each role; others may be listed behind it.
+fn role_command(role: Role) -> Command {
+    let names = Role::ALL.map(Role::name);
+    let more = Arg::new(MORE_ROLES).value_name("ROLE").num_args(0..).value_parser(names);
+    let about = format!("{}, in a process of its own or with the roles listed behind it", role.about());
+    with_config(Command::new(role.name()).about(about).arg(more.help("Roles that run in the same process")))
 }
 
 fn command() -> Command {
@@ -69,19 +87,9 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(with_config(Command::new("up").about("Runs every role in this process")))
-        .subcommand(with_config(
-            Command::new("history")
-                .about("Runs fan-out, archive, pages and sync alone, for those whose history.nodes name it"),
-        ))
+        .subcommands(Role::ALL.into_iter().filter(|role| *role != Role::Config).map(role_command))
         .subcommand(chat_command())
-        .subcommand(
-            Command::new("config")
-                .about("Looks at the configuration")
-                .subcommand_required(true)
-                .arg_required_else_help(true)
-                .subcommand(check)
-                .subcommand(show),
-        )
+        .subcommand(role_command(Role::Config).args_conflicts_with_subcommands(true).subcommand(check).subcommand(show))
         .subcommand(
             Command::new("admin")
                 .about("What operators do")

@@ -17,6 +17,7 @@ use volery_kernel::time::Clock;
 use volery_node::config::{Config, LogEngine, TimelineEngine};
 use volery_node::health::{Health, Part};
 use volery_node::metrics::{Metrics, Queue, Statement};
+use volery_ports::cluster_store::ClusterStore;
 use volery_ports::log::Log;
 use volery_ports::sql::AccountStore;
 use volery_ports::timeline::Timeline;
@@ -114,23 +115,30 @@ impl OpenTimeline {
     }
 }
 
-/// The store of accounts, watched.
-pub(crate) async fn watched_accounts(
-    config: &Config,
-    health: &Health,
-    metrics: &Metrics,
-) -> Result<Arc<dyn AccountStore>, Failure> {
-    let part = health.part("accounts");
-    let store = accounts(config).await?;
-    Ok(Arc::new(WatchedAccounts::new(store, Calls::new(part, metrics.clone()))))
+/// What SQL keeps, by who asks for it.
+pub(crate) struct OpenStore {
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) cluster: Arc<dyn ClusterStore>,
 }
 
-/// The store of accounts alone.
-pub(crate) async fn accounts(config: &Config) -> Result<Arc<dyn AccountStore>, Failure> {
-    Ok(match &config.accounts_database {
-        Some(url) => Arc::new(PostgresStore::open(&url.0).await?),
-        None => Arc::new(SqliteStore::open(&config.data_dir.join("accounts.db")).await?),
-    })
+impl OpenStore {
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        Ok(match &config.accounts_database {
+            Some(url) => Self::of(PostgresStore::open(&url.0).await?),
+            None => Self::of(SqliteStore::open(&config.data_dir.join("accounts.db")).await?),
+        })
+    }
+
+    fn of<S: AccountStore + ClusterStore>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { accounts: store.clone(), cluster: store }
+    }
+
+    /// The same, with its accounts watched.
+    pub(crate) fn watched(self, health: &Health, metrics: &Metrics) -> Self {
+        let calls = Calls::new(health.part("accounts"), metrics.clone());
+        Self { accounts: Arc::new(WatchedAccounts::new(self.accounts, calls)), ..self }
+    }
 }
 
 pub(crate) fn partitions(config: &Config) -> Result<Partitions, Failure> {

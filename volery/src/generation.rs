@@ -11,24 +11,24 @@ use volery_kernel::position::Position;
 use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
 use volery_node::clock::SystemClock;
-use volery_node::config::Config;
+use volery_node::config::{Config, TimelineEngine};
 use volery_node::health::Health;
 use volery_node::metrics::Metrics;
 use volery_ports::log::Log;
 use volery_ports::timeline::{Commit, Timeline};
 
 use crate::engines::{self, OpenLog, OpenTimeline};
-use crate::{Failure, up};
+use crate::{Failure, compose};
 
 /// Says how log and timeline stand to each other; with `begin`, begins a new log if they contradict each other.
 pub(crate) fn run(config: &Config, begin: bool) -> Result<(), Failure> {
-    if config.history_nodes.is_some() {
+    if config.history_nodes.is_some() && config.timeline_engine == TimelineEngine::Embedded {
         return Err(Failure(
             "history.nodes is set: the timeline is elsewhere. Run this with the configuration of those nodes"
                 .to_owned(),
         ));
     }
-    let _lock = up::lock(&config.data_dir)?;
+    let _lock = compose::lock(&config.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(look(config, begin))
 }

@@ -1,4 +1,4 @@
-//! Puts Volery together: the command line, and every role in one process.
+//! Puts Volery together: the command line, and roles, all in one process or each in its own.
 //!
 //! A library too, so that a whole cluster can be started under a clock that somebody else sets.
 //!
@@ -6,7 +6,11 @@
 //! |---|---|
 //! | [`cli`] | commands and flags |
 //! | [`up`] | every role in one process |
-//! | `history` | history, here, alone or elsewhere |
+//! | `alone` | the roles that are listed, for other processes to ask |
+//! | `roles` | which roles there are, and what configuration must say for a set of them |
+//! | `compose` | a set of roles started from the log outwards, and stopped |
+//! | `common` | what every role is given |
+//! | `history`, `accounts`, `numbers`, `cluster` | what roles ask, here or elsewhere |
 //! | `engines` | what is below the ports, as configured |
 //! | `admin` | what operators do |
 //! | `calls`, `watched` | engines watched from outside: counted, timed, judged by health |
@@ -14,12 +18,19 @@
 //! | `generation` | `volery admin log-generation` |
 //! | `sink` | where accounts' events go |
 
+mod accounts;
 mod admin;
+mod alone;
 mod calls;
 pub mod cli;
+mod cluster;
+mod common;
+mod compose;
 mod engines;
 mod generation;
 mod history;
+mod numbers;
+mod roles;
 mod sink;
 mod trust;
 mod trusted;

@@ -68,6 +68,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-messaging", Role),
     ("volery-history", Role),
     ("volery-account", Role),
+    ("volery-config", Role),
     ("volery-gateway", Role),
     ("idgen", Role),
     ("volery-client", Client),

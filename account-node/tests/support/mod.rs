@@ -92,13 +92,15 @@ pub(crate) async fn bench() -> Bench {
 pub(crate) async fn bench_with(options: AccountOptions) -> Bench {
     let store = Arc::new(Model::default());
     let clock = Arc::new(ManualClock::default());
-    let log = Arc::new(TestLog {
-        events: Mutex::default(),
-        takes: Mutex::new(Takes::Everything),
-        attempts: watch::Sender::new(0),
-    });
+    let log = test_log();
     let node = start(options, &store, &clock, &log).await;
     Bench { store, clock, log, node }
+}
+
+/// A log that takes everything.
+pub(crate) fn test_log() -> Arc<TestLog> {
+    let (events, takes) = (Mutex::default(), Mutex::new(Takes::Everything));
+    Arc::new(TestLog { events, takes, attempts: watch::Sender::new(0) })
 }
 
 /// Another node on the same store, as another process would be.

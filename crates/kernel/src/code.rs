@@ -68,6 +68,7 @@ codes! {
     LogUnavailable = "log_unavailable", 503, true, "The log takes nothing at the moment; nothing was written.";
     LogFull = "log_full", 507, true, "The log's disk is full; nothing was written.";
     NoIds = "no_ids", 503, true, "This node may not take ids at the moment; nothing was written.";
+    NoNode = "no_node", 503, true, "No messaging node serves this user at the moment; one will in a few seconds.";
     HistoryUnavailable = "history_unavailable", 503, true, "History cannot be read at the moment.";
     AccountsUnavailable = "accounts_unavailable", 503, true, "Accounts cannot be read at the moment.";
     InvalidCursor = "invalid_cursor", 400, false, "This page cursor was not given out by this service.";

@@ -35,6 +35,7 @@ limits! {
     STALE_AFTER_MS: u64 = 5_000, "milliseconds", "S: a send that was longer on its way is taken by no session, because readers forget which sessions were left; bad networks take one or two, 64 sends at their pace 1.3 s";
     STEADY_CLOCK_PPM: u64 = 100, "parts per million", "how fast a device's steady clock may run, as quartz does at worst; so a session takes no sends after 14 hours, and its device begins another";
     HELLO_WITHIN_MS: u64 = 10_000, "milliseconds", "a socket that does not say hello holds no more than a file handle for this long";
+    MOVED_WITHIN_MS: u64 = 400, "milliseconds", "the sessions of a partition that went to another node are told over this time: no storm there, and with a client's first wait of 250 ms all are back within a second";
     GREETING_MOST: usize = 4_096, "sockets", "sockets of one thread that have not said hello; more wait in the kernel's queue";
     SILENCE_MS: u64 = 150_000, "milliseconds", "a client pings each 55 s; two may be lost before its socket counts as dead";
     PING_EVERY_MS: u64 = 55_000, "milliseconds", "below the 60 s after which common proxies cut idle connections";

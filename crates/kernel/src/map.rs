@@ -72,6 +72,12 @@ impl PartitionMap {
         Self { version: 1, members: vec![member], owners: vec![0; usize::from(partitions.count())] }
     }
 
+    /// Nobody owns anything: what the first map of a cluster follows. Its version is 0.
+    #[must_use]
+    pub fn unowned(partitions: Partitions) -> Self {
+        Self { version: 0, members: Vec::new(), owners: vec![NOBODY; usize::from(partitions.count())] }
+    }
+
     /// The newer of two maps has the larger one.
     #[must_use]
     pub fn version(&self) -> u64 {

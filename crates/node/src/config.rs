@@ -18,7 +18,7 @@ pub use layers::{FILE_VARIABLE, Sources};
 pub use process::load_process;
 pub use reference::reference;
 pub use table::{Config, keys};
-pub use value::{Bounds, Filter, LogEngine, LogFormat, Millis, PublicUrl, Size, TimelineEngine, Value};
+pub use value::{Bounds, Filter, LogEngine, LogFormat, Millis, Nodes, PublicUrl, Size, TimelineEngine, Value};
 
 /// One key of the table.
 #[derive(Clone, Copy, Debug)]

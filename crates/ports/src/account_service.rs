@@ -1,5 +1,5 @@
-//! What the gateway asks of account-node, beside [`Accounts`]: everything that people do with their
-//! accounts. In one process it is called directly; across processes the same trait is a gRPC client.
+//! What the gateway asks of account-node: everything that people do with their accounts, and the
+//! [`AccountFacts`] by which tokens are judged. In one process it is called directly; across processes the same trait is a gRPC client.
 //!
 //! Rights are checked by whoever answers: calls that concern somebody's own account take the
 //! [`Claims`] of an authenticated token, and reach nothing of anybody else.
@@ -9,7 +9,7 @@ use volery_kernel::code::Code;
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 
-use crate::accounts::{Accounts, Claims, Unavailable};
+use crate::accounts::{AccountFacts, Claims, Unavailable};
 pub use crate::sql::{Device, User};
 
 /// An account to make.
@@ -113,7 +113,7 @@ impl AccountError {
 
 /// See the module.
 #[async_trait]
-pub trait AccountService: Accounts {
+pub trait AccountService: AccountFacts {
     /// Makes an account.
     async fn register(&self, registration: Registration) -> Result<User, AccountError>;
 
@@ -139,7 +139,4 @@ pub trait AccountService: Accounts {
 
     /// The user of this name.
     async fn user_by_name(&self, user_name: &str) -> Result<Option<User>, AccountError>;
-
-    /// The public keys that verify access tokens: a JSON Web Key Set (RFC 7517).
-    async fn jwks(&self) -> Result<String, AccountError>;
 }

@@ -15,11 +15,13 @@
 //! | [`sql`] | account-node, id generators | an engine |
 //! | [`ids`] | account-node | the node's generator |
 //! | [`cluster`] | messaging, gateway, operators | config-node |
+//! | [`cluster_store`] | config-node | an engine |
 //! | [`ids::Numbers`] | every node that issues ids | idgen |
 
 pub mod account_service;
 pub mod accounts;
 pub mod cluster;
+pub mod cluster_store;
 pub mod history;
 pub mod ids;
 pub mod log;

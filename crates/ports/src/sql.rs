@@ -7,6 +7,9 @@
 //!   neither is ever there without the other.
 //! - Outbox entries are numbered in the order of their transactions. They are taken by number and stay
 //!   until [`AccountStore::outbox_done`]: whoever relays them does so at least once.
+//! - Of all who would relay the outbox one leads at a time: two would append out of order. Who leads asks
+//!   now and then whether it still does, because a store that was away has forgotten, and may have given
+//!   the lead to another.
 //! - Reads see every call that has answered.
 //! - Secrets are kept as hashes alone: a stolen copy of the store logs nobody in. (Signing keys are
 //!   the exception: they are what they are.)
@@ -140,6 +143,13 @@ pub enum Reservation {
     },
 }
 
+/// The lead of the outbox: held until it is dropped, or until the store has forgotten it.
+#[async_trait]
+pub trait OutboxLead: Send {
+    /// Whether it is still held. Once it is not, it never is again.
+    async fn holds(&mut self) -> bool;
+}
+
 /// A key that signs access tokens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey {
@@ -210,6 +220,9 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// The largest number of [`AccountStore::revoked_after`]; 0 before the first.
     async fn newest_revocation(&self) -> Result<u64, Unavailable>;
+
+    /// The lead of the outbox, unless somebody else has it: another process, or another who asked this store.
+    async fn outbox_lead(&self) -> Result<Option<Box<dyn OutboxLead>>, Unavailable>;
 
     /// Entries with a number above `after`, by number, at most `limit`.
     async fn outbox_take(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Unavailable>;

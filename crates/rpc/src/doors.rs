@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
@@ -15,13 +16,15 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use volery_node::shutdown::Shutdown;
 use volery_ports::account_service::AccountService;
+use volery_ports::cluster::Cluster;
 use volery_ports::history::History;
 use volery_ports::ids::Numbers;
 
 use crate::limits::{
     CALLER_ALIVE_EVERY, CALLER_ALIVE_WITHIN, CALLS_AT_ONCE, CONNECTION_WINDOW_BYTES, REQUEST_BYTES, STREAM_WINDOW_BYTES,
 };
-use crate::{accounts, history, numbers};
+use crate::tls::{self, Tls};
+use crate::{accounts, cluster, history, numbers};
 
 /// The name under which the health service speaks of all services together.
 const EVERYTHING: &str = "";
@@ -36,6 +39,7 @@ pub struct DoorError(#[from] tonic::transport::Error);
 pub struct Doors {
     routes: RoutesBuilder,
     names: Vec<&'static str>,
+    tls: Option<Tls>,
 }
 
 impl Doors {
@@ -66,6 +70,20 @@ impl Doors {
         self.named(numbers::NAME)
     }
 
+    /// Answers what nodes and operators ask of config-node.
+    #[must_use]
+    pub fn cluster(mut self, role: Arc<dyn Cluster>) -> Self {
+        self.routes.add_service(cluster::door(role));
+        self.named(cluster::NAME)
+    }
+
+    /// Takes callers by mutual TLS alone.
+    #[must_use]
+    pub fn secured(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     fn named(mut self, name: &'static str) -> Self {
         self.names.push(name);
         self
@@ -77,7 +95,7 @@ impl Doors {
     /// [`DoorError`].
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), DoorError> {
         let _guard = shutdown.guard("door between nodes");
-        let Self { mut routes, names } = self;
+        let Self { mut routes, names, tls } = self;
         let health = HealthReporter::new();
         for name in &names {
             health.set_service_status(name, ServingStatus::Serving).await;
@@ -88,8 +106,14 @@ impl Doors {
             shutdown.draining().await;
             retire(health, &names).await;
         };
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let serving = server().add_routes(routes.routes()).serve_with_incoming_shutdown(incoming, draining);
+        let routes = server().add_routes(routes.routes());
+        let serving: BoxFuture<'_, _> = match tls {
+            Some(tls) => Box::pin(routes.serve_with_incoming_shutdown(tls::accepted(listener, tls), draining)),
+            None => {
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                Box::pin(routes.serve_with_incoming_shutdown(incoming, draining))
+            }
+        };
         tokio::select! {
             served = serving => Ok(served?),
             () = shutdown.dropping() => Ok(()),

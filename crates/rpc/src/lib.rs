@@ -7,12 +7,12 @@
 //! ```no_run
 //! # use std::sync::Arc;
 //! # use volery_node::shutdown::Shutdown;
-//! # use volery_ports::{account_service::AccountService, history::History, ids::Numbers};
+//! # use volery_ports::{account_service::AccountService, cluster::Cluster, history::History, ids::Numbers};
 //! # use volery_rpc::{Doors, DoorError};
 //! # async fn wire(history: Arc<dyn History>, accounts: Arc<dyn AccountService>, numbers: Arc<dyn Numbers>,
-//! #     shutdown: Shutdown) -> Result<(), Box<dyn std::error::Error>> {
+//! #     cluster: Arc<dyn Cluster>, shutdown: Shutdown) -> Result<(), Box<dyn std::error::Error>> {
 //! let listener = tokio::net::TcpListener::bind("0.0.0.0:8411").await?;
-//! let doors = Doors::new().history(history).accounts(accounts).numbers(numbers);
+//! let doors = Doors::new().history(history).accounts(accounts).numbers(numbers).cluster(cluster);
 //! tokio::spawn(doors.serve(listener, shutdown.clone()));
 //! # Ok(()) }
 //! ```
@@ -29,18 +29,20 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`AccountClient`] and [`NumbersClient`] are made alike, of a clone of the same [`Remote`] where the
-//! same processes answer.
+//! [`AccountClient`], [`NumbersClient`] and [`ClusterClient`] are made alike, of a clone of the same
+//! [`Remote`] where the same processes answer.
 //!
 //! What differs is time: a call may end with the port's `Unavailable` because its deadline passed or
 //! nobody could be reached. Calls that only look are made again within a budget; calls that change
-//! something are made once, so an `Unavailable` from them leaves open whether they were done.
+//! something are made once, so an `Unavailable` from them leaves open whether they were done. Watches last
+//! as long as their caller's patience on top of the deadline.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`history`], [`accounts`], [`numbers`] | a port each: messages, refusals, door, client |
+//! | [`history`], [`accounts`], [`numbers`], [`cluster`] | a port each: messages, refusals, door, client |
 //! | [`calls`] | endpoints, deadlines, retries: [`Remote`] |
 //! | [`doors`] | what listens: [`Doors`] |
+//! | [`tls`] | certificates of both sides, as they are on disk |
 //! | [`check`] | single fields of messages, and which means nothing |
 //! | [`status`] | refusals as gRPC carries them |
 //! | [`limits`] | every bound, with its reason |
@@ -48,17 +50,21 @@
 mod accounts;
 mod calls;
 mod check;
+mod cluster;
 mod doors;
 mod history;
 mod limits;
 mod numbers;
 mod status;
+mod tls;
 
 pub use accounts::AccountClient;
 pub use calls::{BadEndpoint, CallOptions, Remote};
+pub use cluster::ClusterClient;
 pub use doors::{DoorError, Doors};
 pub use history::HistoryClient;
 pub use numbers::NumbersClient;
+pub use tls::{Tls, TlsError, TlsFiles};
 
 /// What the build script made of the contracts, in modules as the packages are nested.
 #[allow(clippy::all, unreachable_pub, dead_code, reason = "made by the build script from the contracts")]
@@ -76,6 +82,11 @@ mod wire {
     pub(crate) mod account {
         pub(crate) mod v1 {
             tonic::include_proto!("volery.account.v1");
+        }
+    }
+    pub(crate) mod config {
+        pub(crate) mod v1 {
+            tonic::include_proto!("volery.config.v1");
         }
     }
     pub(crate) mod idgen {

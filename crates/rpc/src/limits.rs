@@ -15,6 +15,17 @@ pub(crate) const LIMIT_MOST: usize = 1_000;
 /// Longest name of a holder of generator numbers, in bytes: ours have 70.
 pub(crate) const HOLDER_BYTES: usize = 256;
 
+/// Longest name, URL or process of a node, and name of who changes a setting, in bytes: URLs are the
+/// longest, and have 100.
+pub(crate) const WORD_BYTES: usize = 1_024;
+
+/// Longest value of a setting, in bytes: a filter of log lines may have a few hundred.
+pub(crate) const VALUE_BYTES: usize = 4 * 1024;
+
+/// Longest time for which a watch is left unanswered: what lies between two nodes may forget a
+/// connection on which nothing happens for a minute.
+pub(crate) const PATIENCE_MOST: Duration = Duration::from_secs(30);
+
 /// Calls at once on one connection. A node that asks for more waits on its own side, where its
 /// deadlines run.
 pub(crate) const CALLS_AT_ONCE: u32 = 1_024;
@@ -38,6 +49,15 @@ pub(crate) const CALLER_ALIVE_EVERY: Duration = Duration::from_secs(30);
 
 /// A caller that gives none for this long has vanished.
 pub(crate) const CALLER_ALIVE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Handshakes of callers at once; more wait in the kernel's queue. A cluster has fewer nodes that start at once.
+pub(crate) const HANDSHAKES_AT_ONCE: usize = 64;
+
+/// A caller that does not end its handshake for this long is dropped: it takes two round trips.
+pub(crate) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A listener that cannot take a connection tries again after this time.
+pub(crate) const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Most attempts of one call, but for endpoints that cannot even be connected to: the next one is
 /// then tried at once, as often as there are endpoints.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kit::{Server, account_node, hasty, reads, remote};
+use kit::{Server, account_node, config_node, hasty, reads, remote};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
@@ -17,11 +17,14 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use volery_kernel::slot::Partition;
-use volery_node::shutdown::Outcome;
+use volery_node::shutdown::{Outcome, Shutdown, Stage};
 use volery_ports::account_service::{AccountError, AccountService as _, Registration};
+use volery_ports::cluster::Cluster as _;
 use volery_ports::history::{History as _, HistoryError};
-use volery_rpc::{AccountClient, BadEndpoint, CallOptions, Doors, HistoryClient, Remote};
-use volery_testkit::sql::Model;
+use volery_rpc::{AccountClient, BadEndpoint, CallOptions, ClusterClient, Doors, HistoryClient, Remote};
+use volery_testkit::cluster::hold;
+use volery_testkit::cluster_store::ModelClusterStore;
+use volery_testkit::sql::{ManualClock, Model};
 use volery_testkit::timeline::ModelTimeline;
 
 const P: Partition = Partition(0);
@@ -212,6 +215,43 @@ async fn endpoints_are_urls_with_a_port() {
     assert_eq!(judged(&["http://127.0.0.1:1", "http://node.example:8411"]), None);
     assert_eq!(judged(&[]), Some(BadEndpoint::None));
     for bad in ["", "node", "127.0.0.1:1", "http://node", "https://node:1", "http://node:port"] {
-        assert_eq!(judged(&[bad]), Some(BadEndpoint::NotAUrl(bad.to_owned())), "{bad}");
+        assert_eq!(judged(&[bad]), Some(BadEndpoint::NotAUrl { url: bad.to_owned(), scheme: "http" }), "{bad}");
     }
+}
+
+/// A config-node behind a door, both leaving by one word.
+async fn cluster_server(store: &Arc<ModelClusterStore>, shutdown: &Shutdown) -> Server {
+    let node = config_node(store.clone(), Arc::new(ManualClock::default()), shutdown.clone()).await;
+    Server::start(Doors::new().cluster(node))
+}
+
+#[tokio::test]
+async fn a_watch_outlives_the_deadline_and_the_config_node_that_it_waited_on() {
+    let (store, shutdown) = (Arc::new(ModelClusterStore::default()), Shutdown::new());
+    let (mut one, two) = (cluster_server(&store, &shutdown).await, cluster_server(&store, &shutdown).await);
+    let (at_one, at_two) = (remote(&[one.url(), two.url()]), remote(&[two.url()]));
+    let watching = tokio::spawn(async move { ClusterClient::new(at_one).map(1, Duration::from_secs(20)).await });
+    sleep(CallOptions::default().deadline + Duration::from_millis(500)).await;
+    assert!(!watching.is_finished(), "a watch waits longer than a look-up");
+    one.kill();
+    assert_eq!(ClusterClient::new(at_two).hold(hold("a", "p")).await, Ok(()));
+    let map = watching.await.expect("no panic");
+    assert_eq!(map.map(|map| map.version()), Ok(2));
+}
+
+#[tokio::test]
+async fn a_config_node_that_leaves_lets_nobody_wait() {
+    let (store, shutdown) = (Arc::new(ModelClusterStore::default()), Shutdown::new());
+    let server = cluster_server(&store, &shutdown).await;
+    let cluster = ClusterClient::new(remote(&[server.url()]));
+    let asked = Instant::now();
+    let leave = async {
+        sleep(Duration::from_millis(50)).await;
+        shutdown.advance(Stage::Draining);
+        server.drain();
+    };
+    let (map, ()) = tokio::join!(cluster.map(1, Duration::from_secs(20)), leave);
+    assert_eq!(map.map(|map| map.version()), Ok(1), "as it is");
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert_eq!(server.shutdown.finish(Duration::from_secs(5)).await, Outcome::Clean);
 }

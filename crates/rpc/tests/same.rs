@@ -9,14 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use idgen::Office;
-use kit::{Server, account_node, reads, remote};
+use kit::{Server, account_node, config_node, reads, remote};
 use parking_lot::Mutex;
-use volery_rpc::{AccountClient, Doors, HistoryClient, NumbersClient};
+use volery_account::{RemoteAccounts, VerifierOptions};
+use volery_node::shutdown::Shutdown;
+use volery_rpc::{AccountClient, ClusterClient, Doors, HistoryClient, NumbersClient};
 use volery_sql::SqliteStore;
 use volery_testkit::accounts::Subject;
+use volery_testkit::cluster_store::ModelClusterStore;
 use volery_testkit::sql::{ManualClock, Model};
 use volery_testkit::timeline::ModelTimeline;
-use volery_testkit::{accounts, history, numbers};
+use volery_testkit::{accounts, cluster, history, numbers};
 
 #[tokio::test]
 async fn history_called_directly() {
@@ -52,7 +55,8 @@ impl Stores {
 fn behind_grpc(subject: Subject) -> (Server, Subject) {
     let server = Server::start(Doors::new().accounts(subject.accounts));
     let accounts = Arc::new(AccountClient::new(remote(&[server.url()])));
-    (server, Subject { accounts, clock: subject.clock })
+    let tokens = Arc::new(RemoteAccounts::new(VerifierOptions::default(), accounts.clone()));
+    (server, Subject { accounts, tokens, clock: subject.clock })
 }
 
 #[tokio::test]
@@ -97,4 +101,19 @@ async fn numbers_behind_grpc() {
     let office = Arc::new(Office::new(store.clone(), clock.clone()));
     let server = Server::start(Doors::new().numbers(office));
     numbers::conformance(&store, &clock, &NumbersClient::new(remote(&[server.url()]))).await;
+}
+
+#[tokio::test]
+async fn the_cluster_called_directly() {
+    let (store, clock) = (Arc::new(ModelClusterStore::default()), Arc::new(ManualClock::default()));
+    let node = config_node(store.clone(), clock.clone(), Shutdown::new()).await;
+    cluster::conformance(&store, &clock, node.as_ref()).await;
+}
+
+#[tokio::test]
+async fn the_cluster_behind_grpc() {
+    let (store, clock) = (Arc::new(ModelClusterStore::default()), Arc::new(ManualClock::default()));
+    let node = config_node(store.clone(), clock.clone(), Shutdown::new()).await;
+    let server = Server::start(Doors::new().cluster(node));
+    cluster::conformance(&store, &clock, &ClusterClient::new(remote(&[server.url()]))).await;
 }

@@ -10,15 +10,20 @@ use volery_kernel::id::{DeviceId, Id, UserId};
 use volery_kernel::limits;
 use volery_kernel::time::{Clock as _, Timestamp};
 use volery_ports::account_service::{AccountError, AccountService, Grant, LogIn, Registration, Told};
-use volery_ports::accounts::{Claims, TokenError, Unavailable};
+use volery_ports::accounts::{Accounts, Claims, TokenError, Unavailable};
 use volery_ports::sql::User;
 
 use crate::sql::{ManualClock, Model};
+
+/// Within this time a log-out is known wherever tokens are judged (G8).
+const TOLD_WITHIN_MS: u64 = 5_000;
 
 /// A role under test, without anybody in it, and its clock.
 pub struct Subject {
     /// The role, or who stands for it.
     pub accounts: Arc<dyn AccountService>,
+    /// Who judges its tokens: the role, or whoever asks it.
+    pub tokens: Arc<dyn Accounts>,
     /// What it goes by.
     pub clock: Arc<ManualClock>,
 }
@@ -43,13 +48,15 @@ pub async fn conformance(fresh: impl AsyncFn() -> Subject) {
 /// Where an answer is not what it must be.
 pub async fn outage(subject: &Subject, store: &Model) {
     let grant = subject.person("ada").await;
+    assert_eq!(subject.authenticate(&grant.access_token).await, Ok(claims(&grant)));
     store.set_away(true);
+    subject.clock.advance(60_000);
     let reason = || Unavailable("switched off".into());
-    assert_eq!(subject.accounts.user_exists(user(99)).await, Err(reason()));
+    assert_eq!(subject.tokens.user_exists(user(99)).await, Err(reason()));
     assert_eq!(subject.log_in("ada", "ada password").await.err(), Some(AccountError::Unavailable(reason())));
     assert_eq!(subject.authenticate(&grant.access_token).await, Ok(claims(&grant)), "a known device goes on");
     store.set_away(false);
-    assert_eq!(subject.accounts.user_exists(user(99)).await, Ok(false));
+    assert_eq!(subject.tokens.user_exists(user(99)).await, Ok(false));
 }
 
 fn user(raw: u64) -> UserId {
@@ -75,7 +82,7 @@ impl Subject {
     }
 
     async fn authenticate(&self, token: &str) -> Result<Claims, TokenError> {
-        self.accounts.authenticate(token, self.now()).await
+        self.tokens.authenticate(token, self.now()).await
     }
 
     async fn register(&self, user_name: &str, display_name: &str, password: &str) -> Result<User, AccountError> {
@@ -114,9 +121,9 @@ async fn people_come_and_are_known(subject: &Subject) {
     let grant = subject.again("ada").await;
     assert_eq!((grant.user, grant.refresh_expires), (ada.id, subject.now().plus(limits::REFRESH_MS.value)));
     assert_eq!(subject.authenticate(&grant.access_token).await, Ok(claims(&grant)));
-    assert_eq!(subject.accounts.user_exists(ada.id).await, Ok(true));
-    assert_eq!(subject.accounts.user_exists(UserId(Id::MAX)).await, Ok(false));
-    let keys = subject.accounts.jwks().await;
+    assert_eq!(subject.tokens.user_exists(ada.id).await, Ok(true));
+    assert_eq!(subject.tokens.user_exists(UserId(Id::MAX)).await, Ok(false));
+    let keys = subject.accounts.keys().await;
     assert!(keys.as_ref().is_ok_and(|keys| keys.contains("Ed25519")), "{keys:?}");
 }
 
@@ -143,7 +150,7 @@ async fn wrong_credentials_say_nothing_more(subject: &Subject) {
 
 async fn tokens_run_out_at_their_last_moment(subject: &Subject) {
     let grant = subject.person("ada").await;
-    let at = async |now| subject.accounts.authenticate(&grant.access_token, now).await;
+    let at = async |now| subject.tokens.authenticate(&grant.access_token, now).await;
     assert_eq!(at(grant.access_expires.minus(1)).await, Ok(claims(&grant)));
     assert_eq!(at(grant.access_expires).await, Err(TokenError::Invalid));
     for made_up in ["", "a.b.c", &grant.refresh_token] {
@@ -162,6 +169,7 @@ async fn reuse_logs_the_device_out(subject: &Subject) {
     assert_eq!(subject.authenticate(&second.access_token).await, Ok(claims(&second)));
     let reused = subject.accounts.refresh(&first.refresh_token).await;
     assert_eq!(error(reused), refused(Code::InvalidRefreshToken, None));
+    subject.clock.advance(TOLD_WITHIN_MS);
     assert_eq!(subject.authenticate(&second.access_token).await, Err(TokenError::Revoked));
 }
 
@@ -176,7 +184,9 @@ async fn devices_are_logged_out_by_their_user(subject: &Subject) {
 
     let revoke = async |caller: &Grant, device| subject.accounts.revoke(claims(caller), device).await;
     assert_eq!(revoke(&ben, ada.device).await, refused(Code::NotFound, None), "not theirs");
+    assert_eq!(subject.authenticate(&ada.access_token).await, Ok(claims(&ada)));
     assert_eq!(revoke(&other, ada.device).await, Ok(Told::OnTheLog));
+    subject.clock.advance(TOLD_WITHIN_MS);
     assert_eq!(subject.authenticate(&ada.access_token).await, Err(TokenError::Revoked));
     assert_eq!(subject.authenticate(&other.access_token).await, Ok(claims(&other)));
     assert_eq!(revoke(&other, ada.device).await, refused(Code::NotFound, None), "again");

@@ -4,6 +4,8 @@
 //! stands for it on another machine.
 
 pub mod accounts;
+pub mod cluster;
+pub mod cluster_store;
 pub mod engine;
 pub mod history;
 pub mod log;

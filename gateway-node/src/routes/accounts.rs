@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, Responder, delete, get, post};
 use serde::Serialize;
 use utoipa::ToSchema;
 use volery_kernel::id::DeviceId;
-use volery_ports::account_service::{Device, Grant, LogIn, Registration, Told};
+use volery_ports::account_service::{AccountError, Device, Grant, LogIn, Registration, Told};
 use volery_ports::accounts::Claims;
 
 use crate::caller::{Address, Caller};
@@ -69,7 +69,7 @@ struct Tokens {
     refresh_token: String,
     /// First moment at which it is void, in milliseconds since the Unix epoch.
     refresh_expires: u64,
-    /// Where to connect: a WebSocket address.
+    /// Where to connect: a WebSocket address. Empty while no messaging node is up: ask `/v1/node` then.
     node: String,
 }
 
@@ -153,7 +153,7 @@ fn tokens(shared: &Shared, grant: Grant) -> Json<Tokens> {
         access_expires: grant.access_expires.0,
         refresh_token: grant.refresh_token,
         refresh_expires: grant.refresh_expires.0,
-        node: (shared.node_of)(grant.user),
+        node: shared.nodes.of_or_any(grant.user),
     })
 }
 
@@ -213,7 +213,7 @@ fn session(device: Device, asking: DeviceId) -> Session {
     responses((status = 200, description = "RFC 7517.", content_type = "application/jwk-set+json", body = Object)))]
 #[get("/.well-known/jwks.json")]
 pub(super) async fn jwks(shared: Data<Shared>) -> Result<impl Responder, Problem> {
-    let keys = shared.accounts.jwks().await?;
+    let keys = shared.accounts.keys().await.map_err(AccountError::from)?;
     Ok(HttpResponse::Ok()
         .content_type("application/jwk-set+json")
         .insert_header(("cache-control", "public, max-age=300"))

@@ -66,8 +66,9 @@ pub(super) async fn me(caller: Caller, shared: Data<Shared>) -> Result<impl Resp
 #[utoipa::path(tag = "people", security(("token" = [])),
     responses((status = 200, description = "Ask again when a socket cannot be opened.", body = Node)))]
 #[get("/v1/node")]
-pub(super) async fn node(caller: Caller, shared: Data<Shared>) -> impl Responder {
-    Json(Node { address: (shared.node_of)(caller.0.user) })
+pub(super) async fn node(caller: Caller, shared: Data<Shared>) -> Result<impl Responder, Problem> {
+    let address = shared.nodes.of(caller.0.user).ok_or_else(|| Problem::new(Code::NoNode).after_seconds(1))?;
+    Ok(Json(Node { address }))
 }
 
 /// Find people by a part of their name.

@@ -10,11 +10,13 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use volery_account::{AccountNode, AccountOptions, AccountParts, EventSink, HashCost, NotAppended};
 use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
 use volery_kernel::chat::ChatId;
 use volery_kernel::event::{Body, Event, Seen, SendKey};
 use volery_kernel::id::{DeviceId, SessionNumber, UserId};
+use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::Partition;
 use volery_node::health::Health;
@@ -119,6 +121,7 @@ pub(crate) struct Bench {
     pub(crate) log: Arc<TestLog>,
     pub(crate) history: Arc<TestHistory>,
     pub(crate) health: Health,
+    pub(crate) map: watch::Sender<Arc<PartitionMap>>,
     client: reqwest::Client,
 }
 
@@ -170,6 +173,12 @@ pub(crate) fn options() -> GatewayOptions {
     }
 }
 
+/// A map of two nodes, `one` and `two`.
+pub(crate) fn owned_by(owners: &[Option<u16>]) -> Arc<PartitionMap> {
+    let member = |name: &str| Member { name: name.to_owned(), url: format!("ws://{name}:8401/v1/ws") };
+    Arc::new(PartitionMap::new(1, vec![member("one"), member("two")], owners).expect("a map"))
+}
+
 pub(crate) async fn bench() -> Bench {
     bench_with(options()).await
 }
@@ -190,17 +199,19 @@ pub(crate) async fn bench_with(options: GatewayOptions) -> Bench {
         rng: Box::new(StdRng::seed_from_u64(1)),
     };
     let accounts = AccountNode::start(account_options, parts).await.expect("starts");
+    let (map, nodes) = watch::channel(owned_by(&[Some(0); 4]));
     let (history, health) = (Arc::new(TestHistory::default()), Health::new());
     let parts = GatewayParts {
+        tokens: accounts.clone(),
         accounts,
         history: history.clone(),
-        node_of: Arc::new(|user| format!("ws://node-of-{user}:8401/v1/ws")),
+        map: nodes,
         clock: clock.clone(),
         health: health.clone(),
         metrics: Metrics::new().expect("metrics"),
     };
     let gateway = Gateway::start(&options, parts).expect("a free port");
-    Bench { gateway, store, clock, log, history, health, client: reqwest::Client::new() }
+    Bench { gateway, store, clock, log, history, health, map, client: reqwest::Client::new() }
 }
 
 impl Bench {

@@ -14,12 +14,14 @@
 //! | [`sends`] | from accepted to acknowledged, in order |
 //! | [`marks`] | coalescing delivered and read |
 //! | [`pace`] | how fast a session may send |
+//! | [`served`] | which partitions a node serves, and where the others are |
 //! | [`session`] | all of it together: requests in, effects out |
 
 pub mod entry;
 pub mod marks;
 pub mod pace;
 pub mod sends;
+pub mod served;
 pub mod session;
 pub mod stream;
 pub mod tail;

@@ -92,6 +92,12 @@ impl Tail {
         self.budget.saturating_sub(self.bytes)
     }
 
+    /// Other bounds from now on; what is beyond them goes.
+    pub fn set_budget(&mut self, budget: usize) {
+        self.budget = budget;
+        self.shrink();
+    }
+
     /// A record before the tail's start, read so that the rules know what came before.
     pub fn warm(&mut self, record: &Record) {
         self.rules.judge(record);
@@ -112,10 +118,14 @@ impl Tail {
         }
         self.slots.push_back(Slot { id, entry });
         self.forget_encoded();
+        self.shrink();
+        stream
+    }
+
+    fn shrink(&mut self) {
         while self.bytes > self.budget && self.slots.len() > 1 {
             self.drop_oldest();
         }
-        stream
     }
 
     /// Puts older records in front. `older` must end right before [`Tail::start`]; its first

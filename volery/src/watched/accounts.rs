@@ -7,7 +7,7 @@ use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 use volery_node::metrics::EngineCall;
 use volery_ports::sql::{
-    AccountStore, Created, Credentials, Device, NewEntry, NewToken, OutboxEntry, Reservation, Rotation, SigningKey,
+    AccountStore, Created, Credentials, Device, NewEntry, NewToken, OutboxEntry, OutboxLead, Reservation, Rotation, SigningKey,
     TokenHash, Unavailable, User,
 };
 
@@ -80,6 +80,10 @@ impl AccountStore for WatchedAccounts {
 
     async fn newest_revocation(&self) -> Result<u64, Unavailable> {
         self.calls.make(EngineCall::AccountsNewestRevocation, self.store.newest_revocation()).await
+    }
+
+    async fn outbox_lead(&self) -> Result<Option<Box<dyn OutboxLead>>, Unavailable> {
+        self.calls.make(EngineCall::AccountsOutboxLead, self.store.outbox_lead()).await
     }
 
     async fn outbox_take(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Unavailable> {

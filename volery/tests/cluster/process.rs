@@ -1,8 +1,9 @@
 //! The process itself: signals, exit codes, configuration, help.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Output, Stdio};
 
-use super::kit::server::{up, volery};
+use super::kit::server::{ended, terminate, up, volery};
 use super::kit::socket::Came;
 use super::kit::{NEVER, Server, now};
 
@@ -29,6 +30,20 @@ fn sigterm_tells_sessions_and_ends_in_order() {
     bob.sync();
     let chat = ada.chat_with(bob.user);
     assert_eq!(bob.pages_of(&chat, 1)[0]["id"].as_str(), Some(id.to_string().as_str()));
+}
+
+#[test]
+fn sigterm_ends_a_role_that_waits_for_another() {
+    let nowhere = ["history", "accounts", "config"].map(|section| format!("{section}.nodes=http://127.0.0.1:1"));
+    let listen = ["gateway.listen=127.0.0.1:0".to_owned()];
+    let settings = nowhere.iter().chain(&listen).flat_map(|setting| ["--set", setting]);
+    let mut gateway = volery(&["gateway"]).args(settings).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(gateway.stderr.take().expect("its log")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("waiting for the first answer")), "it waits for config");
+    let begun = now();
+    terminate(&gateway);
+    assert_eq!(ended(gateway).code(), Some(0));
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -81,7 +96,18 @@ fn all_mistakes_are_listed_at_once() {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["", "up", "config", "config check", "config show", "admin", "admin users", "admin users import"] {
+    for command in [
+        "",
+        "up",
+        "history",
+        "gateway",
+        "config",
+        "config check",
+        "config show",
+        "admin",
+        "admin users",
+        "admin users import",
+    ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let output = volery(&args).output().expect("it runs");
         let said = said(&output);
@@ -91,6 +117,19 @@ fn every_command_explains_itself() {
     assert_eq!(unknown.status.code(), Some(2));
     let version = volery(&["--version"]).output().expect("it runs");
     assert!(said(&version).starts_with("volery "));
+}
+
+#[test]
+fn a_role_alone_is_told_everything_that_it_lacks() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = volery(&["account", "gateway", "--data"]).arg(dir.path().join("data")).output().expect("it runs");
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for key in ["log.engine", "accounts.database", "history.nodes", "idgen.nodes", "config.nodes"] {
+        assert!(said.contains(&format!("\n  {key}: ")), "{key} is not named: {said}");
+    }
+    assert!(!said.contains("accounts.nodes"), "it runs there: {said}");
+    assert!(!dir.path().join("data").exists(), "nothing was opened");
 }
 
 #[test]

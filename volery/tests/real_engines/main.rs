@@ -4,6 +4,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use volery_testkit::engine::Engine;
 #[expect(dead_code, reason = "made for the cluster's tests, which use all of it")]
 #[path = "../cluster/kit/mod.rs"]
 mod kit;
+mod apart;
 mod outage;
 mod replaced;
 mod role;
@@ -62,14 +64,25 @@ fn flags(settings: &[String]) -> Vec<&str> {
     settings.iter().flat_map(|setting| ["--set", setting.as_str()]).collect()
 }
 
-/// A few people chat for a while; whether every promise was kept.
+/// A few people chat for a while on a server of their own; whether every promise was kept.
 fn chat(settings: &[String], seconds: u64) -> bool {
+    let settings = settings.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]);
+    chat_with(["--server".to_owned(), BINARY.to_owned()].into_iter().chain(settings), seconds)
+}
+
+/// The same on a cluster that runs, with users that it has.
+fn chat_at(gateway: &str, users: &Path, seconds: u64) -> bool {
+    let users = users.display().to_string();
+    chat_with(["--target".to_owned(), gateway.to_owned(), "--users".to_owned(), users].into_iter(), seconds)
+}
+
+fn chat_with(place: impl Iterator<Item = String>, seconds: u64) -> bool {
     let out = tempfile::tempdir().expect("a folder");
-    let words = ["loadtest", "pairs", "--server", BINARY, "--warm-up", "0", "--pairs", "4", "--rate", "60"];
+    let words = ["loadtest", "pairs", "--warm-up", "0", "--pairs", "4", "--rate", "60"];
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
     words.extend(["--seconds".to_owned(), seconds.to_string()]);
     words.extend(["--out".to_owned(), out.path().display().to_string()]);
-    words.extend(settings.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]));
+    words.extend(place);
     run(&Arguments::parse_from(&words), words.join(" ")).expect("a run")
 }
 
@@ -111,8 +124,8 @@ fn promises_hold_while_a_history_of_its_own_is_killed() {
     let Some(cassandra) = Engine::start(name, "cassandra") else { return };
     let Some(postgres) = Engine::start(name, "postgres") else { return };
     let engines = [on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat();
-    let history = Role::start("history", &engines);
-    let settings = [engines, vec![format!("history.nodes={}", history.url())]].concat();
+    let history = Role::start(&["history"], &engines);
+    let settings = [engines, vec![format!("history.nodes={}", history.url("history"))]].concat();
     let history = std::cell::RefCell::new(history);
     assert!(chat_while(&settings, LONGER, || history.borrow_mut().kill(), || history.borrow_mut().restart()));
 }

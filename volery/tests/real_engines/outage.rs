@@ -6,8 +6,9 @@ use volery_testkit::engine::Engine;
 use volery_wire::op::ServerOp;
 
 use super::kit::device::text_of;
+use super::kit::http::Answer;
 use super::kit::server::PASSWORD;
-use super::kit::{Device, NEVER, Server, now, wait_for};
+use super::kit::{Device, NEVER, Server, http, now, wait_for};
 use super::role::Role;
 use super::{alone, flags, on_cassandra, on_kafka, on_postgres};
 
@@ -41,6 +42,11 @@ fn until_healed(server: &Server) {
         assert!(now() < deadline, "it does not heal: {health}");
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
+}
+
+fn register(server: &Server, name: &str) -> Answer {
+    let body = json!({"user_name": name, "password": PASSWORD, "display_name": name});
+    server.http("POST", "/v1/register", None, Some(&body))
 }
 
 fn two(server: &Server) -> (Device, Device) {
@@ -139,13 +145,7 @@ fn without_postgres_those_who_are_known_go_on() {
     let _alone = alone();
     let Some(postgres) = Engine::start("without_postgres_those_who_are_known_go_on", "postgres") else { return };
     let server = Server::start_with(&[], &flags(&on_postgres(&postgres)));
-    let register = |name: &str| {
-        let body = json!({"user_name": name, "password": PASSWORD, "display_name": name});
-        server.http("POST", "/v1/register", None, Some(&body))
-    };
-    for name in ["ada", "bob"] {
-        register(name).good();
-    }
+    ["ada", "bob"].map(|name| register(&server, name).good());
     let (mut ada, mut bob) = two(&server);
     let chat = ada.chat_with(bob.user);
     ada.say(bob.user, "before");
@@ -158,7 +158,7 @@ fn without_postgres_those_who_are_known_go_on() {
     bob.connect();
     bob.sync();
     let log_in = json!({"user_name": "ada", "password": PASSWORD, "device_name": "test"});
-    for answer in [server.http("POST", "/v1/login", None, Some(&log_in)), register("carol")] {
+    for answer in [server.http("POST", "/v1/login", None, Some(&log_in)), register(&server, "carol")] {
         assert_eq!((answer.status, answer.json()["code"].clone()), (503, json!("accounts_unavailable")));
     }
     let stranger = ada.send(1, "to somebody whom nobody has asked for");
@@ -179,10 +179,12 @@ fn without_a_history_of_its_own_people_talk() {
     let name = "without_a_history_of_its_own_people_talk";
     let Some(kafka) = Engine::start(name, "kafka") else { return };
     let Some(cassandra) = Engine::start(name, "cassandra") else { return };
-    let engines = [on_kafka(&kafka), on_cassandra(&cassandra)].concat();
-    let mut history = Role::start("history", &engines);
-    let settings = [engines, vec![format!("history.nodes={}", history.url())]].concat();
-    let server = Server::start_with(&["ada", "bob"], &flags(&settings));
+    let Some(postgres) = Engine::start(name, "postgres") else { return };
+    let engines = [on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat();
+    let mut history = Role::start(&["history"], &engines);
+    let settings = [engines, vec![format!("history.nodes={}", history.url("history"))]].concat();
+    let server = Server::start_with(&[], &flags(&settings));
+    ["ada", "bob"].map(|name| register(&server, name).good());
     let (mut ada, mut bob) = two(&server);
     let chat = ada.chat_with(bob.user);
     ada.say(bob.user, "before");
@@ -198,8 +200,9 @@ fn without_a_history_of_its_own_people_talk() {
     history.restart();
     wait_for("pages", || (page(&mut bob, &chat).op == ServerOp::Page).then_some(()));
     holds(&mut bob, &chat, &["before", "during"]);
-    let probes = |path: &str| super::kit::http::request(history.probes(), "GET", path, None, None).expect("it answers");
-    let health = probes("/healthz").json()["parts"].clone();
+    let probes = history.url("probes").trim_start_matches("http://");
+    let answer = http::request(probes, "GET", "/healthz", None, None).expect("it answers");
+    let health = answer.json()["parts"].clone();
     for part in ["archive", "fanout", "timeline", "log", "log_generation"] {
         assert_eq!(health[part]["state"], "ready", "{part}: {health}");
     }

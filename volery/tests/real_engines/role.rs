@@ -1,36 +1,49 @@
-//! A role in a process of its own, at an address that stays over a restart.
+//! Roles in a process of their own, at addresses that stay over a restart.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// A running role; dropping it ends it.
+/// Keys under which a role, or several in one process, listen.
+const LISTEN: &[(&str, &str)] = &[
+    ("history", "history.listen"),
+    ("account", "accounts.listen"),
+    ("idgen", "idgen.listen"),
+    ("config", "config.listen"),
+    ("messaging", "messaging.listen"),
+    ("gateway", "gateway.listen"),
+];
+const PROBES: &[&str] = &["history.probes", "accounts.probes", "idgen.probes", "config.probes", "messaging.probes"];
+
+/// A running process of one role or more; dropping it ends it.
 pub(crate) struct Role {
-    name: &'static str,
+    names: Vec<&'static str>,
     settings: Vec<String>,
     child: Child,
-    url: String,
-    probes: String,
+    ready: String,
 }
 
 impl Role {
     /// Starts it at free ports.
-    pub(crate) fn start(name: &'static str, engines: &[String]) -> Self {
-        let mut settings = engines.to_vec();
-        settings.extend([format!("{name}.listen=127.0.0.1:0"), format!("{name}.probes=127.0.0.1:0")]);
-        let (child, url, probes) = spawn(name, &settings);
-        let address = url.trim_start_matches("http://");
-        settings.push(format!("{name}.listen={address}"));
-        Self { name, settings, child, url, probes }
+    pub(crate) fn start(names: &[&'static str], settings: &[String]) -> Self {
+        let free = LISTEN.iter().map(|(_, key)| *key).chain(PROBES.iter().copied());
+        let mut settings = settings.to_vec();
+        settings.extend(free.map(|key| format!("{key}=127.0.0.1:0")));
+        let (child, ready) = spawn(names, &settings);
+        let mut role = Self { names: names.to_vec(), settings, child, ready };
+        let kept: Vec<_> = names.iter().map(|name| format!("{}={}", key_of(name), role.address(name))).collect();
+        role.settings.extend(kept);
+        role
     }
 
-    /// `http://…`.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    /// Where one of its roles is: `http://…`, `https://…` or `ws://…`.
+    pub(crate) fn url(&self, name: &str) -> &str {
+        let mut words = self.ready.split_whitespace();
+        words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).expect("it is ready")
     }
 
-    /// `host:port` of health and metrics.
-    pub(crate) fn probes(&self) -> &str {
-        &self.probes
+    fn address(&self, name: &str) -> &str {
+        let (_, rest) = self.url(name).split_once("://").expect("a URL");
+        rest.split('/').next().expect("an address")
     }
 
     /// `kill -9`.
@@ -39,9 +52,9 @@ impl Role {
         self.child.wait().expect("it ended");
     }
 
-    /// Starts it again, at the same address.
+    /// Starts it again, at the same addresses.
     pub(crate) fn restart(&mut self) {
-        (self.child, _, self.probes) = spawn(self.name, &self.settings);
+        (self.child, self.ready) = spawn(&self.names, &self.settings);
     }
 }
 
@@ -53,14 +66,17 @@ impl Drop for Role {
     }
 }
 
-/// Its process, its URL and where its probes are, once it is ready.
-fn spawn(name: &str, settings: &[String]) -> (Child, String, String) {
+fn key_of(name: &str) -> &'static str {
+    LISTEN.iter().find(|(known, _)| *known == name).map(|(_, key)| *key).expect("a role")
+}
+
+/// Its process and its ready line.
+fn spawn(names: &[&str], settings: &[String]) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_volery"));
-    command.arg(name).args(settings.iter().flat_map(|setting| ["--set", setting])).stdout(Stdio::piped());
+    command.args(names).args(settings.iter().flat_map(|setting| ["--set", setting])).stdout(Stdio::piped());
     let mut child = command.spawn().expect("the binary");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
-    let said = |key: &str| line.split_whitespace().find_map(|word| word.strip_prefix(key)).expect("it is ready");
-    let (url, probes) = (said(&format!("{name}=")), said("probes=http://"));
-    (child, url.to_owned(), probes.to_owned())
+    assert!(line.starts_with("ready "), "{names:?} did not start: {line:?}");
+    (child, line)
 }

@@ -1,15 +1,18 @@
-//! The account store on SQL: SQLite beside one process, PostgreSQL below many.
+//! The account store and the cluster store on SQL: SQLite beside one process, PostgreSQL below many. One
+//! database is both.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `store/` | every statement, written once with `$1` placeholders |
 //! | `sqlite`, `postgres` | how a database is opened, and the little that is its own |
+//! | `column`, `map_row` | how values stand in columns |
 //! | `migrations/` | the tables, a folder for each database |
 //!
 //! Trap avoided: what is read in a transaction before it is written has to be nobody else's until the end.
 //! SQLite has one writer; PostgreSQL has many, and `alone` is where they wait for each other.
 
 mod column;
+mod map_row;
 mod postgres;
 mod sqlite;
 

@@ -7,11 +7,15 @@
 #[path = "store/mod.rs"]
 mod store;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
-use sqlx::{ConnectOptions as _, Postgres, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres, Transaction};
+use tokio::sync::Mutex;
+use volery_ports::sql::OutboxLead;
 
 use crate::OpenError;
 
@@ -22,6 +26,8 @@ type DbRow = PgRow;
 
 /// How long a call waits for a connection before the store counts as away.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The lock of whoever relays the outbox.
+const LEAD: i64 = 0x006c_6561_6421;
 /// Connections of one process: log-ins are bounded by their passwords' hashing long before.
 const CONNECTIONS: u32 = 16;
 
@@ -43,11 +49,46 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(OpenError)?;
         MIGRATIONS.run(&pool).await.map_err(|error| OpenError(error.into()))?;
-        Ok(Self { writer: pool.clone(), readers: pool })
+        let seat = Arc::new(Seat { options, waiting: Mutex::default() });
+        Ok(Self { writer: pool.clone(), readers: pool, seat })
+    }
+}
+
+/// The lead is an advisory lock of a connection's own: it ends with the connection, however that ends.
+#[derive(Debug)]
+struct Seat {
+    options: PgConnectOptions,
+    /// Kept between two tries while somebody else leads.
+    waiting: Mutex<Option<PgConnection>>,
+}
+
+impl Seat {
+    async fn take(&self) -> sqlx::Result<Option<Box<dyn OutboxLead>>> {
+        let mut waiting = self.waiting.lock().await;
+        let mut connection = match waiting.take() {
+            Some(connection) => connection,
+            None => self.options.connect().await?,
+        };
+        let lock = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LEAD);
+        if lock.fetch_one(&mut connection).await? {
+            return Ok(Some(Box::new(Taken(connection))));
+        }
+        *waiting = Some(connection);
+        Ok(None)
+    }
+}
+
+struct Taken(PgConnection);
+
+#[async_trait]
+impl OutboxLead for Taken {
+    async fn holds(&mut self) -> bool {
+        let answered = tokio::time::timeout(store::ANSWERS_WITHIN, self.0.ping()).await;
+        matches!(answered, Ok(Ok(())))
     }
 }
 

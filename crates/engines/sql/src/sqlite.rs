@@ -10,11 +10,15 @@
 mod store;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Sqlite, Transaction};
+use volery_ports::sql::OutboxLead;
 
 use crate::OpenError;
 
@@ -59,7 +63,35 @@ impl SqliteStore {
             .max_connections(READERS)
             .acquire_timeout(PATIENCE)
             .connect_lazy_with(options.read_only(true));
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, seat: Arc::default() })
+    }
+}
+
+/// One process has the file, so whoever leads is in it.
+#[derive(Debug, Default)]
+struct Seat {
+    taken: Arc<AtomicBool>,
+}
+
+impl Seat {
+    async fn take(&self) -> sqlx::Result<Option<Box<dyn OutboxLead>>> {
+        let free = !self.taken.swap(true, Ordering::AcqRel);
+        Ok(free.then(|| Box::new(Taken(Arc::clone(&self.taken))) as Box<dyn OutboxLead>))
+    }
+}
+
+struct Taken(Arc<AtomicBool>);
+
+#[async_trait]
+impl OutboxLead for Taken {
+    async fn holds(&mut self) -> bool {
+        true
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

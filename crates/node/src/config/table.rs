@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::value::{Bounds, Filter, LogEngine, LogFormat, Millis, PublicUrl, Size, TimelineEngine, Value};
+use super::value::{Bounds, Filter, LogEngine, LogFormat, Millis, Nodes, PublicUrl, Size, TimelineEngine, Value};
 use super::{Key, Mistake, Origin, Said};
 
 const KIB: u64 = 1 << 10;
@@ -40,6 +40,8 @@ table! {
     gateway_listen: SocketAddr = "gateway.listen", "127.0.0.1:8400", Bounds::Any, "Where the HTTP edge, health and metrics listen; port 0 takes a free one.";
     messaging_listen: SocketAddr = "messaging.listen", "127.0.0.1:8401", Bounds::Any, "Where the WebSocket door listens; port 0 takes a free one.";
     messaging_public_url: Option<PublicUrl> = "messaging.public_url", "", Bounds::OneOf(&["ws", "wss"]), "How clients reach this node's door, if not at the address it listens on; log-in tells it to them.";
+    messaging_probes: SocketAddr = "messaging.probes", "127.0.0.1:8424", Bounds::Any, "Where `volery messaging` answers health and metrics; port 0 takes a free one.";
+    messaging_name: Option<String> = "messaging.name", "", Bounds::Any, "What this node is called: unique in its cluster and the same over restarts, so that a restart moves nothing. Empty: `messaging.public_url`, or else `messaging.listen`.";
     messaging_threads: u32 = "messaging.threads", "0", Bounds::Within(0, 1_024), "Threads of sessions and partitions; 0 takes one per core.";
     messaging_sends_per_second: u32 = "messaging.sends_per_second", "50", Bounds::Within(1, 1_000_000), "Sends per second that one session may sustain.";
     messaging_sends_burst: u32 = "messaging.sends_burst", "200", Bounds::Within(1, 1_000_000), "Sends that one session may make at once after a pause.";
@@ -51,8 +53,8 @@ table! {
     log_segment_bytes: Size = "log.segment_bytes", "64MiB", Bounds::Within(64 * KIB, 4 * GIB), "Size at which a segment file is closed and the next begun; deletion takes whole segments.";
     log_max_bytes: Size = "log.max_bytes", "0", Bounds::Within(0, 1_024 * TIB), "Bytes of the embedded log past which sends are refused with `log_full`; 0 takes 90 % of the file system of the data folder.";
     log_cache_bytes: Size = "log.cache_bytes", "64MiB", Bounds::Within(64 * KIB, TIB), "Memory for the newest records of all partitions, from which readers at the end are served.";
-    history_nodes: Option<String> = "history.nodes", "", Bounds::Any, "Where history runs in processes of its own: `http://host:port` by commas. Empty: in this process.";
-    history_listen: SocketAddr = "history.listen", "127.0.0.1:8411", Bounds::Any, "Where `volery history` listens for other roles; port 0 takes a free one.";
+    history_nodes: Option<Nodes> = "history.nodes", "", Bounds::Any, "Where history runs in processes of its own: `http://host:port` by commas, `https://` with `rpc.tls_ca`. Asked by messaging and gateway.";
+    history_listen: SocketAddr = "history.listen", "127.0.0.1:8411", Bounds::Any, "Where `volery history` listens for other roles; port 0 takes a free one. Of several roles in one process, the address of history counts before those of account, idgen and config.";
     history_probes: SocketAddr = "history.probes", "127.0.0.1:8421", Bounds::Any, "Where `volery history` answers health and metrics; port 0 takes a free one.";
     timeline_engine: TimelineEngine = "timeline.engine", "embedded", Bounds::OneOf(&["embedded", "cassandra"]), "Where the timeline is: in the data folder, or on Cassandra or ScyllaDB.";
     timeline_cql_nodes: String = "timeline.cql_nodes", "127.0.0.11:19042", Bounds::Any, "Nodes of Cassandra or ScyllaDB, `host:port` by commas; any of them leads to the others.";
@@ -60,10 +62,22 @@ table! {
     timeline_cql_copies: u32 = "timeline.cql_copies", "3", Bounds::Within(1, 9), "Copies of each row in a keyspace that is made; most of them answer each read and write.";
     timeline_cache_bytes: Size = "timeline.cache_bytes", "128MiB", Bounds::Within(1_024 * KIB, TIB), "Memory for blocks of the embedded timeline and its indexes.";
     accounts_database: Option<PublicUrl> = "accounts.database", "", Bounds::OneOf(&["postgres", "postgresql"]), "The PostgreSQL database of accounts, `postgres://user@host:port/name`; a password stands in PGPASSWORD, not here. Without it: SQLite in the data folder.";
+    accounts_nodes: Option<Nodes> = "accounts.nodes", "", Bounds::Any, "Where account runs in processes of its own, written as in `history.nodes`. Asked by messaging and gateway.";
+    accounts_listen: SocketAddr = "accounts.listen", "127.0.0.1:8412", Bounds::Any, "Where `volery account` listens for other roles; port 0 takes a free one.";
+    accounts_probes: SocketAddr = "accounts.probes", "127.0.0.1:8422", Bounds::Any, "Where `volery account` answers health and metrics; port 0 takes a free one.";
     accounts_logins_per_minute: u32 = "accounts.logins_per_minute", "10", Bounds::Within(1, 1_000_000), "Log-ins tried per user name and minute; more get `too_many_requests`.";
     accounts_logins_per_minute_address: u32 = "accounts.logins_per_minute_address", "60", Bounds::Within(1, 1_000_000), "Log-ins tried per client address and minute; more get `too_many_requests`.";
     accounts_registrations_per_hour_address: u32 = "accounts.registrations_per_hour_address", "20", Bounds::Within(1, 1_000_000), "Registrations tried per client address and hour; more get `too_many_requests`.";
     accounts_refreshes_per_minute_address: u32 = "accounts.refreshes_per_minute_address", "1200", Bounds::Within(1, 1_000_000), "Refreshes tried per client address and minute; more get `too_many_requests`.";
+    idgen_nodes: Option<Nodes> = "idgen.nodes", "", Bounds::Any, "Where idgen runs in processes of its own, written as in `history.nodes`. Asked by messaging and account.";
+    idgen_listen: SocketAddr = "idgen.listen", "127.0.0.1:8413", Bounds::Any, "Where `volery idgen` listens for other roles; port 0 takes a free one.";
+    idgen_probes: SocketAddr = "idgen.probes", "127.0.0.1:8423", Bounds::Any, "Where `volery idgen` answers health and metrics; port 0 takes a free one.";
+    config_nodes: Option<Nodes> = "config.nodes", "", Bounds::Any, "Where config runs in processes of its own, written as in `history.nodes`. Asked by messaging and gateway.";
+    config_listen: SocketAddr = "config.listen", "127.0.0.1:8410", Bounds::Any, "Where `volery config` listens for other roles and for `volery admin`; port 0 takes a free one.";
+    config_probes: SocketAddr = "config.probes", "127.0.0.1:8420", Bounds::Any, "Where `volery config` answers health and metrics; port 0 takes a free one.";
+    rpc_tls_ca: Option<PathBuf> = "rpc.tls_ca", "", Bounds::Any, "Authorities that sign the roles' certificates, as PEM. With it roles ask each other by mutual TLS; the files are read again when they change.";
+    rpc_tls_cert: Option<PathBuf> = "rpc.tls_cert", "", Bounds::Any, "This process' certificate and what lies between it and the authority, as PEM; it must be good for servers and for clients.";
+    rpc_tls_key: Option<PathBuf> = "rpc.tls_key", "", Bounds::Any, "The certificate's private key, as PEM.";
     telemetry_filter: Filter = "telemetry.filter", "info", Bounds::Any, "Which lines are logged, to standard error.";
     telemetry_format: LogFormat = "telemetry.format", "text", Bounds::OneOf(&["text", "json"]), "How a logged line looks: for people, or one JSON object a line.";
     shutdown_deadline_ms: Millis = "shutdown.deadline_ms", "10000", Bounds::Within(0, 600_000), "How long an orderly shutdown may take before what is left is dropped.";
@@ -109,8 +123,22 @@ pub(super) fn contradictions(config: &Config, said: &BTreeMap<&'static str, Said
             "has a password, which `config show` would show: set PGPASSWORD instead".to_owned(),
         );
     }
-    if config.history_nodes.is_some() && config.log_engine == LogEngine::Embedded {
-        refuse("history.nodes", "history elsewhere needs a log that both reach: set log.engine=kafka".to_owned());
+    let tls = [&config.rpc_tls_ca, &config.rpc_tls_cert, &config.rpc_tls_key].map(Option::is_some);
+    for (key, set) in ["rpc.tls_ca", "rpc.tls_cert", "rpc.tls_key"].into_iter().zip(tls) {
+        if !set && tls.contains(&true) {
+            refuse(key, "is not set: mutual TLS wants rpc.tls_ca, rpc.tls_cert and rpc.tls_key".to_owned());
+        }
+    }
+    let nodes = [
+        ("history.nodes", &config.history_nodes),
+        ("accounts.nodes", &config.accounts_nodes),
+        ("idgen.nodes", &config.idgen_nodes),
+        ("config.nodes", &config.config_nodes),
+    ];
+    for (key, nodes) in nodes {
+        if nodes.as_ref().is_some_and(|nodes| nodes.are_encrypted() != tls.contains(&true)) {
+            refuse(key, "write https:// with rpc.tls_ca, rpc.tls_cert and rpc.tls_key, http:// without".to_owned());
+        }
     }
     let least = u64::from(config.log_partitions).saturating_mul(config.log_segment_bytes.0);
     if config.log_max_bytes.0 != 0 && config.log_max_bytes.0 < least {

@@ -142,3 +142,30 @@ fn a_filter_compiles_no_regular_expression() {
     let loaded = load(&Sources { flags: vec![pair("telemetry.filter", &expensive)], ..Sources::default() });
     assert_eq!(loaded.map(|loaded| loaded.config.telemetry_filter), Ok(Filter(expensive)));
 }
+
+#[test]
+fn nodes_are_urls_with_a_port_all_by_tls_or_none() {
+    let nodes = |text: &str| load(&Sources { flags: vec![pair("accounts.nodes", text)], ..Sources::default() });
+    let two = nodes("http://10.0.0.1:8412, http://[::1]:8412").expect("good").config.accounts_nodes;
+    assert_eq!(two, Some(Nodes(vec!["http://10.0.0.1:8412".into(), "http://[::1]:8412".into()])));
+    for bad in ["10.0.0.1:8412", "http://host", "http://host:0", "http://host:1/x", "ftp://host:1", "http://:1", ","] {
+        let Mistakes(all) = nodes(bad).expect_err(bad);
+        assert!(all[0].text.starts_with("accounts.nodes: `"), "{bad}: {}", all[0].text);
+    }
+    let Mistakes(mixed) = nodes("http://a:1,https://b:1").expect_err("mixed");
+    assert!(mixed[0].text.contains("all or none"), "{}", mixed[0].text);
+}
+
+#[test]
+fn tls_between_roles_is_whole_or_not_there() {
+    let keys = [("rpc.tls_ca", "ca.pem"), ("rpc.tls_cert", "cert.pem"), ("rpc.tls_key", "key.pem")];
+    let judged = |flags: &[(&str, &str)]| {
+        let flags = flags.iter().map(|(key, value)| pair(key, value)).collect();
+        load(&Sources { flags, ..Sources::default() }).map(drop).map_err(|Mistakes(all)| all.len())
+    };
+    assert_eq!(judged(&keys), Ok(()));
+    assert_eq!((judged(&keys[..1]), judged(&keys[1..])), (Err(2), Err(1)), "each that is missing is named");
+    let with = |nodes| judged(&[keys.as_slice(), &[("idgen.nodes", nodes)]].concat());
+    assert_eq!((with("https://node:8413"), with("http://node:8413")), (Ok(()), Err(1)));
+    assert_eq!(judged(&[("idgen.nodes", "https://node:8413")]), Err(1));
+}

@@ -188,6 +188,43 @@ impl Value for PublicUrl {
     }
 }
 
+/// Where a role runs: `http://host:port` by commas, or `https://` for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nodes(pub Vec<String>);
+
+impl Nodes {
+    /// Whether they are asked by TLS.
+    #[must_use]
+    pub fn are_encrypted(&self) -> bool {
+        self.0.iter().any(|node| node.starts_with("https://"))
+    }
+}
+
+impl Value for Nodes {
+    const KIND: &'static str = "URLs by commas";
+
+    fn read(text: &str, _: &Bounds) -> Result<Self, String> {
+        let nodes: Vec<_> = text.split(',').map(|node| node.trim().to_owned()).collect();
+        if let Some(bad) = nodes.iter().find(|node| !is_endpoint(node)) {
+            return Err(format!("`{bad}` is no address of a role: write http://host:port, several by commas"));
+        }
+        let encrypted = nodes.iter().filter(|node| node.starts_with("https://")).count();
+        if encrypted > 0 && encrypted < nodes.len() {
+            return Err("some are https:// and some http://: roles ask each other by TLS all or none".to_owned());
+        }
+        Ok(Self(nodes))
+    }
+}
+
+fn is_endpoint(node: &str) -> bool {
+    let rest = node.strip_prefix("http://").or_else(|| node.strip_prefix("https://"));
+    let parts = rest.and_then(|rest| rest.rsplit_once(':'));
+    parts.is_some_and(|(host, port)| {
+        let plain = !host.is_empty() && !host.contains(['/', '@', '?', '#']) && !host.contains(char::is_whitespace);
+        plain && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
 /// Which lines the log keeps: a level, or levels by target, `info,volery_messaging=debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter(pub String);

@@ -60,6 +60,7 @@ calls! {
         AccountsRevoke = "revoke";
         AccountsRevokedAfter = "revoked_after";
         AccountsNewestRevocation = "newest_revocation";
+        AccountsOutboxLead = "outbox_lead";
         AccountsOutboxTake = "outbox_take";
         AccountsOutboxDone = "outbox_done";
         AccountsReserve = "reserve";

@@ -61,6 +61,7 @@ table! {
     stage_seconds: Family<Stage, Histogram> = "volery_stage_seconds", "seconds", "From a message's id to its reaching a stage.";
     syncs: Family<SyncBy, IntCounter> = "volery_syncs_total", "syncs", "Sessions synced, by what they were synced from.";
     sync_seconds: Histogram = "volery_sync_seconds", "seconds", "From a session's hello to its synced.";
+    partitions: IntGauge = "volery_partitions", "partitions", "Partitions that the messaging node reads: its own, and lost ones until their sessions have left.";
     gaps: IntCounter = "volery_gaps_total", "gaps", "Sessions whose window was full and that must sync again.";
     errors: Family<Code, IntCounter> = "volery_errors_total", "answers", "Errors answered on any door, by code.";
     closes: Family<Close, IntCounter> = "volery_closes_total", "sockets", "Sockets that the node closed, by reason.";

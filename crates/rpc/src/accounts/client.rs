@@ -5,13 +5,12 @@ use async_trait::async_trait;
 use tonic::Status;
 use tonic::transport::Channel;
 use volery_kernel::id::{DeviceId, UserId};
-use volery_kernel::time::Timestamp;
 use volery_ports::account_service::{AccountError, AccountService, Grant, LogIn, Registration, Told};
-use volery_ports::accounts::{Accounts, Claims, TokenError, Unavailable};
+use volery_ports::accounts::{AccountFacts, Claims, Standing, Unavailable};
 use volery_ports::sql::{Device, User};
 
 use super::convert;
-use super::failure::{nonsense, to_account, to_token, to_unavailable};
+use super::failure::{nonsense, to_account, to_unavailable};
 use crate::calls::{Call, Remote};
 use crate::check::{self, Checked};
 use crate::limits::{ANSWER_BYTES, LIMIT_MOST, REQUEST_BYTES};
@@ -40,20 +39,40 @@ fn answered<W, A>(answer: Result<W, Status>, read: impl Fn(W) -> Checked<A>) -> 
     read(answer.map_err(|status| to_account(&status))?).map_err(|wrong| AccountError::Fault(nonsense(wrong)))
 }
 
+/// The same where nothing but that it cannot be reached may go wrong.
+fn told<W, A>(answer: Result<W, Status>, read: impl Fn(W) -> Checked<A>) -> Result<A, Unavailable> {
+    read(answer.map_err(|status| to_unavailable(&status))?).map_err(|wrong| Unavailable(nonsense(wrong)))
+}
+
 #[async_trait]
-impl Accounts for AccountClient {
-    async fn authenticate(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
-        let request = wire::AuthenticateRequest { token: token.into(), now: Some(now.0) };
-        let send = |channel, request| async move { stub(channel).authenticate(request).await };
-        let claims = self.remote.call(Call::READ, request, send).await.map_err(|status| to_token(&status))?;
-        convert::to_claims(claims).map_err(|wrong| TokenError::Unavailable(nonsense(wrong)))
+impl AccountFacts for AccountClient {
+    async fn keys(&self) -> Result<String, Unavailable> {
+        let send = |channel, request| async move { stub(channel).keys(request).await };
+        told(self.remote.call(Call::READ, wire::KeysRequest {}, send).await, |keys| Ok(keys.jwks))
     }
 
-    async fn user_exists(&self, user: UserId) -> Result<bool, Unavailable> {
+    async fn standing(&self, device: DeviceId) -> Result<Option<Standing>, Unavailable> {
+        let request = wire::StandingRequest { device: Some(device.get()) };
+        let send = |channel, request| async move { stub(channel).standing(request).await };
+        told(self.remote.call(Call::READ, request, send).await, convert::to_standing)
+    }
+
+    async fn revoked_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, DeviceId)>, Unavailable> {
+        let request = wire::RevokedAfterRequest { after: Some(after), limit: check::limited(limit) };
+        let send = |channel, request| async move { stub(channel).revoked_after(request).await };
+        told(self.remote.call(Call::READ, request, send).await, convert::to_revoked)
+    }
+
+    async fn newest_revocation(&self) -> Result<u64, Unavailable> {
+        let send = |channel, request| async move { stub(channel).newest_revocation(request).await };
+        let request = wire::NewestRevocationRequest {};
+        told(self.remote.call(Call::READ, request, send).await, |newest| Ok(newest.number))
+    }
+
+    async fn is_user(&self, user: UserId) -> Result<bool, Unavailable> {
         let request = wire::UserExistsRequest { user: Some(user.get()) };
         let send = |channel, request| async move { stub(channel).user_exists(request).await };
-        let answer = self.remote.call(Call::READ, request, send).await.map_err(|status| to_unavailable(&status))?;
-        Ok(answer.exists)
+        told(self.remote.call(Call::READ, request, send).await, |answer| Ok(answer.exists))
     }
 }
 
@@ -105,10 +124,5 @@ impl AccountService for AccountClient {
         let request = wire::UserByNameRequest { user_name: user_name.into() };
         let send = |channel, request| async move { stub(channel).user_by_name(request).await };
         answered(self.remote.call(Call::READ, request, send).await, convert::to_user_if_any)
-    }
-
-    async fn jwks(&self) -> Result<String, AccountError> {
-        let send = |channel, request| async move { stub(channel).keys(request).await };
-        answered(self.remote.call(Call::READ, wire::KeysRequest {}, send).await, |keys| Ok(keys.jwks))
     }
 }

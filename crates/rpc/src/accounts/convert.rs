@@ -1,9 +1,9 @@
 //! What account-node is asked and answers, in both directions.
 
-use volery_kernel::id::UserId;
+use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 use volery_ports::account_service::{Grant, LogIn, Registration, Told};
-use volery_ports::accounts::Claims;
+use volery_ports::accounts::{Claims, Standing};
 use volery_ports::sql::{Device, User};
 
 use crate::check::{self, Checked};
@@ -20,6 +20,31 @@ pub(super) fn to_claims(from: wire::Claims) -> Checked<Claims> {
         device: check::device("device", from.device)?,
         expires: check::time("expires", from.expires)?,
     })
+}
+
+pub(super) fn standing(from: Option<Standing>) -> wire::StandingAnswer {
+    wire::StandingAnswer {
+        user: from.map(|standing| standing.user.get()),
+        revoked: from.is_some_and(|standing| standing.revoked),
+    }
+}
+
+pub(super) fn to_standing(from: wire::StandingAnswer) -> Checked<Option<Standing>> {
+    let user = check::id_if_any("user", from.user)?;
+    Ok(user.map(|user| Standing { user: UserId(user), revoked: from.revoked }))
+}
+
+pub(super) fn revoked(from: Vec<(u64, DeviceId)>) -> wire::RevokedAfterAnswer {
+    let numbered =
+        |(number, device): (u64, DeviceId)| wire::Revocation { number: Some(number), device: Some(device.get()) };
+    wire::RevokedAfterAnswer { revoked: from.into_iter().map(numbered).collect() }
+}
+
+pub(super) fn to_revoked(from: wire::RevokedAfterAnswer) -> Checked<Vec<(u64, DeviceId)>> {
+    let numbered = |from: wire::Revocation| {
+        Ok((check::there("revoked.number", from.number)?, check::device("revoked.device", from.device)?))
+    };
+    from.revoked.into_iter().map(numbered).collect()
 }
 
 pub(super) fn to_caller(from: Option<wire::Claims>) -> Checked<Claims> {

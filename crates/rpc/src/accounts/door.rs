@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use volery_ports::account_service::AccountService;
 
 use super::convert;
-use super::failure::{of_account, of_token, of_unavailable};
+use super::failure::{of_account, of_unavailable};
 use crate::check;
 use crate::limits::{ANSWER_BYTES, REQUEST_BYTES};
 use crate::wire::account::v1 as wire;
@@ -26,16 +26,30 @@ pub(crate) fn door(accounts: Arc<dyn AccountService>) -> AccountsServer<Door> {
 
 #[tonic::async_trait]
 impl accounts_server::Accounts for Door {
-    async fn authenticate(&self, request: Request<wire::AuthenticateRequest>) -> Answered<wire::Claims> {
-        let wire::AuthenticateRequest { token, now } = request.into_inner();
-        let now = check::time("now", now)?;
-        let claims = self.0.authenticate(&token, now).await.map_err(of_token)?;
-        Ok(Response::new(convert::claims(claims)))
+    async fn standing(&self, request: Request<wire::StandingRequest>) -> Answered<wire::StandingAnswer> {
+        let device = check::device("device", request.into_inner().device)?;
+        let standing = self.0.standing(device).await.map_err(of_unavailable)?;
+        Ok(Response::new(convert::standing(standing)))
+    }
+
+    async fn revoked_after(&self, request: Request<wire::RevokedAfterRequest>) -> Answered<wire::RevokedAfterAnswer> {
+        let wire::RevokedAfterRequest { after, limit } = request.into_inner();
+        let (after, limit) = (check::there("after", after)?, check::limit("limit", limit)?);
+        let revoked = self.0.revoked_after(after, limit).await.map_err(of_unavailable)?;
+        Ok(Response::new(convert::revoked(revoked)))
+    }
+
+    async fn newest_revocation(
+        &self,
+        _: Request<wire::NewestRevocationRequest>,
+    ) -> Answered<wire::NewestRevocationAnswer> {
+        let number = self.0.newest_revocation().await.map_err(of_unavailable)?;
+        Ok(Response::new(wire::NewestRevocationAnswer { number }))
     }
 
     async fn user_exists(&self, request: Request<wire::UserExistsRequest>) -> Answered<wire::UserExistsAnswer> {
         let user = check::user("user", request.into_inner().user)?;
-        let exists = self.0.user_exists(user).await.map_err(of_unavailable)?;
+        let exists = self.0.is_user(user).await.map_err(of_unavailable)?;
         Ok(Response::new(wire::UserExistsAnswer { exists }))
     }
 
@@ -88,7 +102,7 @@ impl accounts_server::Accounts for Door {
     }
 
     async fn keys(&self, _: Request<wire::KeysRequest>) -> Answered<wire::KeysAnswer> {
-        let jwks = self.0.jwks().await.map_err(of_account)?;
+        let jwks = self.0.keys().await.map_err(of_unavailable)?;
         Ok(Response::new(wire::KeysAnswer { jwks }))
     }
 }

@@ -1,18 +1,18 @@
-//! account-node's refusals as statuses and back. There are three kinds of error in the ports, and one
-//! message for all: what a call cannot answer with counts as that the role cannot be reached.
+//! account-node's refusals as statuses and back. There are two kinds of error in the ports, and one
+//! message for both: what a call cannot answer with counts as that the role cannot be reached.
 
 use tonic::{Code, Status};
 use volery_kernel::code::Code as Reason;
 use volery_kernel::generator::Refused;
 use volery_kernel::time::Timestamp;
 use volery_ports::account_service::AccountError;
-use volery_ports::accounts::{TokenError, Unavailable};
+use volery_ports::accounts::Unavailable;
 
 use crate::check::Nonsense;
 use crate::status;
 use crate::wire::account::v1::failure::Kind;
 use crate::wire::account::v1::no_ids::Why;
-use crate::wire::account::v1::{self as wire, Busy, Failure, NoIds, TokenRefusal};
+use crate::wire::account::v1::{self as wire, Busy, Failure, NoIds};
 
 const NAME: &str = "volery.account.v1.Failure";
 
@@ -25,27 +25,6 @@ fn to_status(code: Code, told: String, kind: Kind) -> Status {
 
 fn kind(status: &Status) -> Option<Kind> {
     status::detail::<Failure>(status, NAME)?.kind
-}
-
-pub(super) fn of_token(error: TokenError) -> Status {
-    let told = error.to_string();
-    match error {
-        TokenError::Invalid => to_status(Code::Unauthenticated, told, Kind::Token(TokenRefusal::Invalid.into())),
-        TokenError::Revoked => to_status(Code::Unauthenticated, told, Kind::Token(TokenRefusal::Revoked.into())),
-        TokenError::Unavailable(reason) => to_status(Code::Unavailable, told, Kind::Unavailable(reason)),
-    }
-}
-
-pub(super) fn to_token(status: &Status) -> TokenError {
-    match kind(status) {
-        Some(Kind::Token(raw)) => match TokenRefusal::try_from(raw) {
-            Ok(TokenRefusal::Invalid) => TokenError::Invalid,
-            Ok(TokenRefusal::Revoked) => TokenError::Revoked,
-            Ok(TokenRefusal::Unspecified) | Err(_) => TokenError::Unavailable(status::told(status)),
-        },
-        Some(Kind::Unavailable(reason)) => TokenError::Unavailable(reason),
-        _ => TokenError::Unavailable(status::told(status)),
-    }
 }
 
 pub(super) fn of_unavailable(error: Unavailable) -> Status {
@@ -79,7 +58,7 @@ pub(super) fn to_account(status: &Status) -> AccountError {
         Some(Kind::Busy(Busy {})) => AccountError::Busy,
         Some(Kind::NoIds(from)) => to_no_ids(&from),
         Some(Kind::Fault(what)) => AccountError::Fault(what),
-        Some(Kind::Unavailable(_) | Kind::Token(_)) => AccountError::Unavailable(to_unavailable(status)),
+        Some(Kind::Unavailable(_)) => AccountError::Unavailable(to_unavailable(status)),
         None => match status.code() {
             // It was reached, and the two do not understand each other.
             Code::InvalidArgument | Code::Unimplemented | Code::OutOfRange | Code::Internal => {

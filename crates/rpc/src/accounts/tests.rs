@@ -6,7 +6,7 @@ use volery_kernel::generator::Refused;
 use volery_kernel::id::{DeviceId, Id, UserId};
 use volery_kernel::time::Timestamp;
 use volery_ports::account_service::{AccountError, Grant, Told};
-use volery_ports::accounts::{Claims, TokenError, Unavailable};
+use volery_ports::accounts::{Claims, Standing, Unavailable};
 use volery_ports::sql::{Device, User};
 
 use super::{convert, failure};
@@ -54,6 +54,12 @@ proptest! {
         prop_assert_eq!(convert::to_device(convert::device(device.clone())), Ok(device));
         let claims = Claims { user: UserId(user), device: DeviceId(id), expires: created };
         prop_assert_eq!(convert::to_claims(convert::claims(claims)), Ok(claims));
+        for standing in [None, Some(false), Some(true)] {
+            let standing = standing.map(|revoked| Standing { user: UserId(user), revoked });
+            prop_assert_eq!(convert::to_standing(convert::standing(standing)), Ok(standing));
+        }
+        let revoked = vec![(created.0, DeviceId(id)), (last_seen.0, DeviceId(user))];
+        prop_assert_eq!(convert::to_revoked(convert::revoked(revoked.clone())), Ok(revoked));
         for told in [Told::OnTheLog, Told::Later] {
             prop_assert_eq!(convert::to_told(convert::told(told)), told);
         }
@@ -75,11 +81,8 @@ proptest! {
     #[test]
     fn refusals_come_back(error in errors(), reason in "\\PC{0,20}") {
         prop_assert_eq!(failure::to_account(&failure::of_account(error.clone())), error);
-        let unavailable = Unavailable(reason.clone());
+        let unavailable = Unavailable(reason);
         prop_assert_eq!(failure::to_unavailable(&failure::of_unavailable(unavailable.clone())), unavailable);
-        for error in [TokenError::Invalid, TokenError::Revoked, TokenError::Unavailable(reason)] {
-            prop_assert_eq!(failure::to_token(&failure::of_token(error.clone())), error);
-        }
     }
 }
 

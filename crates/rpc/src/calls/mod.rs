@@ -12,6 +12,8 @@ mod endpoint;
 mod outcome;
 mod remote;
 
+use std::time::Duration;
+
 pub use remote::{BadEndpoint, CallOptions, Remote};
 
 /// How a call may be treated.
@@ -21,13 +23,20 @@ pub(crate) struct Call {
     pub(crate) may_repeat: bool,
     /// Whether it waits for more than a look-up: a password's hash, the log.
     pub(crate) slow: bool,
+    /// How long the other side may wait for news before it answers, on top of the deadline.
+    pub(crate) patience: Duration,
 }
 
 impl Call {
-    /// Only looks.
-    pub(crate) const READ: Self = Self { may_repeat: true, slow: false };
+    /// Only looks, or does what is as good when it is done twice.
+    pub(crate) const READ: Self = Self { may_repeat: true, slow: false, patience: Duration::ZERO };
     /// Looks through up to 2,048 numbers; the same holder gets the same ones again.
-    pub(crate) const RESERVE: Self = Self { may_repeat: true, slow: true };
+    pub(crate) const RESERVE: Self = Self { may_repeat: true, slow: true, patience: Duration::ZERO };
     /// Changes something that a second time would change again.
-    pub(crate) const CHANGE: Self = Self { may_repeat: false, slow: true };
+    pub(crate) const CHANGE: Self = Self { may_repeat: false, slow: true, patience: Duration::ZERO };
+
+    /// Looks once there is something new, or after so long.
+    pub(crate) const fn watch(patience: Duration) -> Self {
+        Self { patience, ..Self::READ }
+    }
 }

@@ -23,6 +23,7 @@ use super::outcome::Failed;
 use crate::limits::{
     ALIVE_EVERY, ALIVE_WITHIN, ATTEMPTS_MOST, CONNECTION_WINDOW_BYTES, RETRY_WITHIN, STREAM_WINDOW_BYTES,
 };
+use crate::tls::{Dialer, Tls};
 
 /// How long callers wait. Attempts and pauses between them share the time.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +52,14 @@ pub enum BadEndpoint {
     /// The list is empty.
     #[error("no endpoint is named")]
     None,
-    /// It is no URL of a host and a port.
-    #[error("{0:?} is no endpoint: write http://host:port")]
-    NotAUrl(String),
+    /// It is no URL of a host and a port, or of another scheme.
+    #[error("{url:?} is no endpoint: write {scheme}://host:port")]
+    NotAUrl {
+        /// As given.
+        url: String,
+        /// `https` with TLS, `http` without.
+        scheme: &'static str,
+    },
 }
 
 /// A role on other machines. Clones share connections, rests and the budget of retries.
@@ -74,10 +80,28 @@ impl Remote {
     /// # Errors
     /// [`BadEndpoint`].
     pub fn new<E: AsRef<str>>(endpoints: &[E], options: CallOptions) -> Result<Self, BadEndpoint> {
+        Self::of(endpoints, "http", options, Address::connect_lazy)
+    }
+
+    /// The same by mutual TLS, `https://host:port` each.
+    ///
+    /// # Errors
+    /// [`BadEndpoint`].
+    pub fn secured<E: AsRef<str>>(endpoints: &[E], options: CallOptions, tls: &Tls) -> Result<Self, BadEndpoint> {
+        Self::of(endpoints, "https", options, |address| address.connect_with_connector_lazy(Dialer(tls.clone())))
+    }
+
+    fn of<E: AsRef<str>>(
+        endpoints: &[E],
+        scheme: &'static str,
+        options: CallOptions,
+        connect: impl Fn(&Address) -> Channel,
+    ) -> Result<Self, BadEndpoint> {
         if endpoints.is_empty() {
             return Err(BadEndpoint::None);
         }
-        let endpoints = endpoints.iter().map(|url| Ok(Endpoint::new(channel(url.as_ref(), options)?)));
+        let endpoints =
+            endpoints.iter().map(|url| Ok(Endpoint::new(connect(&address(url.as_ref(), scheme, options)?))));
         let endpoints = endpoints.collect::<Result<_, _>>()?;
         Ok(Self(Arc::new(Shared { options, endpoints, turn: AtomicUsize::new(0), budget: Budget::default() })))
     }
@@ -95,7 +119,8 @@ impl Remote {
         R: Future<Output = Result<Response<A>, Status>>,
     {
         let shared = &self.0;
-        let deadline = Instant::now() + if call.slow { shared.options.slow_deadline } else { shared.options.deadline };
+        let usual = if call.slow { shared.options.slow_deadline } else { shared.options.deadline };
+        let deadline = Instant::now() + usual + call.patience;
         let mut tried = Vec::new();
         shared.budget.earn();
         loop {
@@ -173,10 +198,10 @@ fn jitter(attempts: usize) -> Duration {
     bound.mul_f64(rand::rng().random_range(0.0..1.0))
 }
 
-fn channel(url: &str, options: CallOptions) -> Result<Channel, BadEndpoint> {
-    let not_a_url = || BadEndpoint::NotAUrl(url.to_owned());
+fn address(url: &str, scheme: &'static str, options: CallOptions) -> Result<Address, BadEndpoint> {
+    let not_a_url = || BadEndpoint::NotAUrl { url: url.to_owned(), scheme };
     let address = Address::from_shared(url.to_owned()).map_err(|_| not_a_url())?;
-    if address.uri().scheme_str() != Some("http") || address.uri().port().is_none() {
+    if address.uri().scheme_str() != Some(scheme) || address.uri().port().is_none() {
         return Err(not_a_url());
     }
     Ok(address
@@ -185,8 +210,7 @@ fn channel(url: &str, options: CallOptions) -> Result<Channel, BadEndpoint> {
         .http2_keep_alive_interval(ALIVE_EVERY)
         .keep_alive_timeout(ALIVE_WITHIN)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .connect_lazy())
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES))
 }
 
 #[cfg(test)]

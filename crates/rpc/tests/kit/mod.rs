@@ -10,14 +10,17 @@ use rand::SeedableRng as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use volery_account::{AccountNode, AccountOptions, AccountParts, EventSink, HashCost, NotAppended};
+use volery_config::{ConfigNode, ConfigOptions, ConfigParts};
 use volery_history::reads::Reads;
 use volery_kernel::event::Event;
 use volery_kernel::slot::Partitions;
+use volery_node::health::Health;
 use volery_node::shutdown::{Shutdown, Stage};
 use volery_ports::history::History;
 use volery_ports::sql::AccountStore;
 use volery_rpc::{CallOptions, Doors, Remote};
 use volery_testkit::accounts::Subject;
+use volery_testkit::cluster_store::ModelClusterStore;
 use volery_testkit::history::PARTITIONS;
 use volery_testkit::sql::{CountedIds, ManualClock};
 use volery_testkit::timeline::ModelTimeline;
@@ -119,5 +122,17 @@ pub(crate) async fn account_node(store: Arc<dyn AccountStore>) -> Subject {
         rng: Box::new(rand::rngs::StdRng::seed_from_u64(7)),
     };
     let accounts = AccountNode::start(options, parts).await.expect("starts");
-    Subject { accounts, clock }
+    Subject { tokens: accounts.clone(), accounts, clock }
+}
+
+/// config-node over a store, which it looks at every few milliseconds.
+pub(crate) async fn config_node(
+    store: Arc<ModelClusterStore>,
+    clock: Arc<ManualClock>,
+    shutdown: Shutdown,
+) -> Arc<ConfigNode> {
+    let partitions = Partitions::new(volery_testkit::cluster::PARTITIONS).expect("partitions");
+    let options = ConfigOptions { look_every: Duration::from_millis(5), ..ConfigOptions::new(partitions) };
+    let parts = ConfigParts { store, clock, shutdown, health: Health::new() };
+    Arc::new(ConfigNode::start(options, parts).await.expect("starts"))
 }

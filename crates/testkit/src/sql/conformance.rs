@@ -22,7 +22,7 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = S>,
 {
-    let outcomes: [(&str, Outcome); 9] = [
+    let outcomes: [(&str, Outcome); 10] = [
         ("names and ids are unique", names_and_ids_are_unique(&fresh().await).await),
         ("people are found", people_are_found(&fresh().await).await),
         ("devices come and go", devices_come_and_go(&fresh().await).await),
@@ -30,6 +30,7 @@ where
         ("reuse revokes", reuse_revokes(&fresh().await).await),
         ("revocations are numbered", revocations_are_numbered(&fresh().await).await),
         ("the outbox keeps order", the_outbox_keeps_order(&fresh().await).await),
+        ("one leads the outbox", one_leads_the_outbox(&fresh().await).await),
         ("numbers are reserved", numbers_are_reserved(&fresh().await).await),
         ("the first key stays", the_first_key_stays(&fresh().await).await),
     ];
@@ -182,6 +183,24 @@ async fn the_outbox_keeps_order(store: &dyn AccountStore) -> Outcome {
     let next = store.revoke(whose, DeviceId(id(6)), Timestamp(9), told(whose, DeviceId(id(6)))).await?;
     assert!(next > numbers.last().copied(), "a number is never used again");
     Ok(())
+}
+
+async fn one_leads_the_outbox(store: &dyn AccountStore) -> Outcome {
+    // A store may take a moment to notice that who led is gone.
+    const TRIES: usize = 10_000;
+    let Some(mut first) = store.outbox_lead().await? else { panic!("nobody leads") };
+    for _ in 0..3 {
+        assert!(store.outbox_lead().await?.is_none(), "one leads at a time");
+        assert!(first.holds().await);
+    }
+    drop(first);
+    for _ in 0..TRIES {
+        if let Some(mut second) = store.outbox_lead().await? {
+            assert!(second.holds().await);
+            return Ok(());
+        }
+    }
+    panic!("the lead is free again")
 }
 
 async fn numbers_are_reserved(store: &dyn AccountStore) -> Outcome {

@@ -1,6 +1,7 @@
 //! The contract in the fewest words: maps behind one lock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -8,8 +9,8 @@ use parking_lot::{Mutex, MutexGuard};
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 use volery_ports::sql::{
-    AccountStore, Created, Credentials, Device, NewEntry, NewToken, OutboxEntry, Reservation, Rotation, SigningKey,
-    TokenHash, Unavailable, User,
+    AccountStore, Created, Credentials, Device, NewEntry, NewToken, OutboxEntry, OutboxLead, Reservation, Rotation,
+    SigningKey, TokenHash, Unavailable, User,
 };
 
 #[derive(Default)]
@@ -35,6 +36,8 @@ struct Token {
 pub struct Model {
     state: Mutex<State>,
     away: AtomicBool,
+    /// Whoever holds a clone of what is in here leads; a new one is put in where the store has forgotten.
+    lead: Mutex<Arc<AtomicBool>>,
     devices_asked: AtomicUsize,
 }
 
@@ -49,8 +52,31 @@ impl Model {
         self.away.store(away, Ordering::SeqCst);
     }
 
+    /// Forgets who leads the outbox, as a database does that is started anew.
+    pub fn forget_lead(&self) {
+        *self.lead.lock() = Arc::default();
+    }
+
     fn state(&self) -> Result<MutexGuard<'_, State>, Unavailable> {
         if self.away.load(Ordering::SeqCst) { Err(Unavailable("switched off".into())) } else { Ok(self.state.lock()) }
+    }
+}
+
+/// Leads while the store still has the same flag.
+struct ModelLead {
+    taken: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl OutboxLead for ModelLead {
+    async fn holds(&mut self) -> bool {
+        Arc::strong_count(&self.taken) > 1
+    }
+}
+
+impl Drop for ModelLead {
+    fn drop(&mut self) {
+        self.taken.store(false, Ordering::SeqCst);
     }
 }
 
@@ -176,6 +202,13 @@ impl AccountStore for Model {
 
     async fn newest_revocation(&self) -> Result<u64, Unavailable> {
         Ok(self.state()?.revocations.keys().next_back().copied().unwrap_or_default())
+    }
+
+    async fn outbox_lead(&self) -> Result<Option<Box<dyn OutboxLead>>, Unavailable> {
+        drop(self.state()?);
+        let taken = Arc::clone(&self.lead.lock());
+        let free = !taken.swap(true, Ordering::SeqCst);
+        Ok(free.then(|| Box::new(ModelLead { taken }) as Box<dyn OutboxLead>))
     }
 
     async fn outbox_take(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Unavailable> {

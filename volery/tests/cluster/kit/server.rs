@@ -76,14 +76,12 @@ impl Server {
 
     /// SIGTERM; see [`Server::ended`].
     pub(crate) fn terminate(&self) {
-        let id = self.child.as_ref().expect("it runs").id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
+        terminate(self.child.as_ref().expect("it runs"));
     }
 
     /// Waits until it has ended by itself.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        let mut child = self.child.take().expect("it ran");
-        wait_for("the server ends", || child.try_wait().expect("a child"))
+        ended(self.child.take().expect("it ran"))
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -150,6 +148,17 @@ pub(crate) fn up(data: &Path, flags: &[String]) -> Command {
     command.arg("--data").arg(data).args(["--gateway-listen", "127.0.0.1:0", "--messaging-listen", "127.0.0.1:0"]);
     command.args(flags).stdin(Stdio::null());
     command
+}
+
+/// SIGTERM.
+pub(crate) fn terminate(child: &Child) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
+}
+
+/// Waits until it has ended by itself.
+pub(crate) fn ended(mut child: Child) -> ExitStatus {
+    wait_for("the process ends", || child.try_wait().expect("a child"))
 }
 
 /// The binary, with nothing of this process' configuration.

@@ -6,14 +6,17 @@
 //! | `Db`, `DbRow` | its types |
 //! | `BEGIN` | how a transaction that writes begins |
 //! | `alone` | waits until nobody else holds the same lock, and holds it until the transaction ends |
+//! | `Seat` | where the lead of the outbox is taken |
 //! | `FIND`, `part_of_a_name` | the search for names, and its argument |
 
+mod cluster;
 mod devices;
 mod keys;
 mod outbox;
 mod people;
 mod reservations;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,20 +24,21 @@ use sqlx::{Pool, Transaction};
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 use volery_ports::sql::{
-    AccountStore, Created, Credentials, Device, NewEntry, NewToken, OutboxEntry, Reservation, Rotation, SigningKey,
-    TokenHash, Unavailable, User,
+    AccountStore, Created, Credentials, Device, NewEntry, NewToken, OutboxEntry, OutboxLead, Reservation, Rotation,
+    SigningKey, TokenHash, Unavailable, User,
 };
 
-use super::{BEGIN, Db, DbRow, FIND, alone, part_of_a_name};
+use super::{BEGIN, Db, DbRow, FIND, Seat, alone, part_of_a_name};
 
 /// How long a call may take, its wait for a connection included: a database that stands still is away.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Connections to one database. Shared as it is; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) writer: Pool<Db>,
     pub(super) readers: Pool<Db>,
+    pub(super) seat: Arc<Seat>,
 }
 
 impl Store {
@@ -114,6 +118,10 @@ impl AccountStore for Store {
 
     async fn newest_revocation(&self) -> Result<u64, Unavailable> {
         answer(devices::newest_revocation(&self.readers)).await
+    }
+
+    async fn outbox_lead(&self) -> Result<Option<Box<dyn OutboxLead>>, Unavailable> {
+        answer(self.seat.take()).await
     }
 
     async fn outbox_take(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Unavailable> {

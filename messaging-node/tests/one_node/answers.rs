@@ -1,12 +1,8 @@
-//! What a session does after an answer of the outside, on a real node behind its door: everything that
-//! follows from it, though its device says nothing more.
+//! What a session does after an answer of the outside: everything that follows from it, though its device
+//! says nothing more.
 //!
 //! Trap avoided: a device that pings would hide a session that sleeps; these say their last word before
 //! the answer comes.
-
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
-
-mod node;
 
 use volery_kernel::chat::ChatId;
 use volery_kernel::limits;
@@ -15,7 +11,7 @@ use volery_wire::client::{History, Request, Send};
 use volery_wire::field::Blob;
 use volery_wire::server::Reply;
 
-use node::{ME, Node, in_partition};
+use crate::kit::{ME, Node, in_partition};
 
 #[test]
 fn a_page_larger_than_the_kernels_buffer_arrives_to_its_end() {

@@ -17,12 +17,14 @@ use tokio::time::{Instant, timeout};
 use volery_door::frame::Kind;
 use volery_door::handshake::client::Offer;
 use volery_door::listener::connect;
-use volery_door::socket::{Heard, Limits, Socket};
+use volery_door::socket::{Gone, Heard, Limits, Socket};
 use volery_kernel::chat::{ChatId, Recipient};
+use volery_kernel::code::Close;
 use volery_kernel::event::{Body, Event, Seen, SendKey};
 use volery_kernel::generator::Generator;
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::limits;
+use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::{Clock, Timestamp};
@@ -42,6 +44,8 @@ use volery_wire::server::Reply;
 
 /// Everybody who is logged in.
 pub(crate) const ME: UserId = UserId(Id::MAX);
+/// Where the other node is.
+pub(crate) const ELSEWHERE: &str = "ws://elsewhere";
 const DEVICE: DeviceId = DeviceId(Id::MAX);
 /// Less than it takes until a send that is under way is given up: that wakes a session too.
 const NEVER: Duration = Duration::from_millis(limits::APPEND_DEADLINE_MS.value - 1_000);
@@ -61,11 +65,12 @@ pub(crate) fn in_partition(partition: Partition) -> UserId {
     users.find(|user| PARTITIONS.of(Recipient::User(*user)) == partition).expect("numbers do not end")
 }
 
-/// The model; appends to one partition may be held up.
+/// The model; appends to one partition may be held up, and all reading.
 struct HeldLog {
     model: ModelLog,
     held: Partition,
     open: watch::Sender<bool>,
+    readable: watch::Sender<bool>,
 }
 
 #[async_trait]
@@ -90,6 +95,7 @@ impl Log for HeldLog {
     }
 
     async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
+        self.readable.subscribe().wait_for(|readable| *readable).await.expect("the log outlives its readers");
         self.model.extent(partition).await
     }
 
@@ -183,6 +189,8 @@ impl History for Past {
 pub(crate) struct Node {
     log: Arc<HeldLog>,
     pub(crate) history: Arc<Past>,
+    pub(crate) metrics: Metrics,
+    map: watch::Sender<Arc<PartitionMap>>,
     address: SocketAddr,
 }
 
@@ -190,33 +198,69 @@ impl Node {
     /// Runs a test beside a node whose log holds three records of somebody else and whose tails hold next to
     /// nothing.
     pub(crate) fn run(test: impl AsyncFnOnce(Self)) {
+        Self::run_owned_by(Some(0), test);
+    }
+
+    /// The same, with a first map as in [`Node::all_belong_to`].
+    pub(crate) fn run_owned_by(owner: Option<u16>, test: impl AsyncFnOnce(Self)) {
         actix_rt::System::new().block_on(async {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
             let own = PARTITIONS.of(Recipient::User(ME));
             let held = PARTITIONS.iter().find(|partition| *partition != own).expect("another");
             let model = ModelLog::new(1, PARTITIONS, Arc::clone(&clock));
-            let log = Arc::new(HeldLog { model, held, open: watch::Sender::new(true) });
+            let log =
+                Arc::new(HeldLog { model, held, open: watch::Sender::new(true), readable: watch::Sender::new(true) });
             let history = Arc::new(Past::default());
             fill(&log, own, 3).await;
             *history.end.lock() = 3;
             let now = clock.now();
             let generator = Generator::new(1, now, now.plus(3_600_000));
+            let (map, told) = watch::channel(owned_by(1, owner));
+            let metrics = Metrics::new().expect("metrics");
             let parts = Parts {
                 log: log.clone(),
                 accounts: Arc::new(Everybody),
                 history: history.clone(),
                 clock,
                 generators: vec![Arc::new(Mutex::new(generator))],
-                metrics: Metrics::new().expect("metrics"),
+                metrics: metrics.clone(),
                 health: Health::new(),
+                map: told,
             };
             let rate = Rate { per_second: 1_000, burst: 1_000 };
             let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-            let node = MessagingNode::start(Options { listen, threads: 1, rate, tail_bytes: 1 }, parts);
-            let node = node.await.expect("it starts");
-            test(Self { log, history, address: node.address() }).await;
+            let options = Options { name: "node".to_owned(), listen, threads: 1, rate, tail_bytes: 1 };
+            let node = MessagingNode::start(options, parts).await.expect("it starts");
+            test(Self { log, history, metrics, map, address: node.address() }).await;
             node.stop();
         });
+    }
+
+    /// Tells of a map in which all partitions are this node's (0), [`ELSEWHERE`]'s (1), or nobody's.
+    pub(crate) fn all_belong_to(&self, version: u64, owner: Option<u16>) {
+        self.map.send_replace(owned_by(version, owner));
+    }
+
+    /// From now on nobody learns where the log ends, or everybody.
+    pub(crate) fn hold_reads(&self, hold: bool) {
+        self.log.readable.send_replace(!hold);
+    }
+
+    /// Waits until the node reads so many partitions.
+    pub(crate) async fn reads_partitions(&self, partitions: i64) {
+        let read = async {
+            while self.metrics.partitions.get() != partitions {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(NEVER, read).await.unwrap_or_else(|_| panic!("{partitions} partitions: not within {NEVER:?}"));
+    }
+
+    /// Waits until the node's only thread has answered somebody else: it has done what it had to do before.
+    pub(crate) async fn goes_on(&self) {
+        let mut other = self.connect().await;
+        other.ask(&[Request::Ping]);
+        other.until("hello first", |reply| matches!(reply, Reply::Error(_))).await;
     }
 
     /// The partition of [`ME`].
@@ -240,13 +284,17 @@ impl Node {
         timeout(NEVER, waited).await.expect("appended").expect("a log");
     }
 
-    /// A device that said hello.
-    pub(crate) async fn device(&self, resume: Option<Blob>) -> Device {
+    async fn connect(&self) -> Device {
         let stream = TcpStream::connect(self.address).await.expect("the door is open");
         let limits = Limits { message: 16 << 20, queue: 1 << 20 };
         let offer = Offer::new(ENCODING, [7; 16]);
         let socket = connect(stream, "node", &offer, Box::new(|| [1, 2, 3, 4]), limits, Instant::now() + NEVER);
-        let mut device = Device { socket: socket.await.expect("a handshake"), requests: 0 };
+        Device { socket: socket.await.expect("a handshake"), requests: 0 }
+    }
+
+    /// A device that said hello.
+    pub(crate) async fn device(&self, resume: Option<Blob>) -> Device {
+        let mut device = self.connect().await;
         device.ask(&[Request::Hello(Hello {
             token: "token".into(),
             device: DEVICE,
@@ -256,6 +304,12 @@ impl Node {
         })]);
         device
     }
+}
+
+fn owned_by(version: u64, owner: Option<u16>) -> Arc<PartitionMap> {
+    let member = |name: &str, url: &str| Member { name: name.to_owned(), url: url.to_owned() };
+    let members = vec![member("node", "ws://here"), member("other", ELSEWHERE)];
+    Arc::new(PartitionMap::new(version, members, &[owner; 2]).expect("a map"))
 }
 
 async fn fill(log: &HeldLog, partition: Partition, records: u64) {
@@ -284,6 +338,20 @@ impl Device {
 
     /// Waits for a frame.
     pub(crate) async fn until(&mut self, what: &str, is: impl Fn(&Reply<'_>) -> bool) {
+        let ended = self.hear(what, is).await;
+        assert!(ended.is_none(), "{what}: {ended:?}");
+    }
+
+    /// The close, which must come before any other frame.
+    pub(crate) async fn closed(&mut self) -> Close {
+        match self.hear("a close", |_| true).await {
+            Some(Gone::ByPeer(Some(number))) => Close::from_number(number).expect("a close of ours"),
+            other => panic!("not closed: {other:?}"),
+        }
+    }
+
+    /// Hears until a frame is right (`None`), or there are no more.
+    async fn hear(&mut self, what: &str, mut is: impl FnMut(&Reply<'_>) -> bool) -> Option<Gone> {
         let heard = poll_fn(|cx| {
             let mut found = false;
             let polled = self.socket.poll_read(cx, &mut |heard, _| {
@@ -294,11 +362,11 @@ impl Device {
                 if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             match polled {
-                _ if found => Poll::Ready(()),
-                Poll::Ready(Err(gone)) => panic!("{what}: {gone}"),
+                _ if found => Poll::Ready(None),
+                Poll::Ready(Err(gone)) => Poll::Ready(Some(gone)),
                 Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
             }
         });
-        assert!(timeout(NEVER, heard).await.is_ok(), "{what}: not within {NEVER:?}");
+        timeout(NEVER, heard).await.unwrap_or_else(|_| panic!("{what}: not within {NEVER:?}"))
     }
 }

@@ -1,0 +1,21 @@
+//! The role config-node: leases of messaging nodes, the partition map that follows from them, and dynamic
+//! settings; and what other nodes do with all that.
+//!
+//! Everything that it knows stands in a store that all config-nodes share, so any number of them may run
+//! and none is special. What it decides is pure: `assign`, `leases`, `settings`.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`assign`] | who owns what next: even, with the fewest moves |
+//! | [`leases`] | which leases have ended |
+//! | [`settings`] | which keys are dynamic, what they take, how they change a configuration |
+//! | `node` | looks at the store, writes maps, wakes who watches: [`ConfigNode`] |
+//! | [`follow`] | for every other node: holds its lease, follows the map and the settings |
+
+pub mod assign;
+pub mod follow;
+pub mod leases;
+mod node;
+pub mod settings;
+
+pub use node::{ConfigNode, ConfigOptions, ConfigParts, HASH, StartError};

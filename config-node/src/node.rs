@@ -1,0 +1,257 @@
+//! [`ConfigNode`]: the shell around the decisions. One task looks at the store, a few times a second and at
+//! once after changes of its own; everything that it learns is put where those who watch are woken.
+//!
+//! Who is up are those whose lease stands in the store: an end is decided by one config-node and written
+//! there, so that two of them never write maps against each other. While the store is away, what was
+//! known is answered on.
+//!
+//! Trap avoided: a map that was made from leases older than the map it follows could undo a newer one. The
+//! map is read before the leases, and written only if nobody else wrote one since.
+
+mod watches;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::slot::Partitions;
+use volery_kernel::time::Clock;
+use volery_node::health::{Health, Part};
+use volery_node::shutdown::Shutdown;
+use volery_ports::cluster::{Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Unavailable};
+use volery_ports::cluster_store::{ClusterStore, Facts, Set};
+
+use crate::leases::Watched;
+use crate::{assign, settings};
+use watches::Watches;
+
+/// The name of the function from recipients to slots, as the cluster's facts have it.
+pub const HASH: &str = "xxh3-64 mod 16384";
+
+/// As many config-nodes as are likely to write at once.
+const LOOKS_AT_ONCE: usize = 8;
+
+/// How a config-node is set.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigOptions {
+    /// How many partitions the cluster's log has; what a new cluster is made with.
+    pub partitions: Partitions,
+    /// The store is looked at this often. Well below a second: that is how soon others show what one has taken.
+    pub look_every: Duration,
+}
+
+impl ConfigOptions {
+    /// As usual, for a cluster of so many partitions.
+    #[must_use]
+    pub const fn new(partitions: Partitions) -> Self {
+        Self { partitions, look_every: Duration::from_millis(250) }
+    }
+}
+
+/// What a config-node is made of.
+pub struct ConfigParts {
+    /// What all config-nodes share.
+    pub store: Arc<dyn ClusterStore>,
+    /// Leases age by it, and changes are dated.
+    pub clock: Arc<dyn Clock>,
+    /// Once it drains, watches are answered at once, as things are.
+    pub shutdown: Shutdown,
+    /// Told while the store is away.
+    pub health: Health,
+}
+
+/// Why a config-node did not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The store is away.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The cluster was made with another number of partitions.
+    #[error("the cluster was made with {cluster} partitions, which is fixed, and this config-node is set to {node}")]
+    Partitions {
+        /// Since it was made.
+        cluster: u16,
+        /// As configured.
+        node: u16,
+    },
+    /// The cluster was made with another function from recipients to slots.
+    #[error("the cluster finds partitions by {0:?}, and this version by {HASH:?}")]
+    Hash(String),
+}
+
+/// The role. See the module. Stops looking when it is dropped.
+pub struct ConfigNode {
+    shared: Arc<Shared>,
+    looking: JoinHandle<()>,
+}
+
+struct Shared {
+    store: Arc<dyn ClusterStore>,
+    clock: Arc<dyn Clock>,
+    partitions: Partitions,
+    watches: Watches,
+    /// There is something to look at.
+    changed: Notify,
+}
+
+impl ConfigNode {
+    /// Makes the cluster if it is new, looks once, and goes on looking.
+    ///
+    /// # Errors
+    /// [`StartError`]. Nothing was changed then.
+    pub async fn start(options: ConfigOptions, parts: ConfigParts) -> Result<Self, StartError> {
+        let ConfigParts { store, clock, shutdown, health } = parts;
+        let part = health.part("cluster");
+        found(store.as_ref(), options.partitions).await?;
+        let watches = Watches::new(options.partitions, shutdown.clone());
+        let shared = Shared { store, clock, partitions: options.partitions, watches, changed: Notify::new() };
+        let (shared, mut watched) = (Arc::new(shared), Watched::default());
+        shared.settle(&mut watched).await?;
+        part.ready();
+        let look = Arc::clone(&shared).look_on(watched, options.look_every, part);
+        let looking = tokio::spawn(async move {
+            tokio::select! {
+                () = look => {}
+                () = shutdown.draining() => {}
+            }
+        });
+        Ok(Self { shared, looking })
+    }
+}
+
+impl Drop for ConfigNode {
+    fn drop(&mut self) {
+        self.looking.abort();
+    }
+}
+
+/// What was fixed when the cluster was made must be what this node goes by.
+async fn found(store: &dyn ClusterStore, partitions: Partitions) -> Result<(), StartError> {
+    let own = Facts { partitions: partitions.count(), hash: HASH.to_owned() };
+    let cluster = store.facts(own.clone()).await?;
+    if cluster.partitions != own.partitions {
+        return Err(StartError::Partitions { cluster: cluster.partitions, node: own.partitions });
+    }
+    if cluster.hash != own.hash {
+        return Err(StartError::Hash(cluster.hash));
+    }
+    Ok(())
+}
+
+impl Shared {
+    async fn look_on(self: Arc<Self>, mut watched: Watched, every: Duration, part: Part) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                () = self.changed.notified() => {}
+            }
+            match self.settle(&mut watched).await {
+                Ok(()) => part.ready(),
+                // The engine has told the log.
+                Err(Unavailable(reason)) => {
+                    watched.start_anew();
+                    part.degraded(format!("no leases, no changes: {reason}"));
+                }
+            }
+        }
+    }
+
+    /// Looks until there is nothing to write, or it was written. Whoever is overtaken by another
+    /// config-node looks again, a few times at once and then when it is time.
+    async fn settle(&self, watched: &mut Watched) -> Result<(), Unavailable> {
+        for _ in 0..LOOKS_AT_ONCE {
+            if self.look(watched).await? {
+                return Ok(());
+            }
+        }
+        tracing::warn!("a map could not be written: another version than the last one is in the store");
+        Ok(())
+    }
+
+    /// Whether it is settled: false if somebody else wrote a map meanwhile.
+    async fn look(&self, watched: &mut Watched) -> Result<bool, Unavailable> {
+        self.watches.show_settings(settings::listed(self.store.settings().await?));
+        if let Some(map) = self.store.map(self.watches.map().version()).await? {
+            self.watches.show_map(map);
+        }
+        let up = self.up(watched).await?;
+        match assign::next(&self.watches.map(), up) {
+            Ok(Some(map)) => self.write(map).await,
+            Ok(None) => Ok(true),
+            Err(error) => {
+                tracing::error!(%error, "no map can be made; the last one stays");
+                Ok(true)
+            }
+        }
+    }
+
+    /// Those whose lease stands, after those that have ended were removed.
+    async fn up(&self, watched: &mut Watched) -> Result<Vec<Member>, Unavailable> {
+        let asked = self.clock.now();
+        let mut held = self.store.leases().await?;
+        for lease in watched.look(held.clone(), asked, self.clock.now()) {
+            if self.store.end(&lease).await? {
+                tracing::warn!(node = lease.member.name, "was not heard of: its lease has ended");
+                held.retain(|other| *other != lease);
+            }
+        }
+        Ok(held.into_iter().map(|lease| lease.member).collect())
+    }
+
+    async fn write(&self, map: PartitionMap) -> Result<bool, Unavailable> {
+        let written = self.store.put_map(&map).await?;
+        if written {
+            tracing::info!(version = map.version(), members = map.members().len(), "a new map");
+            self.watches.show_map(map);
+        }
+        Ok(written)
+    }
+}
+
+#[async_trait]
+impl Cluster for ConfigNode {
+    async fn hold(&self, hold: Hold) -> Result<(), HoldError> {
+        let Shared { store, clock, partitions, watches, changed } = self.shared.as_ref();
+        if hold.partitions != partitions.count() {
+            return Err(HoldError::Partitions { cluster: partitions.count(), node: hold.partitions });
+        }
+        if !store.hold(&hold.member, &hold.process, clock.now()).await? {
+            return Err(HoldError::NameTaken(hold.member.name));
+        }
+        if !watches.map().members().contains(&hold.member) {
+            changed.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
+        self.shared.store.leave(name, process).await?;
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+
+    async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
+        Ok(self.shared.watches.map_after(seen, patience).await)
+    }
+
+    async fn settings(&self, seen: u64, patience: Duration) -> Result<Settings, Unavailable> {
+        Ok(self.shared.watches.settings_after(seen, patience).await)
+    }
+
+    async fn change(&self, change: Change) -> Result<Setting, ChangeError> {
+        let Shared { store, clock, watches, changed, .. } = self.shared.as_ref();
+        settings::check(&change, &watches.settings())?;
+        match store.set(&change, clock.now()).await? {
+            Set::Done(setting) => {
+                let Setting { name, version, by, .. } = &setting;
+                tracing::info!(name, value = setting.value, version, by, "a setting was changed");
+                changed.notify_one();
+                Ok(setting)
+            }
+            Set::Stale { version } => Err(ChangeError::Stale { name: change.name, version, seen: change.seen }),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Followers keep the newest that they were ever told, whatever they are told and however long nobody is
+//! there.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, mpsc};
+use volery_config::follow::{Standing, follow_map, follow_settings, hold_lease};
+use volery_kernel::map::PartitionMap;
+use volery_ports::accounts::Unavailable;
+use volery_ports::cluster::{Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings};
+use volery_testkit::cluster::hold;
+use volery_testkit::cluster_store::map;
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Says what it was told to, one answer a question, each a version, and then nothing more. Tells which
+/// versions had been seen.
+struct Script {
+    versions: Mutex<VecDeque<Option<u64>>>,
+    holds: Mutex<VecDeque<Result<(), HoldError>>>,
+    asked: mpsc::UnboundedSender<u64>,
+}
+
+fn away() -> Unavailable {
+    Unavailable("away".into())
+}
+
+fn script(versions: &[Option<u64>], holds: Vec<Result<(), HoldError>>) -> (Arc<Script>, mpsc::UnboundedReceiver<u64>) {
+    let (asked, questions) = mpsc::unbounded_channel();
+    let versions = Mutex::new(versions.iter().copied().collect());
+    (Arc::new(Script { versions, holds: Mutex::new(holds.into()), asked }), questions)
+}
+
+impl Script {
+    async fn next(&self, seen: u64) -> Result<u64, Unavailable> {
+        let _ = self.asked.send(seen);
+        let next = self.versions.lock().await.pop_front();
+        match next {
+            Some(version) => version.ok_or_else(away),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Cluster for Script {
+    async fn hold(&self, _: Hold) -> Result<(), HoldError> {
+        let next = self.holds.lock().await.pop_front();
+        match next {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn leave(&self, _: &str, _: &str) -> Result<(), Unavailable> {
+        Err(away())
+    }
+
+    async fn map(&self, seen: u64, _: Duration) -> Result<PartitionMap, Unavailable> {
+        Ok(map(self.next(seen).await?, &[], &[None]))
+    }
+
+    async fn settings(&self, seen: u64, _: Duration) -> Result<Settings, Unavailable> {
+        Ok(Settings { version: self.next(seen).await?, settings: Vec::new() })
+    }
+
+    async fn change(&self, _: Change) -> Result<Setting, ChangeError> {
+        Err(away().into())
+    }
+}
+
+const ANSWERS: [Option<u64>; 7] = [None, Some(5), Some(7), None, Some(6), Some(7), Some(8)];
+
+/// What each question names as seen: the first is asked twice, and answers that fail or are behind
+/// change nothing.
+const SEEN: [u64; 8] = [0, 0, 5, 7, 7, 7, 7, 8];
+
+async fn questions(mut asked: mpsc::UnboundedReceiver<u64>) -> Vec<u64> {
+    let mut seen = Vec::new();
+    while seen.len() < SEEN.len() {
+        let next = tokio::time::timeout(LONG, asked.recv()).await;
+        seen.push(next.expect("in time").expect("asks on"));
+    }
+    seen
+}
+
+#[tokio::test]
+async fn a_map_is_followed_through_outages_and_old_answers() {
+    let (cluster, asked) = script(&ANSWERS, Vec::new());
+    let map = follow_map(cluster).await;
+    assert_eq!(map.borrow().version(), 5, "the first answer is waited for");
+    assert_eq!(questions(asked).await, SEEN);
+    assert_eq!(map.borrow().version(), 8);
+}
+
+#[tokio::test]
+async fn settings_are_followed_alike_and_nobody_asks_for_nobody() {
+    let (cluster, asked) = script(&ANSWERS, Vec::new());
+    let settings = follow_settings(cluster.clone()).await;
+    assert_eq!(questions(asked).await, SEEN);
+    assert_eq!(settings.borrow().version, 8);
+    drop(settings);
+    let ended = async {
+        while Arc::strong_count(&cluster) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(tokio::time::timeout(LONG, ended).await.is_ok(), "still asks");
+}
+
+#[tokio::test]
+async fn an_outage_does_not_change_how_a_lease_stands() {
+    let refused = HoldError::Partitions { cluster: 8, node: 9 };
+    let holds = vec![Ok(()), Err(away().into()), Err(refused.clone())];
+    let (cluster, _asked) = script(&[], holds);
+    let lease = hold_lease(cluster, hold("a", "p"));
+    let mut standing = lease.standing();
+    let mut seen = Vec::new();
+    while seen.last() != Some(&Standing::Refused(refused.clone())) {
+        assert!(tokio::time::timeout(LONG, standing.changed()).await.is_ok(), "after {seen:?}");
+        seen.push(standing.borrow_and_update().clone());
+    }
+    assert_eq!(seen, [Standing::Held, Standing::Refused(refused)]);
+    assert_eq!(lease.leave().await, Err(away()));
+}

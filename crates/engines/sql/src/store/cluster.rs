@@ -1,0 +1,178 @@
+//! What config-nodes keep: facts, leases, the map, settings.
+//!
+//! Each compare-and-set is one statement that changes the row or does not, so nobody waits for a lock.
+//! Rows are put in order here: databases order texts by rules of their own.
+
+use async_trait::async_trait;
+use sqlx::{Pool, Row as _};
+use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::time::Timestamp;
+use volery_ports::cluster::{Change, Setting};
+use volery_ports::cluster_store::{ClusterStore, Facts, Lease, Set, Unavailable};
+
+use super::{Db, DbRow, Store, answer};
+use crate::column::{int, millis, time};
+use crate::map_row;
+
+#[async_trait]
+impl ClusterStore for Store {
+    async fn facts(&self, first: Facts) -> Result<Facts, Unavailable> {
+        answer(facts(self, &first)).await
+    }
+
+    async fn hold(&self, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
+        answer(hold(&self.writer, member, process, now)).await
+    }
+
+    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
+        answer(leave(&self.writer, name, process)).await
+    }
+
+    async fn end(&self, lease: &Lease) -> Result<bool, Unavailable> {
+        answer(end(&self.writer, lease)).await
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, Unavailable> {
+        answer(leases(&self.readers)).await
+    }
+
+    async fn map(&self, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
+        answer(map(&self.readers, seen)).await
+    }
+
+    async fn put_map(&self, map: &PartitionMap) -> Result<bool, Unavailable> {
+        answer(put_map(&self.writer, map)).await
+    }
+
+    async fn settings(&self) -> Result<Vec<Setting>, Unavailable> {
+        answer(settings(&self.readers)).await
+    }
+
+    async fn set(&self, change: &Change, now: Timestamp) -> Result<Set, Unavailable> {
+        answer(set(self, change, now)).await
+    }
+}
+
+async fn facts(store: &Store, first: &Facts) -> sqlx::Result<Facts> {
+    let mut transaction = store.begin().await?;
+    sqlx::query("INSERT INTO cluster_facts (one, partitions, hash) VALUES (1, $1, $2) ON CONFLICT DO NOTHING")
+        .bind(i64::from(first.partitions))
+        .bind(&first.hash)
+        .execute(&mut *transaction)
+        .await?;
+    let row = sqlx::query("SELECT * FROM cluster_facts").fetch_one(&mut *transaction).await?;
+    transaction.commit().await?;
+    let partitions = u16::try_from(row.try_get::<i64, _>("partitions")?);
+    Ok(Facts { partitions: partitions.map_err(|error| sqlx::Error::Decode(error.into()))?, hash: row.try_get("hash")? })
+}
+
+const HOLD: &str = "
+    INSERT INTO leases AS old (name, url, process, renewed) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (name) DO UPDATE SET
+        url = excluded.url,
+        renewed = CASE WHEN old.renewed < excluded.renewed THEN excluded.renewed ELSE old.renewed + 1 END
+    WHERE old.process = excluded.process";
+
+async fn hold(writer: &Pool<Db>, member: &Member, process: &str, now: Timestamp) -> sqlx::Result<bool> {
+    let held =
+        sqlx::query(HOLD).bind(&member.name).bind(&member.url).bind(process).bind(millis(now)).execute(writer).await?;
+    Ok(held.rows_affected() > 0)
+}
+
+async fn leave(writer: &Pool<Db>, name: &str, process: &str) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM leases WHERE name = $1 AND process = $2").bind(name).bind(process).execute(writer).await?;
+    Ok(())
+}
+
+async fn end(writer: &Pool<Db>, lease: &Lease) -> sqlx::Result<bool> {
+    let ended = sqlx::query("DELETE FROM leases WHERE name = $1 AND process = $2 AND renewed = $3")
+        .bind(&lease.member.name)
+        .bind(&lease.process)
+        .bind(millis(lease.renewed))
+        .execute(writer)
+        .await?;
+    Ok(ended.rows_affected() > 0)
+}
+
+async fn leases(readers: &Pool<Db>) -> sqlx::Result<Vec<Lease>> {
+    let rows = sqlx::query("SELECT * FROM leases").fetch_all(readers).await?;
+    let mut leases = rows.iter().map(lease).collect::<sqlx::Result<Vec<_>>>()?;
+    leases.sort_by(|one, other| one.member.name.cmp(&other.member.name));
+    Ok(leases)
+}
+
+fn lease(row: &DbRow) -> sqlx::Result<Lease> {
+    let member = Member { name: row.try_get("name")?, url: row.try_get("url")? };
+    Ok(Lease { member, process: row.try_get("process")?, renewed: time(row.try_get("renewed")?) })
+}
+
+async fn map(readers: &Pool<Db>, seen: u64) -> sqlx::Result<Option<PartitionMap>> {
+    let row =
+        sqlx::query("SELECT * FROM partition_map WHERE version > $1").bind(int(seen)).fetch_optional(readers).await?;
+    let Some(row) = row else { return Ok(None) };
+    map_row::map(row.try_get("version")?, row.try_get("members")?, row.try_get("owners")?).map(Some)
+}
+
+async fn put_map(writer: &Pool<Db>, map: &PartitionMap) -> sqlx::Result<bool> {
+    let statement = match map.version() {
+        0 => return Ok(false),
+        1 => "INSERT INTO partition_map (one, version, members, owners) VALUES (1, $1, $2, $3) ON CONFLICT DO NOTHING",
+        _ => "UPDATE partition_map SET version = $1, members = $2, owners = $3 WHERE version = $1 - 1",
+    };
+    let put = sqlx::query(statement)
+        .bind(int(map.version()))
+        .bind(map_row::members(map)?)
+        .bind(map_row::owners(map))
+        .execute(writer)
+        .await?;
+    Ok(put.rows_affected() > 0)
+}
+
+async fn settings(readers: &Pool<Db>) -> sqlx::Result<Vec<Setting>> {
+    let rows = sqlx::query("SELECT * FROM settings").fetch_all(readers).await?;
+    let mut settings = rows.iter().map(setting).collect::<sqlx::Result<Vec<_>>>()?;
+    settings.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(settings)
+}
+
+fn setting(row: &DbRow) -> sqlx::Result<Setting> {
+    Ok(Setting {
+        name: row.try_get("name")?,
+        value: row.try_get("value")?,
+        version: row.try_get::<i64, _>("version")?.cast_unsigned(),
+        by: row.try_get("changed_by")?,
+        at: time(row.try_get("changed_at")?),
+    })
+}
+
+/// Whoever has seen version 0 has seen no row.
+const FIRST: &str = "
+    INSERT INTO settings (name, value, version, changed_by, changed_at) VALUES ($1, $2, $3 + 1, $4, $5)
+    ON CONFLICT DO NOTHING RETURNING *";
+const NEXT: &str = "
+    UPDATE settings SET value = $2, version = version + 1, changed_by = $4, changed_at = $5
+    WHERE name = $1 AND version = $3 RETURNING *";
+
+async fn set(store: &Store, change: &Change, now: Timestamp) -> sqlx::Result<Set> {
+    let mut transaction = store.begin().await?;
+    let row = sqlx::query(if change.seen == 0 { FIRST } else { NEXT })
+        .bind(&change.name)
+        .bind(&change.value)
+        .bind(int(change.seen))
+        .bind(&change.by)
+        .bind(millis(now))
+        .fetch_optional(&mut *transaction)
+        .await?;
+    let outcome = match row {
+        Some(row) => Set::Done(setting(&row)?),
+        None => {
+            let version: Option<i64> = sqlx::query_scalar("SELECT version FROM settings WHERE name = $1")
+                .bind(&change.name)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            Set::Stale { version: version.map_or(0, i64::cast_unsigned) }
+        }
+    };
+    transaction.commit().await?;
+    Ok(outcome)
+}

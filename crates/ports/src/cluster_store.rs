@@ -1,0 +1,86 @@
+//! The cluster store: what config-nodes keep in common. Leases of messaging nodes, the map, dynamic
+//! settings, and the facts with which the cluster was made.
+//!
+//! # Contract
+//! - A call is one transaction: all of it is there when it answers `Ok`, and survives a crash. After
+//!   [`Unavailable`] it is all there or not at all.
+//! - Reads see every call that has answered, whoever made it.
+//! - The store judges nothing and reads no clock. Whether a lease has ended, what a map should say and
+//!   which values a setting takes is decided above; what must not be overwritten unseen is written by
+//!   compare-and-set.
+//! - There is at most one lease a name. It stays until somebody removes it, however old it is: so the
+//!   leases that are there are those that are held, and everybody sees the same ones.
+//! - Texts hold no NUL. Times and versions are below 2^63.
+
+use async_trait::async_trait;
+use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::time::Timestamp;
+
+pub use crate::accounts::Unavailable;
+use crate::cluster::{Change, Setting};
+
+/// What is fixed when a cluster is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// How many partitions the log has.
+    pub partitions: u16,
+    /// The name of the function from recipients to slots.
+    pub hash: String,
+}
+
+/// A lease as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Who holds it.
+    pub member: Member,
+    /// The holder's process.
+    pub process: String,
+    /// When it was renewed last, by the clock of whoever took the call. It rises with each renewal, even
+    /// if that clock does not: two readings that differ tell that it was renewed between them.
+    pub renewed: Timestamp,
+}
+
+/// How a change of a setting ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// The setting, as it is now.
+    Done(Setting),
+    /// It is at another version than was seen. Nothing was written.
+    Stale {
+        /// As it is; 0 if it was never set.
+        version: u64,
+    },
+}
+
+/// See the module's contract.
+#[async_trait]
+pub trait ClusterStore: Send + Sync + 'static {
+    /// What the cluster was made with. A new one is made with `first`.
+    async fn facts(&self, first: Facts) -> Result<Facts, Unavailable>;
+
+    /// Takes the lease of a name, or renews it if this process holds it; its URL becomes the member's.
+    /// False: another process holds the name, and nothing was written.
+    async fn hold(&self, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable>;
+
+    /// Removes the lease of a name if this process holds it.
+    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable>;
+
+    /// Removes a lease if it was not renewed since it was read as this. Whether it did.
+    async fn end(&self, lease: &Lease) -> Result<bool, Unavailable>;
+
+    /// All leases, by name.
+    async fn leases(&self) -> Result<Vec<Lease>, Unavailable>;
+
+    /// The map, if there is one with a version above `seen`.
+    async fn map(&self, seen: u64) -> Result<Option<PartitionMap>, Unavailable>;
+
+    /// Writes a map if it comes right after the one that is there; version 1 is the first. Whether it did.
+    async fn put_map(&self, map: &PartitionMap) -> Result<bool, Unavailable>;
+
+    /// All settings that were ever set, by name.
+    async fn settings(&self) -> Result<Vec<Setting>, Unavailable>;
+
+    /// Sets a setting if it is at the version that was seen, which is 0 if it was never set. Its version
+    /// rises by one.
+    async fn set(&self, change: &Change, now: Timestamp) -> Result<Set, Unavailable>;
+}

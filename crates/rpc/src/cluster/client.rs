@@ -1,0 +1,85 @@
+//! `Cluster` from config-nodes elsewhere.
+//!
+//! Trap avoided: a watch that is made again after its connection broke has less patience left than it
+//! began with; asked with all of it, it would end without an answer.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+use volery_kernel::map::PartitionMap;
+use volery_ports::cluster::{Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Unavailable};
+
+use super::{convert, failure};
+use crate::calls::{Call, Remote};
+use crate::check::Checked;
+use crate::limits::{ANSWER_BYTES, PATIENCE_MOST, REQUEST_BYTES};
+use crate::wire::config::v1 as wire;
+use crate::wire::config::v1::cluster_client::ClusterClient as Stub;
+
+/// Config-nodes on other machines. Patience beyond 30 s is cut to that.
+pub struct ClusterClient {
+    remote: Remote,
+}
+
+impl ClusterClient {
+    /// Asks the config-nodes behind `remote`.
+    #[must_use]
+    pub fn new(remote: Remote) -> Self {
+        Self { remote }
+    }
+}
+
+fn stub(channel: Channel) -> Stub<Channel> {
+    Stub::new(channel).max_decoding_message_size(ANSWER_BYTES).max_encoding_message_size(REQUEST_BYTES)
+}
+
+fn looked<W, A>(answer: Result<W, Status>, read: impl Fn(W) -> Checked<A>) -> Result<A, Unavailable> {
+    read(answer.map_err(|status| failure::to_unavailable(&status))?).map_err(failure::nonsense)
+}
+
+/// A question with what is left of its patience.
+fn waiting(mut request: Request<wire::WatchRequest>, until: Instant) -> Request<wire::WatchRequest> {
+    let left = until.saturating_duration_since(Instant::now());
+    request.get_mut().patience_ms = u64::try_from(left.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
+    request
+}
+
+#[async_trait]
+impl Cluster for ClusterClient {
+    async fn hold(&self, hold: Hold) -> Result<(), HoldError> {
+        let send = |channel, request| async move { stub(channel).hold(request).await };
+        let held = self.remote.call(Call::READ, convert::hold(hold), send).await;
+        held.map(drop).map_err(|status| failure::to_hold(&status))
+    }
+
+    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
+        let request = wire::LeaveRequest { name: name.into(), process: process.into() };
+        let send = |channel, request| async move { stub(channel).leave(request).await };
+        looked(self.remote.call(Call::READ, request, send).await, |wire::LeaveAnswer {}| Ok(()))
+    }
+
+    async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
+        let patience = patience.min(PATIENCE_MOST);
+        let until = Instant::now() + patience;
+        let send = |channel, request| async move { stub(channel).map(waiting(request, until)).await };
+        let request = wire::WatchRequest { seen, patience_ms: 0 };
+        looked(self.remote.call(Call::watch(patience), request, send).await, convert::to_map)
+    }
+
+    async fn settings(&self, seen: u64, patience: Duration) -> Result<Settings, Unavailable> {
+        let patience = patience.min(PATIENCE_MOST);
+        let until = Instant::now() + patience;
+        let send = |channel, request| async move { stub(channel).settings(waiting(request, until)).await };
+        let request = wire::WatchRequest { seen, patience_ms: 0 };
+        looked(self.remote.call(Call::watch(patience), request, send).await, |all| Ok(convert::to_settings(all)))
+    }
+
+    async fn change(&self, change: Change) -> Result<Setting, ChangeError> {
+        let send = |channel, request| async move { stub(channel).change(request).await };
+        let changed = self.remote.call(Call::CHANGE, convert::change(change), send).await;
+        changed.map(convert::to_setting).map_err(|status| failure::to_change(&status))
+    }
+}

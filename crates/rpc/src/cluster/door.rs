@@ -1,0 +1,60 @@
+//! The service over `Cluster`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::server::NamedService;
+use tonic::{Request, Response, Status};
+use volery_ports::cluster::Cluster;
+
+use super::{convert, failure};
+use crate::limits::{ANSWER_BYTES, PATIENCE_MOST, REQUEST_BYTES};
+use crate::wire::config::v1 as wire;
+use crate::wire::config::v1::cluster_server::{self, ClusterServer};
+
+/// The service's name in its contract.
+pub(crate) const NAME: &str = <ClusterServer<Door> as NamedService>::NAME;
+
+pub(crate) struct Door(Arc<dyn Cluster>);
+
+pub(crate) fn door(cluster: Arc<dyn Cluster>) -> ClusterServer<Door> {
+    ClusterServer::new(Door(cluster)).max_decoding_message_size(REQUEST_BYTES).max_encoding_message_size(ANSWER_BYTES)
+}
+
+fn patience(asked_ms: u64) -> Duration {
+    Duration::from_millis(asked_ms).min(PATIENCE_MOST)
+}
+
+#[tonic::async_trait]
+impl cluster_server::Cluster for Door {
+    async fn hold(&self, request: Request<wire::HoldRequest>) -> Result<Response<wire::HoldAnswer>, Status> {
+        let hold = convert::to_hold(request.into_inner())?;
+        self.0.hold(hold).await.map_err(failure::of_hold)?;
+        Ok(Response::new(wire::HoldAnswer {}))
+    }
+
+    async fn leave(&self, request: Request<wire::LeaveRequest>) -> Result<Response<wire::LeaveAnswer>, Status> {
+        let wire::LeaveRequest { name, process } = request.into_inner();
+        let (name, process) = (convert::word("name", name)?, convert::word("process", process)?);
+        self.0.leave(&name, &process).await.map_err(failure::of_unavailable)?;
+        Ok(Response::new(wire::LeaveAnswer {}))
+    }
+
+    async fn map(&self, request: Request<wire::WatchRequest>) -> Result<Response<wire::PartitionMap>, Status> {
+        let wire::WatchRequest { seen, patience_ms } = request.into_inner();
+        let map = self.0.map(seen, patience(patience_ms)).await.map_err(failure::of_unavailable)?;
+        Ok(Response::new(convert::map(&map)))
+    }
+
+    async fn settings(&self, request: Request<wire::WatchRequest>) -> Result<Response<wire::AllSettings>, Status> {
+        let wire::WatchRequest { seen, patience_ms } = request.into_inner();
+        let settings = self.0.settings(seen, patience(patience_ms)).await.map_err(failure::of_unavailable)?;
+        Ok(Response::new(convert::settings(settings)))
+    }
+
+    async fn change(&self, request: Request<wire::ChangeRequest>) -> Result<Response<wire::Setting>, Status> {
+        let change = convert::to_change(request.into_inner())?;
+        let setting = self.0.change(change).await.map_err(failure::of_change)?;
+        Ok(Response::new(convert::setting(setting)))
+    }
+}

@@ -1,0 +1,91 @@
+//! Leases, maps, settings and refusals come back the same, and nonsense names its field.
+
+use proptest::prelude::*;
+use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::time::Timestamp;
+use volery_ports::cluster::{Change, ChangeError, Hold, HoldError, Setting, Settings, Unavailable};
+
+use super::{convert, failure};
+use crate::limits::{VALUE_BYTES, WORD_BYTES};
+use crate::wire::config::v1 as wire;
+
+fn member(name: &str) -> Member {
+    Member { name: name.into(), url: format!("ws://{name}/v1/ws") }
+}
+
+proptest! {
+    #[test]
+    fn maps_come_back(version in any::<u64>(), owners in prop::collection::vec(prop::option::of(0..3_u16), 1..50)) {
+        let map = PartitionMap::new(version, ["a", "b", "é"].map(member).into(), &owners).expect("a map");
+        prop_assert_eq!(convert::to_map(convert::map(&map)), Ok(map));
+    }
+
+    #[test]
+    fn leases_and_changes_come_back(
+        name in "\\PC{1,20}", partitions in 1..=16_384_u16,
+        value in prop::option::of("\\PC{0,20}"), seen in any::<u64>(),
+    ) {
+        let hold = Hold { member: member(&name), process: name.clone(), partitions };
+        prop_assert_eq!(convert::to_hold(convert::hold(hold.clone())), Ok(hold));
+        let change = Change { name: name.clone(), value, seen, by: name };
+        prop_assert_eq!(convert::to_change(convert::change(change.clone())), Ok(change));
+    }
+
+    #[test]
+    fn settings_come_back(name in "\\PC{0,9}", value in prop::option::of("\\PC{0,9}"), version in any::<u64>()) {
+        let setting = Setting { by: name.clone(), name, value, version, at: Timestamp(version) };
+        let settings = Settings { version, settings: vec![setting.clone(), setting] };
+        prop_assert_eq!(convert::to_settings(convert::settings(settings.clone())), settings);
+    }
+
+    #[test]
+    fn refusals_come_back(text in "\\PC{0,20}", count in any::<u16>(), version in any::<u64>()) {
+        let away = Unavailable(text.clone());
+        prop_assert!(failure::to_unavailable(&failure::of_unavailable(away.clone())) == away);
+        let partitions = HoldError::Partitions { cluster: count, node: !count };
+        for error in [away.clone().into(), HoldError::NameTaken(text.clone()), partitions] {
+            prop_assert_eq!(failure::to_hold(&failure::of_hold(error.clone())), error);
+        }
+        let invalid = ChangeError::Invalid { name: text.clone(), reason: text.clone() };
+        let stale = ChangeError::Stale { name: text.clone(), version, seen: !version };
+        for error in [away.into(), ChangeError::Unknown(text), invalid, stale] {
+            prop_assert_eq!(failure::to_change(&failure::of_change(error.clone())), error);
+        }
+    }
+}
+
+#[test]
+fn nonsense_is_refused_by_its_field() {
+    let word = |name: String| convert::word("name", name).err().map(|wrong| wrong.field);
+    assert_eq!(word("a".repeat(WORD_BYTES)), None);
+    for bad in [String::new(), "a".repeat(WORD_BYTES + 1), "a\0".into(), "a\nb".into()] {
+        assert_eq!(word(bad), Some("name"));
+    }
+    let hold = wire::HoldRequest {
+        member: Some(wire::Member { name: "a".into(), url: "ws://a".into() }),
+        process: "p".into(),
+        partitions: Some(8),
+    };
+    let field = |hold: wire::HoldRequest| convert::to_hold(hold).err().map(|wrong| wrong.field);
+    assert_eq!(field(hold.clone()), None);
+    assert_eq!(field(wire::HoldRequest { member: None, ..hold.clone() }), Some("member"));
+    assert_eq!(field(wire::HoldRequest { process: String::new(), ..hold.clone() }), Some("process"));
+    for partitions in [None, Some(0), Some(16_385), Some(65_544)] {
+        assert_eq!(field(wire::HoldRequest { partitions, ..hold.clone() }), Some("partitions"));
+    }
+    let change = |value: String| {
+        let change = wire::ChangeRequest { name: String::new(), value: Some(value), seen: 0, by: "ada".into() };
+        convert::to_change(change).err().map(|wrong| wrong.field)
+    };
+    assert_eq!(change("a".repeat(VALUE_BYTES)), None);
+    assert_eq!((change("a".repeat(VALUE_BYTES + 1)), change("\0".into())), (Some("value"), Some("value")));
+}
+
+#[test]
+fn a_map_that_contradicts_itself_means_nothing() {
+    let map = |owners: Vec<u32>| convert::to_map(wire::PartitionMap { version: 1, members: Vec::new(), owners });
+    assert!(map(vec![0, 0]).is_ok());
+    for bad in [vec![], vec![1], vec![u32::MAX], vec![0; 16_385], vec![65_536]] {
+        assert_eq!(map(bad).err().map(|wrong| wrong.field), Some("owners"));
+    }
+}

@@ -1,0 +1,117 @@
+//! The contract of the cluster store, case by case. Each case gets a store of its own.
+
+use std::future::Future;
+
+use volery_kernel::map::Member;
+use volery_kernel::time::Timestamp;
+use volery_ports::cluster::Setting;
+use volery_ports::cluster_store::{ClusterStore, Facts, Lease, Set, Unavailable};
+
+use super::{change, map, member};
+
+type Outcome = Result<(), Unavailable>;
+
+/// Runs every case against stores that `fresh` makes, all empty.
+///
+/// # Panics
+/// If the engine breaks the contract, or is away.
+pub async fn conformance<S, F, Fut>(fresh: F)
+where
+    S: ClusterStore,
+    F: Fn() -> Fut,
+    Fut: Future<Output = S>,
+{
+    let outcomes: [(&str, Outcome); 5] = [
+        ("the first facts stay", the_first_facts_stay(&fresh().await).await),
+        ("a name has one holder", a_name_has_one_holder(&fresh().await).await),
+        ("a lease ends as it was read", a_lease_ends_as_it_was_read(&fresh().await).await),
+        ("maps follow one another", maps_follow_one_another(&fresh().await).await),
+        ("settings are compared and set", settings_are_compared_and_set(&fresh().await).await),
+    ];
+    for (case, outcome) in outcomes {
+        assert_eq!(outcome, Ok(()), "{case}");
+    }
+}
+
+async fn the_first_facts_stay(store: &dyn ClusterStore) -> Outcome {
+    let facts = |partitions, hash: &str| Facts { partitions, hash: hash.into() };
+    assert_eq!(store.facts(facts(16_384, "one")).await?, facts(16_384, "one"));
+    assert_eq!(store.facts(facts(48, "other")).await?, facts(16_384, "one"));
+    Ok(())
+}
+
+async fn a_name_has_one_holder(store: &dyn ClusterStore) -> Outcome {
+    assert_eq!(store.leases().await?, []);
+    for name in ["é", "b", "Z"] {
+        assert!(store.hold(&member(name), "p1", Timestamp(10)).await?, "{name}");
+    }
+    assert!(!store.hold(&member("b"), "p2", Timestamp(99)).await?, "another process");
+    let moved = Member { url: "wss://elsewhere".into(), ..member("b") };
+    assert!(store.hold(&moved, "p1", Timestamp(20)).await?);
+    assert!(store.hold(&member("Z"), "p1", Timestamp(10)).await?, "by a clock that stands");
+    assert!(store.hold(&member("é"), "p1", Timestamp(3)).await?, "by a clock that stepped back");
+    let lease = |member, renewed| Lease { member, process: "p1".into(), renewed: Timestamp(renewed) };
+    let expected = [lease(member("Z"), 11), lease(moved, 20), lease(member("é"), 11)];
+    assert_eq!(store.leases().await?, expected, "by the bytes of their names");
+    Ok(())
+}
+
+async fn a_lease_ends_as_it_was_read(store: &dyn ClusterStore) -> Outcome {
+    for name in ["a", "b"] {
+        store.hold(&member(name), "p1", Timestamp(10)).await?;
+    }
+    let read = store.leases().await?;
+    store.hold(&member("a"), "p1", Timestamp(10)).await?;
+    assert!(!store.end(&read[0]).await?, "renewed since");
+    assert!(store.end(&read[1]).await?);
+    assert!(!store.end(&read[1]).await?, "nothing is left to end");
+    assert!(store.hold(&member("b"), "p2", Timestamp(10)).await?, "the name is free");
+    assert!(!store.end(&read[1]).await?, "another's");
+    store.leave("b", "p1").await?;
+    assert_eq!(store.leases().await?.len(), 2, "only a holder leaves");
+    store.leave("b", "p2").await?;
+    store.leave("b", "p2").await?;
+    store.leave("nobody", "p2").await?;
+    assert_eq!(store.leases().await?.iter().map(|lease| lease.member.name.as_str()).collect::<Vec<_>>(), ["a"]);
+    Ok(())
+}
+
+async fn maps_follow_one_another(store: &dyn ClusterStore) -> Outcome {
+    assert_eq!(store.map(0).await?, None);
+    let nobody = map(1, &[], &[None, None, None]);
+    assert!(!store.put_map(&map(0, &[], &[None])).await?, "no map has version 0");
+    assert!(!store.put_map(&map(2, &[], &[None])).await?, "there is no first");
+    assert!(store.put_map(&nobody).await?);
+    assert!(!store.put_map(&nobody).await?, "it is there");
+    assert_eq!((store.map(0).await?, store.map(1).await?), (Some(nobody), None));
+    let names = ["a \"quoted\"", "b\nc", "é"];
+    let second = map(2, &names, &[Some(2), None, Some(0)]);
+    assert!(store.put_map(&second).await?);
+    assert!(!store.put_map(&map(4, &[], &[None])).await?, "one is left out");
+    assert_eq!(store.map(1).await?, Some(second));
+    let large: Vec<_> = (0..16_384).map(|partition| Some(partition % 3)).collect();
+    let third = map(3, &names, &large);
+    assert!(store.put_map(&third).await?);
+    assert_eq!((store.map(2).await?, store.map(3).await?), (Some(third), None));
+    Ok(())
+}
+
+async fn settings_are_compared_and_set(store: &dyn ClusterStore) -> Outcome {
+    assert_eq!(store.settings().await?, []);
+    assert_eq!(store.set(&change("b.two", Some("2"), 1), Timestamp(5)).await?, Set::Stale { version: 0 });
+    let set = |name: &str, value: Option<&str>, version: u64| Setting {
+        name: name.into(),
+        value: value.map(str::to_owned),
+        version,
+        by: format!("who has seen {}", version - 1),
+        at: Timestamp(4 + version),
+    };
+    let first = store.set(&change("b.two", Some("2"), 0), Timestamp(5)).await?;
+    assert_eq!(first, Set::Done(set("b.two", Some("2"), 1)));
+    assert_eq!(store.set(&change("b.two", Some("3"), 0), Timestamp(6)).await?, Set::Stale { version: 1 });
+    let back = store.set(&change("b.two", None, 1), Timestamp(6)).await?;
+    assert_eq!(back, Set::Done(set("b.two", None, 2)));
+    store.set(&change("a.one", Some(""), 0), Timestamp(5)).await?;
+    assert_eq!(store.settings().await?, [set("a.one", Some(""), 1), set("b.two", None, 2)]);
+    Ok(())
+}

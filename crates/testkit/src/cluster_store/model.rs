@@ -1,0 +1,110 @@
+//! The contract in the fewest words: maps behind one lock.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
+use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::time::Timestamp;
+use volery_ports::cluster::{Change, Setting};
+use volery_ports::cluster_store::{ClusterStore, Facts, Lease, Set, Unavailable};
+
+#[derive(Default)]
+struct State {
+    facts: Option<Facts>,
+    leases: BTreeMap<String, Lease>,
+    map: Option<PartitionMap>,
+    settings: BTreeMap<String, Setting>,
+}
+
+/// A cluster store in memory.
+#[derive(Default)]
+pub struct ModelClusterStore {
+    state: Mutex<State>,
+    away: AtomicBool,
+    looks: AtomicUsize,
+}
+
+impl ModelClusterStore {
+    /// Lets every call fail from here on, or none.
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// How often somebody began to look by asking for the settings, answered or not.
+    pub fn looks(&self) -> usize {
+        self.looks.load(Ordering::SeqCst)
+    }
+
+    fn state(&self) -> Result<MutexGuard<'_, State>, Unavailable> {
+        if self.away.load(Ordering::SeqCst) { Err(Unavailable("switched off".into())) } else { Ok(self.state.lock()) }
+    }
+}
+
+#[async_trait]
+impl ClusterStore for ModelClusterStore {
+    async fn facts(&self, first: Facts) -> Result<Facts, Unavailable> {
+        Ok(self.state()?.facts.get_or_insert(first).clone())
+    }
+
+    async fn hold(&self, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
+        let mut state = self.state()?;
+        let renewed = match state.leases.get(&member.name) {
+            Some(lease) if lease.process != process => return Ok(false),
+            Some(lease) => now.max(lease.renewed.plus(1)),
+            None => now,
+        };
+        let lease = Lease { member: member.clone(), process: process.to_owned(), renewed };
+        state.leases.insert(member.name.clone(), lease);
+        Ok(true)
+    }
+
+    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
+        self.state()?.leases.retain(|_, lease| lease.member.name != name || lease.process != process);
+        Ok(())
+    }
+
+    async fn end(&self, lease: &Lease) -> Result<bool, Unavailable> {
+        let mut state = self.state()?;
+        let as_read = state
+            .leases
+            .get(&lease.member.name)
+            .is_some_and(|held| (held.process.as_str(), held.renewed) == (lease.process.as_str(), lease.renewed));
+        Ok(as_read && state.leases.remove(&lease.member.name).is_some())
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, Unavailable> {
+        Ok(self.state()?.leases.values().cloned().collect())
+    }
+
+    async fn map(&self, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
+        Ok(self.state()?.map.clone().filter(|map| map.version() > seen))
+    }
+
+    async fn put_map(&self, map: &PartitionMap) -> Result<bool, Unavailable> {
+        let mut state = self.state()?;
+        let next = 1 + state.map.as_ref().map_or(0, PartitionMap::version);
+        if map.version() == next {
+            state.map = Some(map.clone());
+        }
+        Ok(map.version() == next)
+    }
+
+    async fn settings(&self) -> Result<Vec<Setting>, Unavailable> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        Ok(self.state()?.settings.values().cloned().collect())
+    }
+
+    async fn set(&self, change: &Change, now: Timestamp) -> Result<Set, Unavailable> {
+        let mut state = self.state()?;
+        let version = state.settings.get(&change.name).map_or(0, |setting| setting.version);
+        if version != change.seen {
+            return Ok(Set::Stale { version });
+        }
+        let Change { name, value, seen, by } = change.clone();
+        let setting = Setting { name: name.clone(), value, version: seen + 1, by, at: now };
+        state.settings.insert(name, setting.clone());
+        Ok(Set::Done(setting))
+    }
+}

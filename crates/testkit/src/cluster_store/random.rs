@@ -1,0 +1,110 @@
+//! Random operations on an engine and on the model: every answer must be the same.
+//!
+//! Names, processes and versions are drawn from small ranges, so that they collide.
+
+use proptest::prelude::*;
+use volery_kernel::time::Timestamp;
+use volery_ports::cluster_store::{ClusterStore, Facts, Lease, Unavailable};
+
+use super::{ModelClusterStore, change, map, member};
+
+/// One call with its arguments in small numbers.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// Asks for the facts, with a number of partitions of one's own.
+    Facts(u16),
+    /// Takes or renews: name, process, time.
+    Hold(u8, u8, u64),
+    /// Leaves: name, process.
+    Leave(u8, u8),
+    /// Reads the leases; with a number, ends the one of this index as it was read then.
+    Leases(Option<usize>),
+    /// Reads the map: which version was seen.
+    Map(u64),
+    /// Writes a map: by how much its version is above the last one that was written, and its owner.
+    PutMap(u64, Option<u16>),
+    /// Reads the settings.
+    Settings,
+    /// Sets: name, value, version seen.
+    Set(u8, Option<u8>, u64),
+}
+
+/// Sequences of up to `most` operations.
+pub fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        (1..4u16).prop_map(Op::Facts),
+        (0..3u8, 0..2u8, 0..9u64).prop_map(|(name, process, now)| Op::Hold(name, process, now)),
+        (0..3u8, 0..2u8).prop_map(|(name, process)| Op::Leave(name, process)),
+        prop::option::of(0..3usize).prop_map(Op::Leases),
+        (0..6u64).prop_map(Op::Map),
+        (0..3u64, prop::option::of(0..2u16)).prop_map(|(above, owner)| Op::PutMap(above, owner)),
+        Just(Op::Settings),
+        (0..2u8, prop::option::of(0..3u8), 0..4u64).prop_map(|(name, value, seen)| Op::Set(name, value, seen)),
+    ];
+    prop::collection::vec(op, 0..most)
+}
+
+/// Runs the operations on an empty engine and on the model.
+///
+/// # Errors
+/// The first operation that the two answer differently, with both answers.
+pub async fn compare(engine: &dyn ClusterStore, ops: &[Op]) -> Result<(), String> {
+    let model = ModelClusterStore::default();
+    let (mut there, mut here) = (Run::default(), Run::default());
+    for (step, op) in ops.iter().enumerate() {
+        let answer = there.step(engine, op).await;
+        let expected = here.step(&model, op).await;
+        if answer != expected {
+            return Err(format!("step {step}, {op:?}:\n engine {answer:?}\n model  {expected:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// What a run must know of its own past.
+#[derive(Default)]
+struct Run {
+    read: Vec<Lease>,
+    maps: u64,
+}
+
+impl Run {
+    async fn step(&mut self, store: &dyn ClusterStore, op: &Op) -> Result<String, Unavailable> {
+        match op {
+            Op::Facts(partitions) => {
+                Ok(format!("{:?}", store.facts(Facts { partitions: *partitions, hash: "h".into() }).await?))
+            }
+            Op::Hold(name, process, now) => {
+                let member = member(&name.to_string());
+                Ok(format!("{:?}", store.hold(&member, &process.to_string(), Timestamp(*now)).await?))
+            }
+            Op::Leave(name, process) => {
+                Ok(format!("{:?}", store.leave(&name.to_string(), &process.to_string()).await?))
+            }
+            Op::Leases(index) => self.leases(store, *index).await,
+            Op::Map(seen) => Ok(format!("{:?}", store.map(*seen).await?)),
+            Op::PutMap(above, owner) => {
+                let put = store.put_map(&map(self.maps + above, &["a", "b"], &[*owner])).await?;
+                self.maps += if put { *above } else { 0 };
+                Ok(format!("{put:?}"))
+            }
+            Op::Settings => Ok(format!("{:?}", store.settings().await?)),
+            Op::Set(name, value, seen) => {
+                let value = value.map(|value| value.to_string());
+                let change = change(&name.to_string(), value.as_deref(), *seen);
+                Ok(format!("{:?}", store.set(&change, Timestamp(*seen)).await?))
+            }
+        }
+    }
+
+    /// Ends one as it was read by an earlier step, which it may not be any more.
+    async fn leases(&mut self, store: &dyn ClusterStore, index: Option<usize>) -> Result<String, Unavailable> {
+        match index.and_then(|index| self.read.get(index)) {
+            Some(lease) => Ok(format!("{:?}", store.end(lease).await?)),
+            None => {
+                self.read = store.leases().await?;
+                Ok(format!("{:?}", self.read))
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! A set of roles in one process: opens what it needs, starts it from the log outwards, stops it from the
+//! doors inwards. A role that is not in the set is asked where configuration says.
+//!
+//! Assembly only: nothing here decides anything about messages.
+
+use std::fs::{self, File};
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
+use volery_kernel::limits;
+use volery_kernel::map::{Member, PartitionMap};
+use volery_messaging::core::pace::Rate;
+use volery_messaging::{MessagingNode, Options as MessagingOptions, Parts as MessagingParts};
+use volery_node::config::Config;
+use volery_node::shutdown::Stage;
+use volery_ports::log::Log;
+use volery_rpc::Doors;
+
+use crate::Failure;
+use crate::accounts::OpenAccounts;
+use crate::cluster::OpenCluster;
+use crate::common::Common;
+use crate::engines::{OpenLog, OpenStore};
+use crate::history::OpenHistory;
+use crate::numbers::OpenNumbers;
+use crate::roles::Role;
+
+/// What runs here. What is not there is neither a role of this process nor asked by one.
+pub(crate) struct Process {
+    /// The data folder belongs to this process until it is dropped.
+    _lock: Option<File>,
+    log: Option<OpenLog>,
+    numbers: Option<OpenNumbers>,
+    history: Option<OpenHistory>,
+    accounts: Option<OpenAccounts>,
+    cluster: Option<OpenCluster>,
+    messaging: Option<MessagingNode>,
+    gateway: Option<Gateway>,
+}
+
+/// Starts the roles of `common`; some wait until others answer. Nothing if the process is to end before they do.
+///
+/// # Errors
+/// What keeps them from starting, as a sentence.
+pub(crate) async fn start(common: &Common<'_>) -> Result<Option<Process>, Failure> {
+    tokio::select! {
+        process = assemble(common) => process.map(Some),
+        () = common.shutdown.draining() => Ok(None),
+    }
+}
+
+async fn assemble(common: &Common<'_>) -> Result<Process, Failure> {
+    let Common { config, roles, .. } = common;
+    let mut process = Process::empty(roles.are_all().then(|| lock(&config.data_dir)).transpose()?);
+    let store = if roles.use_store() { Some(open_store(common).await?) } else { None };
+    if roles.use_log() {
+        process.log = Some(OpenLog::open(config, &common.clock, &common.health, &common.metrics).await?);
+    }
+    process.start_numbers(common, store.as_ref()).await?;
+    process.start_history(common).await?;
+    process.start_accounts(common, store.as_ref()).await?;
+    if roles.has_any(&[Role::Config, Role::Messaging, Role::Gateway]) {
+        let store = store.map(|store| store.cluster);
+        process.cluster = Some(OpenCluster::open(common, store).await?);
+    }
+    if roles.has(Role::Messaging) {
+        process.messaging = Some(process.start_messaging(common).await?);
+        process.join(common)?;
+    }
+    if roles.has(Role::Gateway) {
+        process.gateway = Some(process.start_gateway(common)?);
+    }
+    Ok(process)
+}
+
+/// Its accounts watched where somebody here asks for them; config says itself when the store is away.
+async fn open_store(common: &Common<'_>) -> Result<OpenStore, Failure> {
+    let store = OpenStore::open(common.config).await?;
+    let asked = common.roles.has_any(&[Role::Account, Role::Idgen]);
+    Ok(if asked { store.watched(&common.health, &common.metrics) } else { store })
+}
+
+impl Process {
+    fn empty(lock: Option<File>) -> Self {
+        let (log, numbers, history, accounts, cluster) = (None, None, None, None, None);
+        Self { _lock: lock, log, numbers, history, accounts, cluster, messaging: None, gateway: None }
+    }
+
+    async fn start_numbers(&mut self, common: &Common<'_>, store: Option<&OpenStore>) -> Result<(), Failure> {
+        let roles = &common.roles;
+        if roles.has(Role::Idgen) || roles.make_ids() {
+            let sessions = if roles.has(Role::Messaging) { threads(common.config) } else { 0 };
+            let count = sessions + usize::from(roles.has(Role::Account));
+            self.numbers = Some(OpenNumbers::open(common, store.map(|store| &store.accounts), count).await?);
+        }
+        Ok(())
+    }
+
+    async fn start_history(&mut self, common: &Common<'_>) -> Result<(), Failure> {
+        if common.roles.has(Role::History) {
+            let log = self.log.as_ref().ok_or_else(absent)?;
+            self.history = Some(OpenHistory::start(common, log).await?);
+        } else if common.roles.ask(Role::History) {
+            self.history = Some(OpenHistory::elsewhere(common, self.log.as_ref()).await?);
+        }
+        Ok(())
+    }
+
+    async fn start_accounts(&mut self, common: &Common<'_>, store: Option<&OpenStore>) -> Result<(), Failure> {
+        if common.roles.has(Role::Account) {
+            let ids = self.numbers.as_mut().ok_or_else(absent)?.ids(common)?;
+            let store = Arc::clone(&store.ok_or_else(absent)?.accounts);
+            self.accounts = Some(OpenAccounts::start(common, store, self.log()?, ids).await?);
+        } else if common.roles.ask(Role::Account) {
+            self.accounts = Some(OpenAccounts::elsewhere(common)?);
+        }
+        Ok(())
+    }
+
+    async fn start_messaging(&mut self, common: &Common<'_>) -> Result<MessagingNode, Failure> {
+        let config = common.config;
+        let options = MessagingOptions {
+            name: common.node_name(),
+            listen: config.messaging_listen,
+            threads: threads(config),
+            rate: Rate { per_second: config.messaging_sends_per_second, burst: config.messaging_sends_burst },
+            tail_bytes: limits::TAIL_BYTES.value,
+        };
+        let parts = MessagingParts {
+            log: self.log()?,
+            accounts: Arc::clone(&self.accounts()?.tokens),
+            history: Arc::clone(&self.history()?.reads),
+            clock: Arc::clone(&common.clock),
+            generators: self.numbers.as_mut().ok_or_else(absent)?.generators(),
+            metrics: common.metrics.clone(),
+            health: common.health.clone(),
+            map: self.map()?,
+        };
+        Ok(MessagingNode::start(options, parts).await?)
+    }
+
+    fn start_gateway(&self, common: &Common<'_>) -> Result<Gateway, Failure> {
+        let parts = GatewayParts {
+            tokens: Arc::clone(&self.accounts()?.tokens),
+            accounts: Arc::clone(&self.accounts()?.service),
+            history: Arc::clone(&self.history()?.reads),
+            map: self.map()?,
+            clock: Arc::clone(&common.clock),
+            health: common.health.clone(),
+            metrics: common.metrics.clone(),
+        };
+        let listen = common.config.gateway_listen;
+        Gateway::start(&gateway_options(common.config), parts)
+            .map_err(|error| Failure(format!("the gateway cannot listen on {listen}: {error}")))
+    }
+
+    /// Who owns what.
+    fn map(&self) -> Result<watch::Receiver<Arc<PartitionMap>>, Failure> {
+        self.cluster.as_ref().and_then(OpenCluster::map).ok_or_else(absent)
+    }
+
+    /// The messaging node here is up.
+    fn join(&mut self, common: &Common<'_>) -> Result<(), Failure> {
+        let url = self.door_of_sessions(common.config).ok_or_else(absent)?;
+        let member = Member { name: common.node_name(), url };
+        self.cluster.as_mut().ok_or_else(absent)?.join(member)
+    }
+
+    /// The URL of the WebSocket, as clients reach it.
+    pub(crate) fn door_of_sessions(&self, config: &Config) -> Option<String> {
+        let public = config.messaging_public_url.as_ref().map(|url| url.0.clone());
+        public.or_else(|| Some(format!("ws://{}/v1/ws", self.messaging.as_ref()?.address())))
+    }
+
+    /// The HTTP edge, if it is here.
+    pub(crate) fn gateway(&self) -> Option<&Gateway> {
+        self.gateway.as_ref()
+    }
+
+    /// What other processes may ask of this one.
+    pub(crate) fn doors(&self, common: &Common<'_>) -> Result<Doors, Failure> {
+        let mut doors = Doors::new();
+        if common.roles.has(Role::History) {
+            doors = doors.history(Arc::clone(&self.history()?.reads));
+        }
+        if common.roles.has(Role::Account) {
+            doors = doors.accounts(Arc::clone(&self.accounts()?.service));
+        }
+        if common.roles.has(Role::Idgen) {
+            doors = doors.numbers(Arc::clone(&self.numbers.as_ref().ok_or_else(absent)?.office));
+        }
+        if common.roles.has(Role::Config) {
+            doors = doors.cluster(self.cluster.as_ref().and_then(OpenCluster::role).ok_or_else(absent)?);
+        }
+        Ok(match &common.tls {
+            Some(tls) => doors.secured(tls.clone()),
+            None => doors,
+        })
+    }
+
+    /// Serves until `shutdown` drains, then ends in two stages; the first waits for `others` too.
+    pub(crate) async fn serve(mut self, common: &Common<'_>, others: impl Future<Output = ()>) -> Result<(), Failure> {
+        let shutdown = &common.shutdown;
+        tokio::select! {
+            () = shutdown.draining() => {}
+            () = self.sample(common) => {}
+        }
+        tracing::info!("stopping: nothing new is taken, sessions are told to reconnect");
+        common.health.drain();
+        let deadline = Duration::from_millis(common.config.shutdown_deadline_ms.0);
+        let orderly = async { tokio::join!(self.drain(deadline), others) };
+        tokio::select! {
+            _ = tokio::time::timeout(deadline, orderly) => {}
+            () = shutdown.dropping() => tracing::warn!("dropped at once, as a second signal says"),
+        }
+        shutdown.advance(Stage::Dropping);
+        self.close()
+    }
+
+    /// Copies what the log counts into the metrics, without an end.
+    async fn sample(&self, common: &Common<'_>) {
+        match &self.log {
+            Some(log) => log.sample(&common.metrics).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn drain(&mut self, deadline: Duration) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.leave().await;
+        }
+        if let Some(messaging) = &mut self.messaging {
+            messaging.drain(deadline).await;
+        }
+        if let Some(gateway) = self.gateway.take()
+            && let Err(error) = gateway.stop(true).await
+        {
+            tracing::warn!(%error, "the gateway did not stop in order");
+        }
+    }
+
+    fn close(self) -> Result<(), Failure> {
+        let Self { log, numbers, history, messaging, .. } = self;
+        numbers.into_iter().for_each(OpenNumbers::close);
+        messaging.into_iter().for_each(MessagingNode::stop);
+        history.map_or(Ok(()), OpenHistory::close)?;
+        log.into_iter().for_each(OpenLog::close);
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn log(&self) -> Result<Arc<dyn Log>, Failure> {
+        Ok(Arc::clone(&self.log.as_ref().ok_or_else(absent)?.log))
+    }
+
+    fn history(&self) -> Result<&OpenHistory, Failure> {
+        self.history.as_ref().ok_or_else(absent)
+    }
+
+    fn accounts(&self) -> Result<&OpenAccounts, Failure> {
+        self.accounts.as_ref().ok_or_else(absent)
+    }
+}
+
+/// A role asks for what its set does not say that it needs.
+fn absent() -> Failure {
+    Failure("a role was started before what it stands on: this is a mistake of ours".to_owned())
+}
+
+/// The folder belongs to this process until the file is dropped.
+pub(crate) fn lock(dir: &Path) -> Result<File, Failure> {
+    fs::create_dir_all(dir)
+        .map_err(|error| Failure(format!("the data folder {} cannot be made: {error}", dir.display())))?;
+    let file = File::create(dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(Failure(format!(
+            "{} is in use by another volery; stop it, or name another folder with --data",
+            dir.display()
+        ))),
+    }
+}
+
+fn threads(config: &Config) -> usize {
+    match config.messaging_threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads as usize,
+    }
+}
+
+fn gateway_options(config: &Config) -> GatewayOptions {
+    let often = |times| NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN);
+    let rates = Rates {
+        logins_per_minute: often(config.accounts_logins_per_minute),
+        logins_per_minute_address: often(config.accounts_logins_per_minute_address),
+        registrations_per_hour_address: often(config.accounts_registrations_per_hour_address),
+        refreshes_per_minute_address: often(config.accounts_refreshes_per_minute_address),
+    };
+    GatewayOptions { listen: config.gateway_listen, rates, ..GatewayOptions::default() }
+}
