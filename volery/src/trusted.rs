@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Timestamp;
@@ -29,6 +30,8 @@ const ASKED_AGAIN: u32 = 5;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long a start waits for what archive knows. While that is away, the log is believed.
 const AGREED_WITHIN: Duration = Duration::from_secs(5);
+/// Partitions that are compared at once: some questions to a broker each.
+const COMPARED_AT_ONCE: usize = 16;
 
 /// See the module.
 pub(crate) struct TrustedLog {
@@ -48,16 +51,14 @@ impl TrustedLog {
 
     /// Compares every partition with what archive has stored; goes on in the background where that is away.
     pub(crate) async fn agree(self: &Arc<Self>, history: &Arc<dyn History>) {
-        let mut comparing = tokio::task::JoinSet::new();
-        for partition in self.log.partitions().iter() {
-            let (log, history) = (Arc::clone(self), Arc::clone(history));
-            comparing.spawn(async move { log.agree_in(partition, history.as_ref()).await });
-        }
-        let all = async { while comparing.join_next().await.is_some() {} };
-        if tokio::time::timeout(AGREED_WITHIN, all).await.is_err() {
+        let (log, history) = (Arc::clone(self), Arc::clone(history));
+        let comparing = tokio::spawn(async move {
+            let each = |partition| log.agree_in(partition, history.as_ref());
+            futures::stream::iter(log.partitions().iter()).for_each_concurrent(COMPARED_AT_ONCE, each).await;
+        });
+        if tokio::time::timeout(AGREED_WITHIN, comparing).await.is_err() {
             tracing::warn!("archive does not say what it has stored: the log is believed until it does");
         }
-        comparing.detach_all();
     }
 
     async fn agree_in(&self, partition: Partition, history: &dyn History) {
@@ -156,29 +157,28 @@ impl TrustedLog {
         self.give_up(partition, format!("it reached offset {known}, and ends at {end} now"))
     }
 
-    /// An answer about the end, to somebody who asked when `known` was known.
+    /// An answer, perhaps about the end, to somebody who asked when `known` was known.
     async fn heard<T>(
         &self,
         partition: Partition,
         known: Offset,
         answer: Result<T, ReadError>,
-        says: impl Fn(&T) -> (Offset, Option<(Offset, Timestamp)>),
+        end_of: impl Fn(&T) -> Option<Offset>,
     ) -> Result<T, ReadError> {
         let end = match &answer {
-            Ok(answer) => {
-                let (end, newest) = says(answer);
-                if end >= known {
-                    self.note(partition, end, newest);
-                }
-                end
-            }
-            Err(ReadError::OutOfRange { extent, .. }) => extent.end,
+            Ok(answer) => end_of(answer),
+            Err(ReadError::OutOfRange { extent, .. }) => Some(extent.end),
             Err(_) => {
                 self.doubt(partition);
-                return answer;
+                None
             }
         };
-        if end < known { Err(self.went_back(partition, known, end).await) } else { answer }
+        match end {
+            Some(end) if end < known => return Err(self.went_back(partition, known, end).await),
+            Some(end) => self.note(partition, end, None),
+            None => {}
+        }
+        answer
     }
 }
 
@@ -210,18 +210,25 @@ impl Log for TrustedLog {
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
         let known = self.trusted_end(partition).await?;
         let answer = self.log.read(partition, from, max_bytes).await;
-        let newest = |chunk: &Chunk| (chunk.end, chunk.records.last().map(|last| (last.offset, last.stamp)));
-        self.heard(partition, known, answer, newest).await
+        if let Some(last) = answer.iter().flat_map(|chunk| &chunk.records).last() {
+            self.note(partition, last.offset + 1, Some((last.offset, last.stamp)));
+        }
+        // A chunk's end is a log's memory, which may not have heard yet of what others know.
+        self.heard(partition, known, answer, |_| None).await
     }
 
     async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
         let known = self.trusted_end(partition).await?;
-        self.heard(partition, known, self.log.extent(partition).await, |extent| (extent.end, None)).await
+        self.heard(partition, known, self.log.extent(partition).await, |extent| Some(extent.end)).await
     }
 
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
         let known = self.trusted_end(partition).await?;
-        self.heard(partition, known, self.log.beyond(partition, seen).await, |end| (*end, None)).await
+        if seen < known {
+            // Whoever is behind need not wait, unless the log has gone back to where they are.
+            self.extent(partition).await?;
+        }
+        self.heard(partition, known, self.log.beyond(partition, seen).await, |_| None).await
     }
 
     async fn seek(&self, partition: Partition, stamp: Timestamp, below: Offset) -> Result<Offset, ReadError> {

@@ -5,8 +5,11 @@
 //! records of a batch are sent one after another, each when the one before it is durable; batches of
 //! different callers travel together all the same.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_ports::log::{AppendError, Appended, NewRecord};
 
@@ -17,6 +20,8 @@ use crate::record;
 pub(crate) struct Appender {
     producer: FutureProducer,
     topic: String,
+    /// By partition: one past the last record that was appended here.
+    ends: Vec<AtomicU64>,
 }
 
 impl Appender {
@@ -24,7 +29,13 @@ impl Appender {
         let (producer, topic): (FutureProducer, _) = (options.producer()?, options.topic());
         let (client, name) = (producer.clone(), topic.clone());
         blocking(move || warm(client.client(), &name)).await?;
-        Ok(Self { producer, topic })
+        let ends = options.partitions.iter().map(|_| AtomicU64::new(0)).collect();
+        Ok(Self { producer, topic, ends })
+    }
+
+    /// One past the last record that was appended here; 0 before the first.
+    pub(crate) fn end(&self, partition: Partition) -> Offset {
+        self.ends.get(usize::from(partition.0)).map_or(0, |end| end.load(Ordering::Acquire))
     }
 
     /// See [`volery_ports::log::Log::append`]; the partition exists.
@@ -51,6 +62,9 @@ impl Appender {
         let delivered = delivered.map_err(|(error, _)| unknown(error.to_string()))?;
         let (offset, stamp) = (u64::try_from(delivered.offset).ok(), record::stamp(delivered.timestamp));
         let appended = offset.zip(stamp).map(|(offset, stamp)| Appended { offset, stamp });
+        if let (Some(Appended { offset, .. }), Some(end)) = (appended, self.ends.get(usize::from(to.0))) {
+            end.fetch_max(offset + 1, Ordering::AcqRel);
+        }
         appended.ok_or_else(|| unknown("it is durable, but the broker does not say where or when".to_owned()))
     }
 }

@@ -1,26 +1,26 @@
-//! Waits at the ends of partitions: one consumer, assigned a partition when somebody first waits there.
+//! Follows the ends of partitions: one consumer, assigned a partition when somebody first waits there. What
+//! it hears is kept as the partition's tail and told to who waits.
 //!
-//! What it hears is a hint that there is more. The end itself is asked, and asked again after a
-//! second without a hint, so that a stream that broke delays who waits and never leaves them hanging.
+//! Trap avoided: a stream that broke hears nothing, and so does one of a quiet partition. So who waits
+//! looks for the end itself after a second without a word, and is delayed by a broken stream, never left hanging.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaResult;
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset as Place, TopicPartitionList};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use volery_kernel::position::Offset;
 use volery_kernel::slot::{Partition, Partitions};
+use volery_ports::log::Chunk;
 
 use crate::offsets::blocking;
-use crate::options::{Options, warm};
-
-/// How long to trust that no hint means no record.
-const PATIENCE: Duration = Duration::from_secs(1);
+use crate::options::{Options, TAILS, warm};
+use crate::record;
+use crate::tail::Tail;
 
 /// How long a fetch waits for records: the more partitions are quiet, the less their waiting costs; and how
 /// long a partition that is new here waits for the fetch before it.
@@ -29,28 +29,45 @@ const FETCH: Duration = Duration::from_millis(50);
 pub(crate) struct Follower {
     topic: String,
     consumer: Arc<StreamConsumer>,
-    followed: Mutex<HashSet<Partition>>,
     ends: Arc<Ends>,
     listening: JoinHandle<()>,
 }
 
-/// One past the last record heard of, by partition.
-struct Ends(Vec<watch::Sender<Offset>>);
+/// What was heard of each partition; nothing of one that nobody has waited for.
+struct Ends {
+    followed: Vec<Followed>,
+    /// Bytes of each tail.
+    budget: usize,
+}
+
+struct Followed {
+    tail: RwLock<Option<Tail>>,
+    /// One past the last record heard of.
+    end: watch::Sender<Offset>,
+}
 
 impl Ends {
     fn new(partitions: Partitions) -> Self {
-        Self(partitions.iter().map(|_| watch::Sender::new(0)).collect())
+        let one = || Followed { tail: RwLock::default(), end: watch::Sender::new(0) };
+        let followed = partitions.iter().map(|_| one()).collect();
+        Self { followed, budget: TAILS / usize::from(partitions.count()) }
     }
 
-    fn heard(&self, partition: i32, offset: i64) {
-        let sender = usize::try_from(partition).ok().and_then(|partition| self.0.get(partition));
-        if let (Some(sender), Ok(offset)) = (sender, u64::try_from(offset)) {
-            sender.send_if_modified(|end| {
-                let later = offset >= *end;
-                *end = (*end).max(offset + 1);
-                later
-            });
+    fn of(&self, partition: Partition) -> Option<&Followed> {
+        self.followed.get(usize::from(partition.0))
+    }
+
+    /// What cannot be kept is left to who reads there: a broker tells them why.
+    fn heard(&self, message: &BorrowedMessage<'_>) {
+        let partition = u16::try_from(message.partition()).ok().map(Partition);
+        let (Some(followed), Ok(record)) = (partition.and_then(|of| self.of(of)), record::stored(message)) else {
+            return;
+        };
+        let next = record.offset + 1;
+        if let Some(tail) = followed.tail.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            tail.push(record, self.budget);
         }
+        followed.end.send_if_modified(|end| std::mem::replace(end, next.max(*end)) < next);
     }
 }
 
@@ -61,30 +78,53 @@ impl Follower {
         blocking(move || warm(client.client(), &topic)).await?;
         let ends = Arc::new(Ends::new(options.partitions));
         let listening = tokio::spawn(listen(consumer.clone(), ends.clone()));
-        Ok(Self { topic: options.topic(), consumer, followed: Mutex::default(), ends, listening })
+        Ok(Self { topic: options.topic(), consumer, ends, listening })
     }
 
-    /// Waits for a hint that `partition`, whose end was just `end`, has more; a second at most.
-    pub(crate) async fn hint(&self, partition: Partition, end: Offset) -> KafkaResult<()> {
-        self.follow(partition, end)?;
-        if let Some(sender) = self.ends.0.get(usize::from(partition.0)) {
-            let mut heard = sender.subscribe();
-            let more = heard.wait_for(|heard| *heard > end);
-            let _none_is_a_hint_too = tokio::time::timeout(PATIENCE, more).await;
-        }
-        Ok(())
+    /// What is held of a partition from `from` on, about `max_bytes`; `None` if that is not known here. Empty:
+    /// nothing more was heard.
+    pub(crate) fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Option<Chunk> {
+        let tail = self.ends.of(partition)?.tail.read().unwrap_or_else(PoisonError::into_inner);
+        let tail = tail.as_ref()?;
+        Some(Chunk { records: tail.read(from, max_bytes)?, end: tail.end() })
     }
 
-    fn follow(&self, partition: Partition, end: Offset) -> KafkaResult<()> {
-        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !followed.contains(&partition) {
+    /// Waits until more than `seen` was heard of a partition that is followed, for `patience` at most, and
+    /// answers its end. `None` if nothing was heard.
+    pub(crate) async fn beyond(&self, partition: Partition, seen: Offset, patience: Duration) -> Option<Offset> {
+        let followed = self.ends.of(partition)?;
+        followed.tail.read().unwrap_or_else(PoisonError::into_inner).as_ref()?;
+        let mut heard = followed.end.subscribe();
+        let more = heard.wait_for(|end| *end > seen);
+        let end = tokio::time::timeout(patience, more).await.ok()?.ok()?;
+        Some(*end)
+    }
+
+    /// Follows a partition from `end` on, if nobody did.
+    pub(crate) fn follow(&self, partition: Partition, end: Offset) -> KafkaResult<()> {
+        let Some(followed) = self.ends.of(partition) else { return Ok(()) };
+        let mut tail = followed.tail.write().unwrap_or_else(PoisonError::into_inner);
+        if tail.is_none() {
             let mut place = TopicPartitionList::new();
-            let end = Place::Offset(i64::try_from(end).unwrap_or(i64::MAX));
-            place.add_partition_offset(&self.topic, i32::from(partition.0), end)?;
+            let from = Place::Offset(i64::try_from(end).unwrap_or(i64::MAX));
+            place.add_partition_offset(&self.topic, i32::from(partition.0), from)?;
             self.consumer.incremental_assign(&place)?;
-            followed.insert(partition);
+            *tail = Some(Tail::at(end));
         }
         Ok(())
+    }
+
+    /// Lets go of what was heard of a partition, until somebody follows it anew.
+    pub(crate) fn forget(&self, partition: Partition) {
+        let Some(followed) = self.ends.of(partition) else { return };
+        let mut tail = followed.tail.write().unwrap_or_else(PoisonError::into_inner);
+        let mut place = TopicPartitionList::new();
+        place.add_partition(&self.topic, i32::from(partition.0));
+        // One that cannot be given up is followed still.
+        if tail.is_some() && self.consumer.incremental_unassign(&place).is_ok() {
+            *tail = None;
+            followed.end.send_replace(0);
+        }
     }
 }
 
@@ -98,7 +138,7 @@ impl Drop for Follower {
 async fn listen(consumer: Arc<StreamConsumer>, ends: Arc<Ends>) {
     loop {
         if let Ok(message) = consumer.recv().await {
-            ends.heard(message.partition(), message.offset());
+            ends.heard(&message);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! [`KafkaLog`]: the port, put together from the parts. What is decided here is only which error is said.
+//!
+//! Trap avoided: after trouble the topic may be another one, of which memory knows nothing. So after every
+//! error what was heard of the partition is forgotten, and the next answers are a broker's.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -16,6 +19,11 @@ use crate::offsets::{Offsets, unavailable};
 use crate::options::Options;
 use crate::read::{Readers, Stopped, Wanted};
 use crate::topic::{self, OpenError};
+
+/// How long to trust that nothing was appended when nothing is heard.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// What was appended here is heard a moment later; longer than that it is read from a broker.
+const ON_ITS_WAY: Duration = Duration::from_millis(50);
 
 /// The log on Kafka. Dropping it closes its clients, which may wait a moment for their threads.
 pub struct KafkaLog {
@@ -53,6 +61,26 @@ impl KafkaLog {
         topic::newest_generation(options).await
     }
 
+    /// From a broker: what lies before the tail, or was not heard of here.
+    async fn read_elsewhere(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
+        let extent = self.extent(partition).await?;
+        if from < extent.start || from > extent.end {
+            return Err(ReadError::OutOfRange { asked: from, extent });
+        }
+        if from == extent.end {
+            return Ok(Chunk { records: Vec::new(), end: extent.end });
+        }
+        let wanted = Wanted { partition, from, end: extent.end, max_bytes };
+        match self.readers.read(wanted).await {
+            Ok(records) => Ok(Chunk { records, end: extent.end }),
+            Err(Stopped::Error(error)) => {
+                self.follower.forget(partition);
+                Err(error)
+            }
+            Err(Stopped::Gone) => Err(ReadError::OutOfRange { asked: from, extent: self.extent(partition).await? }),
+        }
+    }
+
     fn known(&self, partition: Partition) -> Result<Partition, String> {
         let known = partition.0 < self.partitions.count();
         known.then_some(partition).ok_or_else(|| format!("there is no partition {partition}"))
@@ -83,39 +111,45 @@ impl Log for KafkaLog {
     }
 
     async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
-        self.appender.append(self.writable(partition)?, &batch).await
+        let partition = self.writable(partition)?;
+        self.appender.append(partition, &batch).await.inspect_err(|_| self.follower.forget(partition))
     }
 
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
-        let extent = self.extent(partition).await?;
-        if from < extent.start || from > extent.end {
-            return Err(ReadError::OutOfRange { asked: from, extent });
+        let partition = self.readable(partition)?;
+        // What was appended here is on its way if it was not heard yet.
+        if self.appender.end(partition) > from {
+            self.follower.beyond(partition, from, ON_ITS_WAY).await;
         }
-        if from == extent.end {
-            return Ok(Chunk { records: Vec::new(), end: extent.end });
-        }
-        let wanted = Wanted { partition, from, end: extent.end, max_bytes };
-        match self.readers.read(wanted).await {
-            Ok(records) => Ok(Chunk { records, end: extent.end }),
-            Err(Stopped::Error(error)) => Err(error),
-            Err(Stopped::Gone) => Err(ReadError::OutOfRange { asked: from, extent: self.extent(partition).await? }),
+        match self.follower.read(partition, from, max_bytes) {
+            Some(chunk) if !chunk.records.is_empty() || self.appender.end(partition) <= from => Ok(chunk),
+            _ => self.read_elsewhere(partition, from, max_bytes).await,
         }
     }
 
     async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
-        self.offsets.extent(self.readable(partition)?).await.map_err(unavailable)
+        let partition = self.readable(partition)?;
+        let extent = self.offsets.extent(partition).await;
+        extent.inspect_err(|_| self.follower.forget(partition)).map_err(unavailable)
     }
 
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
         loop {
-            let extent = self.extent(partition).await?;
-            let end = extent.end;
-            match end.cmp(&seen) {
-                Ordering::Greater => return Ok(end),
-                Ordering::Less => return Err(ReadError::OutOfRange { asked: seen, extent }),
-                Ordering::Equal => {}
+            if let Some(end) = self.follower.beyond(partition, seen, PATIENCE).await {
+                return Ok(end);
             }
-            self.follower.hint(partition, end).await.map_err(unavailable)?;
+            let extent = self.extent(partition).await?;
+            if extent.end != seen {
+                // The stream broke, or never began; or what it heard is of a log that is no more.
+                self.follower.forget(partition);
+            }
+            if extent.end < seen {
+                return Err(ReadError::OutOfRange { asked: seen, extent });
+            }
+            self.follower.follow(partition, extent.end).map_err(unavailable)?;
+            if extent.end > seen {
+                return Ok(extent.end);
+            }
         }
     }
 

@@ -18,6 +18,9 @@ pub(crate) const RECORD_MOST: usize = 1 << 20;
 /// and the small ones that the producer may have put before it.
 pub(crate) const BATCH_MOST: usize = 2 << 20;
 
+/// Bytes of the newest records of all partitions, from which readers at the end are served.
+pub(crate) const TAILS: usize = 64 << 20;
+
 /// Every question to the cluster ends by then.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
