@@ -53,7 +53,6 @@ impl Reserved {
 
     /// Tells, whenever it is asked, until when ids can be issued even if nothing is renewed any more: where the
     /// first of the reservations ends.
-    #[must_use]
     pub fn horizon(&self) -> impl Fn() -> Timestamp + use<> {
         let generators = self.generators.clone();
         move || generators.iter().map(|generator| generator.lock().reserved_until()).min().unwrap_or_default()

@@ -52,7 +52,10 @@ async fn look(config: &Config, begin: bool) -> Result<(), Failure> {
     let Found { bad, newest } = found?;
     match (bad, begin) {
         (0, true) => Err(Failure("the log fits what was archived: there is nothing to replace".to_owned())),
-        (0, false) => Ok(println!("It fits what was archived.")),
+        (0, false) => {
+            println!("It fits what was archived.");
+            Ok(())
+        }
         (bad, false) => Err(Failure(format!("{bad} partitions do not fit what was archived; see docs/operations.md"))),
         (_, true) => {
             let next = newest.checked_add(1).ok_or(Failure("there are no more generations".to_owned()))?;

@@ -49,7 +49,9 @@ impl OpenNumbers {
         let reserved = reserve(&office, count).await?;
         let generators = reserved.generators().to_vec();
         let tell = tell(reserved.horizon(), Arc::clone(&common.clock), common.metrics.clone());
-        let renewing = tokio::spawn(async { drop(tokio::join!(reserved.renew(), tell)) });
+        let renewing = tokio::spawn(async {
+            tokio::join!(reserved.renew(), tell);
+        });
         Ok(Self { office, generators, renewing: Some(renewing) })
     }
 

@@ -118,6 +118,15 @@ async fn a_log_that_was_made_anew_is_noticed_by_whoever_reads() {
     bench.is_given_up().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_log_that_lost_its_newest_is_noticed_by_whoever_was_behind() {
+    let bench = bench().await;
+    bench.swap(4).await;
+    let waiting = bench.log.beyond(P, 4).await;
+    assert!(matches!(waiting, Err(ReadError::Replaced { .. })), "nobody waits where it ends now: {waiting:?}");
+    bench.is_given_up().await;
+}
+
 #[tokio::test]
 async fn a_log_that_was_made_anew_is_noticed_by_whoever_appends() {
     let bench = bench().await;

@@ -7,8 +7,8 @@ use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 use volery_node::metrics::EngineCall;
 use volery_ports::sql::{
-    AccountStore, Created, Credentials, Device, NewEntry, NewToken, OutboxEntry, OutboxLead, Reservation, Rotation, SigningKey,
-    TokenHash, Unavailable, User,
+    AccountStore, Created, Credentials, Device, NewEntry, NewToken, OutboxEntry, OutboxLead, Reservation, Rotation,
+    SigningKey, TokenHash, Unavailable, User,
 };
 
 use crate::calls::Calls;

@@ -12,10 +12,10 @@ use clap::Parser as _;
 use loadtest::cli::{Arguments, run};
 use volery_testkit::engine::Engine;
 
+mod apart;
 #[expect(dead_code, reason = "made for the cluster's tests, which use all of it")]
 #[path = "../cluster/kit/mod.rs"]
 mod kit;
-mod apart;
 mod outage;
 mod replaced;
 mod role;

@@ -145,7 +145,9 @@ fn without_postgres_those_who_are_known_go_on() {
     let _alone = alone();
     let Some(postgres) = Engine::start("without_postgres_those_who_are_known_go_on", "postgres") else { return };
     let server = Server::start_with(&[], &flags(&on_postgres(&postgres)));
-    ["ada", "bob"].map(|name| register(&server, name).good());
+    for name in ["ada", "bob"] {
+        register(&server, name).good();
+    }
     let (mut ada, mut bob) = two(&server);
     let chat = ada.chat_with(bob.user);
     ada.say(bob.user, "before");
@@ -184,7 +186,9 @@ fn without_a_history_of_its_own_people_talk() {
     let mut history = Role::start(&["history"], &engines);
     let settings = [engines, vec![format!("history.nodes={}", history.url("history"))]].concat();
     let server = Server::start_with(&[], &flags(&settings));
-    ["ada", "bob"].map(|name| register(&server, name).good());
+    for name in ["ada", "bob"] {
+        register(&server, name).good();
+    }
     let (mut ada, mut bob) = two(&server);
     let chat = ada.chat_with(bob.user);
     ada.say(bob.user, "before");
