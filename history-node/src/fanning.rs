@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use volery_kernel::event::Event;
+use volery_kernel::event::{Event, Record};
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_node::metrics::{Reader, Stage};
 use volery_ports::log::{AppendError, Log, ReadError, Reader as LogReader};
 
-use crate::fanout::Fanout;
+use crate::fanout::{Fanout, LANE_MOST};
 use crate::news::{Following, News};
 use crate::node::Shared;
 
@@ -79,18 +79,21 @@ async fn beginning(log: &dyn Log, partition: Partition) -> Result<Offset, Failed
 async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<(), Failed> {
     let log = shared.log.as_ref();
     let from = beginning(log, partition).await?;
-    let mut fanout = Fanout::new(log.generation(), shared.partitions, from);
+    let mut fanout = Fanout::new(log.generation(), shared.partitions, LANE_MOST, from);
     for record in volery_reader::read_back(log, partition, from).await? {
         fanout.warm(&record);
     }
     shared.fanout.goes_on(partition, shared.clock.now());
     let mut following = Following::new(log, news, partition);
-    let mut appends = FuturesUnordered::new();
+    let (mut appends, mut again) = (FuturesUnordered::new(), FuturesUnordered::new());
     let mut committed = from;
     let mut commit = tokio::time::interval(COMMIT_EVERY);
     loop {
         while let Some((target, events)) = fanout.depart() {
             appends.push(append(log, target, events));
+        }
+        if let (true, Some(step)) = (again.is_empty(), Again::next(&fanout)) {
+            again.push(step.read(log, partition));
         }
         tokio::select! {
             biased;
@@ -98,7 +101,11 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
                 note(shared, &result);
                 fanout.appended(target, result.is_ok());
             }
-            records = following.next(fanout.read_below()), if fanout.wants_more() => {
+            Some(step) = again.next(), if !again.is_empty() => match step? {
+                (Again::Begin(from), before) => fanout.begin_again(from, &before),
+                (Again::On(_), records) => records.into_iter().for_each(|record| fanout.read_again(record)),
+            },
+            records = following.next(fanout.read_below()) => {
                 for record in records? {
                     shared.metrics.reader_lag_seconds.of(Reader::Fanout).observe(shared.clock.now().since(record.stamp) as f64 / 1_000.0);
                     fanout.read(record);
@@ -110,6 +117,27 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
                 }
             }
         }
+    }
+}
+
+/// A step of the second reading. It is not cut short by the first: a log may take longer over old records
+/// than the first waits for new ones.
+enum Again {
+    Begin(Offset),
+    On(Offset),
+}
+
+impl Again {
+    fn next(fanout: &Fanout) -> Option<Self> {
+        fanout.missed().map(Self::Begin).or_else(|| fanout.again_below().map(Self::On))
+    }
+
+    async fn read(self, log: &dyn Log, partition: Partition) -> Result<(Self, Vec<Record>), ReadError> {
+        let records = match self {
+            Self::Begin(from) => volery_reader::read_back(log, partition, from).await?,
+            Self::On(from) => volery_reader::read(log, partition, from).await?.records,
+        };
+        Ok((self, records))
     }
 }
 

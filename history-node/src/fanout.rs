@@ -5,85 +5,125 @@
 //! for one target in source order, one batch at a time; the committed offset never passes a record
 //! whose derived events are not durable, so a crash only repeats some. It needs no timeline. Trap
 //! avoided: a resolved retry is derived from its resolved record, never from the flagged one.
+//!
+//! A target that takes nothing holds up no other: what no longer fits into its lane is left out and,
+//! once the lane has emptied, the log is read again from there for it: a *second reading*, with rules of
+//! its own, beside the first and until it has met it.
 
-use std::collections::{BTreeMap, VecDeque};
+mod lane;
 
-use volery_kernel::event::{Event, Mark, Record, Send};
+use std::collections::BTreeMap;
+
+use volery_kernel::event::{Event, Record, Send};
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::rules::{Rules, Verdict};
 use volery_kernel::slot::{Partition, Partitions};
 
-/// Derived events that wait for one target, at most; the reader pauses beyond.
-const WAITING_MOST: usize = 4_096;
+use self::lane::{Lane, Waiting};
+
+/// Derived events that wait in memory for one target, at most; what comes then is read again later.
+pub const LANE_MOST: usize = 4_096;
 /// Events in one append, at most.
 const BATCH_MOST: usize = 256;
 
-struct Waiting {
-    origin: Offset,
-    event: Event,
-}
-
-#[derive(Default)]
-struct Lane {
-    in_flight: usize,
-    events: VecDeque<Waiting>,
+/// One reading of the log.
+struct Reading {
+    rules: Rules,
+    below: Offset,
 }
 
 /// One source partition's fan-out.
 pub struct Fanout {
     generation: u16,
     partitions: Partitions,
-    rules: Rules,
-    read_below: Offset,
+    lane_most: usize,
+    first: Reading,
+    second: Option<Reading>,
     lanes: BTreeMap<Partition, Lane>,
 }
 
 impl Fanout {
     /// Begins at `from`; the records that lie within the read-back before it go to [`Fanout::warm`].
+    /// At most `lane_most` events wait for one target, [`LANE_MOST`] where it runs.
     #[must_use]
-    pub fn new(generation: u16, partitions: Partitions, from: Offset) -> Self {
-        Self { generation, partitions, rules: Rules::default(), read_below: from, lanes: BTreeMap::new() }
+    pub fn new(generation: u16, partitions: Partitions, lane_most: usize, from: Offset) -> Self {
+        let first = Reading { rules: Rules::default(), below: from };
+        Self { generation, partitions, lane_most, first, second: None, lanes: BTreeMap::new() }
     }
 
     /// A record before the start, for the rules only.
     pub fn warm(&mut self, record: &Record) {
-        self.rules.judge(record);
-    }
-
-    /// Whether more should be read: no target is too far behind.
-    #[must_use]
-    pub fn wants_more(&self) -> bool {
-        self.lanes.values().all(|lane| lane.events.len() < WAITING_MOST)
+        self.first.rules.judge(record);
     }
 
     /// The next record of the log.
     pub fn read(&mut self, record: Record) {
-        let origin = record.offset;
-        self.read_below = origin + 1;
-        if self.rules.judge(&record) != Verdict::Accept {
-            return;
+        if let Some((target, waiting)) = self.first.derive(record, self.generation, self.partitions) {
+            let lane = self.lanes.entry(target).or_default();
+            lane.push(waiting, self.lane_most);
         }
-        if let Some(event) = derive(record.event, Source::new(self.generation, origin)) {
-            let target = self.partitions.of(event.stream());
-            self.lanes.entry(target).or_default().push(Waiting { origin, event });
+    }
+
+    /// Where the second reading begins: some lane that missed events is empty again. Whoever asks calls
+    /// [`Fanout::begin_again`].
+    #[must_use]
+    pub fn missed(&self) -> Option<Offset> {
+        self.lanes.values().filter_map(Lane::missed).min().filter(|_| self.second.is_none())
+    }
+
+    /// Begins the second reading at `from`, for all lanes that are empty again; `before` are the records that
+    /// lie within the read-back before it.
+    pub fn begin_again(&mut self, from: Offset, before: &[Record]) {
+        let mut rules = Rules::default();
+        for record in before {
+            rules.judge(record);
+        }
+        self.second = Some(Reading { rules, below: from });
+        self.lanes.values_mut().for_each(|lane| lane.join(from));
+        self.meet();
+    }
+
+    /// Where the second reading goes on, while there is one and no lane that it fills is too full.
+    #[must_use]
+    pub fn again_below(&self) -> Option<Offset> {
+        let roomy = self.lanes.values().all(|lane| lane.has_room(self.lane_most));
+        self.second.as_ref().map(|second| second.below).filter(|_| roomy)
+    }
+
+    /// The next record of the second reading. What the first has not read yet is none of its.
+    pub fn read_again(&mut self, record: Record) {
+        let Some(second) = self.second.as_mut().filter(|second| second.below == record.offset) else { return };
+        if let Some((target, waiting)) = second.derive(record, self.generation, self.partitions)
+            && let Some(lane) = self.lanes.get_mut(&target)
+        {
+            lane.make_up_for(waiting, self.lane_most);
+        }
+        self.meet();
+    }
+
+    /// Ends the second reading where it has met the first.
+    fn meet(&mut self) {
+        if self.second.as_ref().is_some_and(|second| second.below >= self.first.below) {
+            self.second = None;
+            self.lanes.values_mut().for_each(Lane::has_all);
+            self.lanes.retain(|_, lane| !lane.is_done());
         }
     }
 
     /// The next batch to append, for a target that has none under way.
     pub fn depart(&mut self) -> Option<(Partition, Vec<Event>)> {
-        let (target, lane) = self.lanes.iter_mut().find(|(_, lane)| lane.in_flight == 0 && !lane.events.is_empty())?;
-        lane.in_flight = lane.events.len().min(BATCH_MOST);
-        Some((*target, lane.events.iter().take(lane.in_flight).map(|waiting| waiting.event.clone()).collect()))
+        self.lanes.iter_mut().find_map(|(target, lane)| Some((*target, lane.depart(BATCH_MOST)?)))
     }
 
     /// The batch under way to `target` is durable, or (`false`) has to be appended again.
     pub fn appended(&mut self, target: Partition, durable: bool) {
         let Some(lane) = self.lanes.get_mut(&target) else { return };
-        let done = std::mem::take(&mut lane.in_flight);
-        if durable {
-            lane.events.drain(..done.min(lane.events.len()));
+        lane.appended(durable);
+        if let (false, Some(second)) = (durable, &self.second) {
+            // The others that it reads for do not wait for one that refuses again.
+            lane.leave(second.below);
         }
-        if lane.events.is_empty() {
+        if lane.is_done() {
             self.lanes.remove(&target);
         }
     }
@@ -91,32 +131,27 @@ impl Fanout {
     /// Everything below this offset is done and may be committed.
     #[must_use]
     pub fn done_below(&self) -> Offset {
-        let undone = self.lanes.values().filter_map(|lane| lane.events.front()).map(|waiting| waiting.origin).min();
-        undone.unwrap_or(self.read_below)
+        let again = self.second.as_ref().map_or(0, |second| second.below);
+        self.lanes.values().filter_map(|lane| lane.done_below(again)).min().unwrap_or(self.first.below)
     }
 
     /// Everything below this offset was read.
     #[must_use]
     pub fn read_below(&self) -> Offset {
-        self.read_below
+        self.first.below
     }
 }
 
-impl Lane {
-    /// A mark replaces an earlier one of the same chat that has not left yet: marks only grow.
-    fn push(&mut self, waiting: Waiting) {
-        if let Event::PeerMark { to, mark, .. } = &waiting.event {
-            let same = |other: &Mark| {
-                other.chat == mark.chat && other.kind == mark.kind && other.seen.source <= mark.seen.source
-            };
-            let earlier = self.events.iter().skip(self.in_flight).rposition(|other| {
-                matches!(&other.event, Event::PeerMark { to: other_to, mark: other, .. } if other_to == to && same(other))
-            });
-            if let Some(index) = earlier {
-                self.events.remove(self.in_flight + index);
-            }
+impl Reading {
+    /// What the next record causes, and where.
+    fn derive(&mut self, record: Record, generation: u16, partitions: Partitions) -> Option<(Partition, Waiting)> {
+        let origin = record.offset;
+        self.below = origin + 1;
+        if self.rules.judge(&record) != Verdict::Accept {
+            return None;
         }
-        self.events.push_back(waiting);
+        let event = derive(record.event, Source::new(generation, origin))?;
+        Some((partitions.of(event.stream()), Waiting { origin, event }))
     }
 }
 

@@ -2,6 +2,7 @@
 //! commit, and at times doubled.
 
 use volery_history::fanout::Fanout;
+use volery_kernel::event::{Event, Record};
 use volery_kernel::slot::Partition;
 
 use crate::appends::Owner;
@@ -58,7 +59,7 @@ impl World {
         if from < self.log.end(partition) {
             self.story.count(What::FanoutReplay);
         }
-        let mut core = Fanout::new(GENERATION, self.partitions(), from);
+        let mut core = Fanout::new(GENERATION, self.partitions(), self.plan.lane_most(), from);
         self.read_back(Reader::Fanout, partition, from).iter().for_each(|record| core.warm(record));
         let life = self.next_life();
         self.fanouts.insert((partition, life), FanoutShell { core });
@@ -79,6 +80,8 @@ impl World {
         let (commits_early, more) = (self.mutated(Mutation::FanoutCommitsEarly), records.len() == most);
         let Some(FanoutShell { core }) = self.fanouts.get_mut(&(partition, life)) else { return };
         records.into_iter().for_each(|record| core.read(record));
+        let more = self.read_again(partition, life, most) || more;
+        let Some(FanoutShell { core }) = self.fanouts.get_mut(&(partition, life)) else { return };
         let mut departing = Vec::new();
         while let Some(batch) = core.depart() {
             departing.push(batch);
@@ -93,6 +96,29 @@ impl World {
         }
     }
 
+    /// A step of the second reading; whether there may be more.
+    fn read_again(&mut self, partition: Partition, life: u64, most: usize) -> bool {
+        let Some(FanoutShell { core }) = self.fanouts.get(&(partition, life)) else { return false };
+        let (missed, again) = (core.missed(), core.again_below());
+        let mut records = match (missed, again) {
+            (Some(from), _) => self.read_back(Reader::Fanout, partition, from),
+            (None, Some(from)) => self.records(Reader::Fanout, partition, from, most),
+            (None, None) => return false,
+        };
+        if self.mutated(Mutation::MissedPassedOver) {
+            records.iter_mut().for_each(pass_over);
+        }
+        let Some(FanoutShell { core }) = self.fanouts.get_mut(&(partition, life)) else { return false };
+        match missed {
+            Some(from) => {
+                core.begin_again(from, &records);
+                self.story.count(What::ReadAgain);
+            }
+            None => records.into_iter().for_each(|record| core.read_again(record)),
+        }
+        true
+    }
+
     pub(crate) fn fanned_out(&mut self, partition: Partition, life: u64, target: Partition, durable: bool) {
         let Some(shell) = self.fanouts.get_mut(&(partition, life)) else { return };
         shell.core.appended(target, durable);
@@ -104,5 +130,12 @@ impl World {
         let end = self.log.end(partition);
         let mut shells = self.fanouts.range((partition, 0)..=(partition, u64::MAX)).peekable();
         shells.peek().is_some() && shells.all(|(_, shell)| shell.core.done_below() == end)
+    }
+}
+
+/// Flagged, a send causes nothing.
+fn pass_over(record: &mut Record) {
+    if let Event::Send(send) = &mut record.event {
+        send.flagged = true;
     }
 }

@@ -55,6 +55,7 @@ mutations! {
     ReceivedBySending: "a session believes that its device confirmed everything at once";
     CommitBeforeRows: "archive commits before its rows are written";
     FanoutCommitsEarly: "fan-out commits what it has read, not what it has appended";
+    MissedPassedOver: "what did not fit into a target's lane is passed over when it is read again";
     PassesOverDerived: "archive passes over a derived event whose origin is not archived";
 }
 
@@ -139,6 +140,7 @@ impl Mutation {
                 faults(plan, &[(Kind::Archive, 6), (Kind::Cut, 1)]);
                 (plan.rough, plan.faults_end) = (3, 30_000);
             }
+            Self::MissedPassedOver => faults(plan, &[(Kind::Log, 4), (Kind::Cut, 1)]),
             Self::FanoutCommitsEarly => faults(plan, &[(Kind::Fanout, 4), (Kind::Log, 3), (Kind::Cut, 1)]),
         }
     }

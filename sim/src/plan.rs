@@ -126,6 +126,12 @@ impl Plan {
         (plan, rng)
     }
 
+    /// Events that wait for a target of fan-out at most: few, so that targets which take nothing matter.
+    #[must_use]
+    pub fn lane_most(&self) -> usize {
+        1 + self.case.seed as usize % 8
+    }
+
     fn draw(case: Case, rng: &mut Rng) -> Self {
         let users = rng.within(USERS_LEAST as u64, 5) as usize;
         let mut devices: Vec<usize> = (0..users).map(|_| rng.within(1, 3) as usize).collect();

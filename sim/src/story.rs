@@ -61,6 +61,7 @@ happenings! {
     IndexTooOld = "position older than the index";
     LogReleased = "log released below";
     FanoutReplay = "fan-out replay";
+    ReadAgain = "log read again for a target that took nothing";
     FanoutTwice = "two fan-outs of one partition";
     ArchiveReplay = "archive replay";
     ArchiveTwice = "two archives of one partition";

@@ -1,7 +1,7 @@
 //! The contract of the log in memory, about a hundred lines. It loses nothing and syncs nothing; what
 //! may go wrong is asked for, append by append, with [`ModelLog::fate`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -43,6 +43,7 @@ struct State {
     committed: HashMap<(Reader, Partition), Offset>,
     fates: VecDeque<Fate>,
     late: Vec<(Partition, Vec<NewRecord>)>,
+    stuck: BTreeSet<Partition>,
 }
 
 #[derive(Clone, Default)]
@@ -70,6 +71,16 @@ impl ModelLog {
     /// Decides about an append to come; several calls, several appends, in order. Then all are taken.
     pub fn fate(&self, fate: Fate) {
         self.state.lock().fates.push_back(fate);
+    }
+
+    /// Whether a partition takes nothing from now on.
+    pub fn stick(&self, partition: Partition, stuck: bool) {
+        let mut state = self.state.lock();
+        if stuck {
+            state.stuck.insert(partition)
+        } else {
+            state.stuck.remove(&partition)
+        };
     }
 
     /// What was late is there now.
@@ -121,6 +132,9 @@ impl Log for ModelLog {
         self.lane(partition, |_| ()).map_err(|error| AppendError::Unavailable(error.to_string()))?;
         if let Some(error) = too_large(&batch) {
             return Err(error);
+        }
+        if self.state.lock().stuck.contains(&partition) {
+            return Err(AppendError::Unavailable("it is stuck".to_owned()));
         }
         let unknown = || Err(AppendError::Unknown("so it was decided".to_owned()));
         let fate = self.state.lock().fates.pop_front().unwrap_or(Fate::Taken);
