@@ -210,7 +210,7 @@ impl Log for TrustedLog {
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
         let known = self.trusted_end(partition).await?;
         let answer = self.log.read(partition, from, max_bytes).await;
-        if let Some(last) = answer.iter().flat_map(|chunk| &chunk.records).last() {
+        if let Some(last) = answer.as_ref().ok().and_then(|chunk| chunk.records.last()) {
             self.note(partition, last.offset + 1, Some((last.offset, last.stamp)));
         }
         // A chunk's end is a log's memory, which may not have heard yet of what others know.
