@@ -60,9 +60,12 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Begins after `committed`; the records within the read-back before it go to [`Archive::warm`].
+    /// Begins after `committed`, or, where that is of an earlier log generation, at the beginning of this
+    /// one; the records within the read-back before it go to [`Archive::warm`].
     #[must_use]
     pub fn new(generation: u16, partitions: Partitions, committed: Option<Commit>) -> Self {
+        let newest_stamp = committed.map(|commit| commit.stamp).unwrap_or_default();
+        let committed = committed.filter(|commit| commit.source.generation() == generation);
         Self {
             generation,
             partitions,
@@ -72,7 +75,7 @@ impl Archive {
             done: committed,
             committed,
             retry: None,
-            newest_stamp: committed.map(|commit| commit.stamp).unwrap_or_default(),
+            newest_stamp,
         }
     }
 
@@ -224,6 +227,7 @@ impl Archive {
             }
             Event::DeviceRevoked { .. } => {}
             Event::Unknown { bytes, .. } => {
+                let offset = here.place();
                 self.writes.push(Write::SetAside { offset, reason: "unknown kind".to_owned(), bytes });
             }
         }
@@ -263,6 +267,7 @@ impl Archive {
     }
 
     fn index(&mut self, recipient: Recipient, offset: Offset, entry: Entry) {
+        let offset = Source::new(self.generation, offset).place();
         self.writes.push(Write::Index { recipient, offset, entry });
     }
 }

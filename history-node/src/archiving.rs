@@ -1,8 +1,8 @@
 //! The shell of [`crate::archive::Archive`]: reads, looks up, applies, appends; again and again,
 //! whatever fails. One step of a partition at a time, so its order is the log's.
 //!
-//! Trap avoided: a log that was restored or recreated disagrees about the id of the last archived
-//! record. Then this partition's archive stops, loudly, instead of mixing two histories.
+//! Trap avoided: a log that was restored, recreated or cut too far disagrees about what was archived last.
+//! Then this partition's archive stops, loudly, instead of mixing two histories or leaving a hole.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,11 +11,12 @@ use std::time::Duration;
 use volery_kernel::chat::Recipient;
 use volery_kernel::event::Event;
 use volery_kernel::limits;
-use volery_kernel::position::{Offset, Source};
+use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::Partition;
 use volery_node::metrics::{Reader, Stage};
 use volery_ports::log::{ReadError, Reader as LogReader};
 use volery_ports::timeline::{Commit, Unavailable, Write};
+use volery_reader::Disagreement;
 
 use crate::archive::{Archive, Step};
 use crate::news::{Following, News};
@@ -33,10 +34,15 @@ enum Failed {
     Log(#[from] ReadError),
     #[error(transparent)]
     Timeline(#[from] Unavailable),
-    #[error(
-        "the log is not the one that was archived: offset {offset} holds another record. Restore the log, or begin a new log generation"
-    )]
-    OtherLog { offset: Offset },
+    #[error("{0}. Restore what is older, or begin a new log generation (docs/operations.md)")]
+    Disagrees(#[from] Disagreement),
+}
+
+impl Failed {
+    /// Whether no patience heals it.
+    const fn is_final(&self) -> bool {
+        matches!(self, Self::Disagrees(_) | Self::Log(ReadError::Replaced { .. }))
+    }
 }
 
 /// Runs one partition's archive until the task is dropped.
@@ -44,14 +50,13 @@ pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
     loop {
         match follow(partition, &shared, &news).await {
             Ok(()) => {}
-            Err(error @ Failed::OtherLog { .. }) => {
+            Err(error) if error.is_final() => {
                 tracing::error!(%partition, %error, "archive has stopped");
-                shared.archive.failed(error.to_string());
-                return;
+                return shared.archive.stopped(partition, error.to_string(), shared.clock.now());
             }
             Err(error) => {
                 tracing::error!(%partition, %error, "archive waits");
-                shared.archive.down(error.to_string());
+                shared.archive.waits(partition, error.to_string(), shared.clock.now());
             }
         }
         tokio::time::sleep(AGAIN_AFTER).await;
@@ -61,14 +66,14 @@ pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
 async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<(), Failed> {
     let log = shared.log.as_ref();
     let committed = shared.timeline.committed(partition).await?;
-    check_same_log(partition, committed, shared).await?;
+    agree(partition, committed, shared).await?;
     publish(partition, committed, shared);
     let mut archive = Archive::new(log.generation(), shared.partitions, committed);
     let from = archive.next_offset();
     for record in volery_reader::read_back(log, partition, from).await? {
         archive.warm(&record);
     }
-    shared.archive.ready();
+    shared.archive.goes_on(partition, shared.clock.now());
     let mut following = Following::new(log, news, partition);
     let mut released = shared.clock.now();
     loop {
@@ -90,19 +95,14 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
     }
 }
 
-async fn check_same_log(partition: Partition, committed: Option<Commit>, shared: &Shared) -> Result<(), Failed> {
-    let Some(commit) = committed else { return Ok(()) };
-    let offset = commit.source.offset();
-    let extent = shared.log.extent(partition).await?;
-    if commit.source.generation() != shared.log.generation() || offset >= extent.end {
-        return Err(Failed::OtherLog { offset });
+/// What was never archived is compared as well: the log may begin too late for it.
+async fn agree(partition: Partition, committed: Option<Commit>, shared: &Shared) -> Result<(), Failed> {
+    let (source, id) = committed.map(|commit| (commit.source, commit.id)).unwrap_or_default();
+    let archived = Position { partition, source, id };
+    match volery_reader::disagreement(shared.log.as_ref(), archived).await? {
+        Some(disagreement) => Err(disagreement.into()),
+        None => Ok(()),
     }
-    if offset < extent.start {
-        return Ok(());
-    }
-    let chunk = shared.log.read(partition, offset, 1).await?;
-    let same = chunk.records.into_iter().next().is_some_and(|stored| volery_reader::id_of(stored) == commit.id);
-    if same { Ok(()) } else { Err(Failed::OtherLog { offset }) }
 }
 
 async fn apply(

@@ -1,4 +1,7 @@
 //! The shell of [`crate::fanout::Fanout`]: reads, appends, commits; again and again, whatever fails.
+//!
+//! Trap avoided: a log that ends before what was committed lost records. To wait until it has grown again
+//! would pass over all that it took meanwhile: this partition's fan-out stops instead, loudly.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,24 +26,64 @@ const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// Records are taken up in time with this: what all partitions derive within it becomes durable in one sync.
 pub(crate) const TICK_MS: u64 = 20;
 
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Log(#[from] ReadError),
+    #[error(
+        "fan-out was done below offset {committed}, and the log ends at {end}. Restore what is older, or begin a new \
+         log generation (docs/operations.md)"
+    )]
+    Shorter { committed: Offset, end: Offset },
+}
+
+impl Failed {
+    /// Whether no patience heals it.
+    const fn is_final(&self) -> bool {
+        matches!(self, Self::Shorter { .. } | Self::Log(ReadError::Replaced { .. }))
+    }
+}
+
 /// Runs one partition's fan-out until the task is dropped.
 pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
     loop {
-        if let Err(error) = follow(partition, &shared, &news).await {
-            tracing::error!(%partition, %error, "fan-out cannot read its partition");
+        match follow(partition, &shared, &news).await {
+            Ok(()) => {}
+            Err(error) if error.is_final() => {
+                tracing::error!(%partition, %error, "fan-out has stopped");
+                return shared.fanout.stopped(partition, error.to_string(), shared.clock.now());
+            }
+            Err(error) => {
+                tracing::error!(%partition, %error, "fan-out waits");
+                shared.fanout.waits(partition, error.to_string(), shared.clock.now());
+            }
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     }
 }
 
-async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<(), ReadError> {
+/// Where to begin. Only what fan-out was done with is ever deleted, so an offset from before a crash may
+/// lie before the log's start, and what lies between was done.
+async fn beginning(log: &dyn Log, partition: Partition) -> Result<Offset, Failed> {
+    let extent = log.extent(partition).await?;
+    let committed = log.committed(LogReader::Fanout, partition).await?;
+    if committed > extent.end {
+        return Err(Failed::Shorter { committed, end: extent.end });
+    }
+    if committed < extent.start {
+        tracing::warn!(%partition, committed, start = extent.start, "fan-out begins where the log does");
+    }
+    Ok(committed.max(extent.start))
+}
+
+async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<(), Failed> {
     let log = shared.log.as_ref();
-    let start = log.extent(partition).await?.start;
-    let from = log.committed(LogReader::Fanout, partition).await?.max(start);
+    let from = beginning(log, partition).await?;
     let mut fanout = Fanout::new(log.generation(), shared.partitions, LANE_MOST, from);
     for record in volery_reader::read_back(log, partition, from).await? {
         fanout.warm(&record);
     }
+    shared.fanout.goes_on(partition, shared.clock.now());
     let mut following = Following::new(log, news, partition);
     let (mut appends, mut again) = (FuturesUnordered::new(), FuturesUnordered::new());
     let mut committed = from;

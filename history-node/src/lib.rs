@@ -8,6 +8,7 @@
 //! | [`cursor`] | page cursors (pure) |
 //! | `fanning`, `archiving` | the shells around both: one task a partition |
 //! | `news` | what a thread waits for, in ticks |
+//! | `standing` | how the readers of all partitions stand, for health and metrics |
 //! | [`node`] | threads and tasks put together |
 //! | [`reads`] | pages, chat lists and stretches of a stream, over the timeline |
 
@@ -19,4 +20,5 @@ pub mod fanout;
 mod news;
 pub mod node;
 pub mod reads;
+mod standing;
 pub mod view;

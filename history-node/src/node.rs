@@ -9,13 +9,14 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::oneshot;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Clock;
-use volery_node::health::{Health, Part};
-use volery_node::metrics::Metrics;
+use volery_node::health::Health;
+use volery_node::metrics::{Metrics, Reader};
 use volery_ports::log::Log;
 use volery_ports::timeline::Timeline;
 
 use crate::news::News;
 use crate::reads::Reads;
+use crate::standing::Standing;
 use crate::{archiving, fanning};
 
 /// What the node works with.
@@ -39,7 +40,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) archived: Vec<AtomicU64>,
-    pub(crate) archive: Part,
+    pub(crate) fanout: Standing,
+    pub(crate) archive: Standing,
 }
 
 /// A running node.
@@ -57,9 +59,10 @@ impl HistoryNode {
         let Parts { log, timeline, clock, metrics, health } = parts;
         let partitions = log.partitions();
         let archived = partitions.iter().map(|_| AtomicU64::new(0)).collect();
-        let reads = Arc::new(Reads::new(Arc::clone(&timeline), partitions));
-        let archive = health.part("archive");
-        let shared = Arc::new(Shared { partitions, log, timeline, clock, metrics, archived, archive });
+        let reads = Arc::new(Reads::new(Arc::clone(&timeline), partitions, log.generation()));
+        let fanout = Standing::new(Reader::Fanout, health.part("fanout"), metrics.clone());
+        let archive = Standing::new(Reader::Archive, health.part("archive"), metrics.clone());
+        let shared = Arc::new(Shared { partitions, log, timeline, clock, metrics, archived, fanout, archive });
         let fanout = thread("fanout", &shared, fanning::TICK_MS, fanning::run)?;
         let archive = thread("archive", &shared, archiving::TICK_MS, archiving::run)?;
         Ok(Self { reads, threads: vec![fanout, archive] })

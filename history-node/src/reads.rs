@@ -22,13 +22,14 @@ use crate::view::view;
 pub struct Reads {
     timeline: Arc<dyn Timeline>,
     partitions: Partitions,
+    generation: u16,
 }
 
 impl Reads {
-    /// Reads what archive wrote for this many partitions.
+    /// Reads what archive wrote for this many partitions; positions are those of this log generation.
     #[must_use]
-    pub fn new(timeline: Arc<dyn Timeline>, partitions: Partitions) -> Self {
-        Self { timeline, partitions }
+    pub fn new(timeline: Arc<dyn Timeline>, partitions: Partitions, generation: u16) -> Self {
+        Self { timeline, partitions, generation }
     }
 
     async fn archived_source(&self, user: UserId) -> Result<Source, HistoryError> {
@@ -191,6 +192,8 @@ impl History for Reads {
 
     async fn archived(&self, partition: Partition) -> Result<Option<Position>, HistoryError> {
         let commit = self.timeline.committed(partition).await.map_err(away)?;
+        // Of a new generation nothing is archived yet: its devices begin at its beginning.
+        let commit = commit.filter(|commit| commit.source.generation() >= self.generation);
         Ok(commit.map(|commit| Position { partition, source: commit.source, id: commit.id }))
     }
 
@@ -201,16 +204,19 @@ impl History for Reads {
         from: Offset,
         limit: usize,
     ) -> Result<Stretch, HistoryError> {
-        let Some(commit) = self.timeline.committed(partition).await.map_err(away)? else {
+        let commit = self.timeline.committed(partition).await.map_err(away)?;
+        let Some(commit) = commit.filter(|commit| commit.source.generation() == self.generation) else {
             return Ok(Stretch { events: Vec::new(), complete_below: from });
         };
+        let place = |offset| Source::new(self.generation, offset).place();
         let start = self.timeline.index_start(partition).await.map_err(away)?;
-        if start.is_none_or(|start| from < start) {
+        if start.is_none_or(|start| place(from) < start) {
             return Err(HistoryError::TooOld);
         }
         let to = commit.source.offset() + 1;
         let recipient = Recipient::User(user);
-        let rows = self.timeline.index(recipient, partition, from, to, limit).await.map_err(away)?;
+        let rows = self.timeline.index(recipient, partition, place(from), place(to), limit).await.map_err(away)?;
+        let rows: Vec<_> = rows.into_iter().map(|(place, entry)| (Source(place).offset(), entry)).collect();
         let cut = rows.len() == limit;
         let complete_below = rows.last().filter(|_| cut).map_or(to, |(offset, _)| offset + 1).max(from);
         let mut events = Vec::with_capacity(rows.len());

@@ -39,7 +39,7 @@ fn reads(ids: &BTreeSet<u64>) -> Option<Reads> {
     let timeline = Arc::new(ModelTimeline::default());
     let writes = ids.iter().map(|raw| message(*raw)).collect();
     block_on(timeline.apply(Partition(0), writes, None)).ok()?;
-    Some(Reads::new(timeline, Partitions::new(16)?))
+    Some(Reads::new(timeline, Partitions::new(16)?, 1))
 }
 
 fn anchors() -> impl Strategy<Value = Anchor> {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use volery_kernel::generator::{Generator, Refused};
 use volery_kernel::id::Id;
 use volery_kernel::limits;
-use volery_kernel::time::Clock;
+use volery_kernel::time::{Clock, Timestamp};
 use volery_ports::ids::{Held, Ids, Numbers, ReserveError};
 
 /// How long a renewal that failed waits before it is tried again.
@@ -49,6 +49,13 @@ impl Reserved {
     #[must_use]
     pub fn generators(&self) -> &[Arc<Mutex<Generator>>] {
         &self.generators
+    }
+
+    /// Tells, whenever it is asked, until when ids can be issued even if nothing is renewed any more: where the
+    /// first of the reservations ends.
+    pub fn horizon(&self) -> impl Fn() -> Timestamp + use<> {
+        let generators = self.generators.clone();
+        move || generators.iter().map(|generator| generator.lock().reserved_until()).min().unwrap_or_default()
     }
 
     /// Renews each minute until the task is dropped; while idgen is away it tries each second.

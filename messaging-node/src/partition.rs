@@ -301,9 +301,18 @@ async fn follow(owned: &Owned, shared: &Shared) {
     let partition = owned.tail.borrow().partition();
     loop {
         let result = if owned.is_read() { advance(owned, shared).await } else { begin(owned, shared).await };
-        if let Err(error) = result {
-            tracing::error!(%partition, %error, "the partition cannot be read");
-            tokio::time::sleep(AGAIN_AFTER).await;
+        match result {
+            Ok(()) => {}
+            Err(error @ ReadError::Replaced { .. }) => {
+                tracing::error!(%partition, %error, "the partition is not read any more");
+                // Nobody waits for what never comes: sessions read pages, and the log refuses them the rest.
+                owned.read.send_replace(true);
+                return std::future::pending().await;
+            }
+            Err(error) => {
+                tracing::error!(%partition, %error, "the partition cannot be read");
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
         }
     }
 }

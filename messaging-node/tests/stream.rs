@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+use bytes::Bytes;
+use volery_kernel::chat::Recipient;
+use volery_kernel::event::{Event, Record};
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::limits;
-use volery_kernel::position::Position;
+use volery_kernel::position::{Position, Source};
 use volery_kernel::slot::Partition;
+use volery_kernel::time::Timestamp;
 use volery_messaging::core::stream::{Follower, Step, Stream};
 use volery_messaging::core::tail::Tail;
 use volery_messaging::core::window::Window;
@@ -33,7 +37,8 @@ fn name(step: &Step) -> &'static str {
         Step::Gap => "gap",
         Step::Fetch(_) => "fetch",
         Step::AskEnd => "ask end",
-        Step::Event { .. } | Step::Reset | Step::Revoked => "other",
+        Step::Reset => "reset",
+        Step::Event { .. } | Step::Revoked => "other",
     }
 }
 
@@ -92,4 +97,32 @@ fn a_full_window_before_synced_is_no_gap_and_moves_no_end() {
     assert_eq!(pump_into(&mut window, &mut stream, &tail), ["fetch"]);
     stream.fetched(9);
     assert_eq!(pump_into(&mut window, &mut stream, &tail), ["synced"]);
+}
+
+fn resumed(resume: Position, end: u64, tail: &Tail) -> Vec<&'static str> {
+    let mut stream = at_the_beginning(tail);
+    let mut steps = vec![stream.resume(resume)];
+    stream.end_is(end, tail, &mut steps);
+    let mut said: Vec<_> = steps.iter().map(name).collect();
+    said.extend(pump(&mut stream, tail));
+    said
+}
+
+/// A position of a log that lost records, or of another: nothing may be taken for held.
+#[test]
+fn positions_that_the_log_does_not_have_are_answered_by_reset() {
+    let mut tail = Tail::new(Partition(0), 2, 0, 1_000);
+    let (id, other) = (Id::new(50).unwrap(), Id::new(51).unwrap());
+    let event = Event::Unknown { id, stream: Recipient::User(UserId::new(1).unwrap()), bytes: Bytes::new() };
+    for offset in 0..3 {
+        tail.push(Record { offset, stamp: Timestamp(1), event: event.clone() });
+    }
+    let at = |generation, offset, id| Position { partition: Partition(0), source: Source::new(generation, offset), id };
+    assert_eq!(resumed(at(2, 2, id), 3, &tail), ["ask end", "synced"]);
+    assert_eq!(resumed(at(2, 2, other), 3, &tail), ["ask end", "reset"], "another record is there");
+    assert_eq!(resumed(at(2, 3, id), 3, &tail), ["ask end", "reset"], "the log ends before it");
+    assert_eq!(resumed(at(1, 2, id), 3, &tail), ["ask end", "reset"], "an earlier log");
+    assert_eq!(resumed(at(3, 2, id), 3, &tail), ["ask end", "reset"], "a log that is no more");
+    let elsewhere = Position { partition: Partition(1), ..at(2, 2, id) };
+    assert_eq!(resumed(elsewhere, 3, &tail), ["ask end", "reset"]);
 }

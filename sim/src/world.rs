@@ -142,7 +142,7 @@ impl World {
             lag_until: BTreeMap::new(),
             healed: false,
             night_until: 0,
-            reads: Reads::new(timeline.clone(), partitions),
+            reads: Reads::new(timeline.clone(), partitions, crate::log::GENERATION),
             timeline,
             timeline_down_until: 0,
             nodes: Vec::new(),

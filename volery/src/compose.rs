@@ -63,7 +63,7 @@ async fn assemble(common: &Common<'_>) -> Result<Process, Failure> {
         common.certificates.watch(common);
     }
     let mut process = Process::empty(roles.are_all().then(|| lock(&config.data_dir)).transpose()?);
-    let store = if roles.use_store() { Some(OpenStore::open(config).await?) } else { None };
+    let store = if roles.use_store() { Some(open_store(common).await?) } else { None };
     if roles.use_log() {
         process.log = Some(OpenLog::open(config, &common.clock, &common.health, &common.metrics).await?);
     }
@@ -84,6 +84,13 @@ async fn assemble(common: &Common<'_>) -> Result<Process, Failure> {
     Ok(process)
 }
 
+/// Its accounts watched where somebody here asks for them; config says itself when the store is away.
+async fn open_store(common: &Common<'_>) -> Result<OpenStore, Failure> {
+    let store = OpenStore::open(common.config).await?;
+    let asked = common.roles.has_any(&[Role::Account, Role::Idgen]);
+    Ok(if asked { store.watched(&common.health, &common.metrics) } else { store })
+}
+
 impl Process {
     fn empty(lock: Option<File>) -> Self {
         let (log, numbers, history, accounts, cluster) = (None, None, None, None, None);
@@ -102,9 +109,10 @@ impl Process {
 
     async fn start_history(&mut self, common: &Common<'_>) -> Result<(), Failure> {
         if common.roles.has(Role::History) {
-            self.history = Some(OpenHistory::start(common, self.log()?).await?);
+            let log = self.log.as_ref().ok_or_else(absent)?;
+            self.history = Some(OpenHistory::start(common, log).await?);
         } else if common.roles.ask(Role::History) {
-            self.history = Some(OpenHistory::elsewhere(common)?);
+            self.history = Some(OpenHistory::elsewhere(common, self.log.as_ref()).await?);
         }
         Ok(())
     }
@@ -235,21 +243,12 @@ impl Process {
         self.close()
     }
 
-    /// Copies what log and timeline count into the metrics, without an end.
+    /// Copies what the log counts into the metrics, without an end.
     async fn sample(&self, common: &Common<'_>) {
-        let log = async {
-            match &self.log {
-                Some(log) => log.sample(&common.metrics).await,
-                None => std::future::pending().await,
-            }
-        };
-        let timeline = async {
-            match &self.history {
-                Some(history) => history.sample(&common.metrics).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::join!(log, timeline);
+        match &self.log {
+            Some(log) => log.sample(&common.metrics).await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn drain(&mut self, deadline: Duration) {
@@ -298,7 +297,8 @@ fn absent() -> Failure {
     Failure("a role was started before what it stands on: this is a mistake of ours".to_owned())
 }
 
-fn lock(dir: &Path) -> Result<File, Failure> {
+/// The folder belongs to this process until the file is dropped.
+pub(crate) fn lock(dir: &Path) -> Result<File, Failure> {
     fs::create_dir_all(dir)
         .map_err(|error| Failure(format!("the data folder {} cannot be made: {error}", dir.display())))?;
     let file = File::create(dir.join("lock"))?;

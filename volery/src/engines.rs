@@ -1,9 +1,14 @@
 //! Which engines are below the ports, as the configuration says. Nothing above knows.
+//!
+//! Which log generation counts is said by the logs themselves: the newest of which there is a topic, or a
+//! folder. Trap avoided: a number in a configuration would differ between nodes for as long as it takes to
+//! change it everywhere, and two nodes would append to two logs.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use volery_cassandra::{CassandraTimeline, Counts, Options as CassandraOptions};
+use volery_cassandra::{CassandraTimeline, Options as CassandraOptions};
 use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
 use volery_embedded::timeline::{EmbeddedTimeline, Options as TimelineOptions};
 use volery_kafka::{KafkaLog, Options as KafkaOptions};
@@ -19,14 +24,20 @@ use volery_ports::timeline::Timeline;
 use volery_sql::{PostgresStore, SqliteStore};
 
 use crate::Failure;
-use crate::watched::Watched;
+use crate::calls::Calls;
+use crate::trusted::TrustedLog;
+use crate::watched::accounts::WatchedAccounts;
+use crate::watched::log::WatchedLog;
+use crate::watched::timeline::WatchedTimeline;
 
-/// The generation of a log that nobody has replaced yet.
+/// The generation of the first log.
 const FIRST_GENERATION: u16 = 1;
 
 /// A log that this process has open.
 pub(crate) struct OpenLog {
     pub(crate) log: Arc<dyn Log>,
+    /// The same, for who compares it with what archive knows.
+    pub(crate) trusted: Arc<TrustedLog>,
     /// With the right to speak for it.
     embedded: Option<(Arc<EmbeddedLog>, Part)>,
 }
@@ -39,18 +50,20 @@ impl OpenLog {
         metrics: &Metrics,
     ) -> Result<Self, Failure> {
         let part = health.part("log");
-        Ok(match config.log_engine {
+        let generation = newest_generation(config).await?.unwrap_or(FIRST_GENERATION);
+        let (log, embedded): (Arc<dyn Log>, _) = match config.log_engine {
             LogEngine::Embedded => {
-                let log = Arc::new(EmbeddedLog::open(&log_options(config)?, Arc::clone(clock))?);
+                let log = Arc::new(EmbeddedLog::open(&log_options(config, generation)?, Arc::clone(clock))?);
                 part.ready();
-                Self { log: log.clone(), embedded: Some((log, part)) }
+                (log.clone(), Some((log, part)))
             }
             LogEngine::Kafka => {
-                let log = Arc::new(KafkaLog::open(&kafka_options(config)?).await?);
-                let log = Arc::new(Watched::new(log, Arc::clone(clock), part, metrics.clone()));
-                Self { log, embedded: None }
+                let log = Arc::new(KafkaLog::open(&kafka_options(config, generation)?).await?);
+                (Arc::new(WatchedLog::new(log, Arc::clone(clock), part, metrics.clone())), None)
             }
-        })
+        };
+        let trusted = Arc::new(TrustedLog::new(log, health.part("log_generation"), metrics.clone()));
+        Ok(Self { log: trusted.clone(), trusted, embedded })
     }
 
     /// Copies what the log counts into the metrics, once a second, until it is dropped.
@@ -72,35 +85,32 @@ impl OpenLog {
 pub(crate) struct OpenTimeline {
     pub(crate) timeline: Arc<dyn Timeline>,
     embedded: Option<EmbeddedTimeline>,
-    cassandra: Option<Arc<CassandraTimeline>>,
+    /// Copies what a timeline over a network counts into the metrics.
+    counting: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl OpenTimeline {
-    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+    pub(crate) async fn open(config: &Config, health: &Health, metrics: &Metrics) -> Result<Self, Failure> {
+        let part = health.part("timeline");
+        let watched = |timeline| Arc::new(WatchedTimeline::new(timeline, Calls::new(part, metrics.clone())));
         Ok(match config.timeline_engine {
             TimelineEngine::Embedded => {
                 let cache_bytes = config.timeline_cache_bytes.0;
                 let options = TimelineOptions { cache_bytes, ..TimelineOptions::default() };
                 let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), options)?;
-                Self { timeline: Arc::new(timeline.clone()), embedded: Some(timeline), cassandra: None }
+                Self { timeline: watched(Arc::new(timeline.clone())), embedded: Some(timeline), counting: None }
             }
             TimelineEngine::Cassandra => {
                 let timeline = Arc::new(CassandraTimeline::open(&cassandra_options(config)).await?);
-                Self { timeline: timeline.clone(), embedded: None, cassandra: Some(timeline) }
+                let counting = Some(tokio::spawn(count(Arc::clone(&timeline), metrics.clone())));
+                Self { timeline: watched(timeline), embedded: None, counting }
             }
         })
     }
 
-    /// Copies what the timeline counts into the metrics, once a second, until it is dropped.
-    pub(crate) async fn sample(&self, metrics: &Metrics) {
-        match &self.cassandra {
-            Some(timeline) => sample_statements(timeline, metrics).await,
-            None => std::future::pending().await,
-        }
-    }
-
     /// Makes the newest rows durable.
     pub(crate) fn close(self) -> Result<(), Failure> {
+        self.counting.inspect(tokio::task::JoinHandle::abort);
         self.embedded.map_or(Ok(()), |timeline| Ok(timeline.close()?))
     }
 }
@@ -123,6 +133,12 @@ impl OpenStore {
         let store = Arc::new(store);
         Self { accounts: store.clone(), cluster: store }
     }
+
+    /// The same, with its accounts watched.
+    pub(crate) fn watched(self, health: &Health, metrics: &Metrics) -> Self {
+        let calls = Calls::new(health.part("accounts"), metrics.clone());
+        Self { accounts: Arc::new(WatchedAccounts::new(self.accounts, calls)), ..self }
+    }
 }
 
 pub(crate) fn partitions(config: &Config) -> Result<Partitions, Failure> {
@@ -139,41 +155,70 @@ fn cassandra_options(config: &Config) -> CassandraOptions {
     }
 }
 
-fn kafka_options(config: &Config) -> Result<KafkaOptions, Failure> {
+fn kafka_options(config: &Config, generation: u16) -> Result<KafkaOptions, Failure> {
     Ok(KafkaOptions {
         brokers: config.log_kafka_brokers.clone(),
         name: config.log_kafka_topic.clone(),
-        generation: FIRST_GENERATION,
+        generation,
         partitions: partitions(config)?,
         copies: u16::try_from(config.log_kafka_copies).unwrap_or(u16::MAX),
     })
 }
 
-fn log_options(config: &Config) -> Result<LogOptions, Failure> {
+/// The newest log generation that there is, if there is any.
+pub(crate) async fn newest_generation(config: &Config) -> Result<Option<u16>, Failure> {
+    Ok(match config.log_engine {
+        LogEngine::Embedded => newest_folder(&config.data_dir)?,
+        LogEngine::Kafka => KafkaLog::newest_generation(&kafka_options(config, FIRST_GENERATION)?).await?,
+    })
+}
+
+/// Makes an empty log of this generation, which is the newest from then on.
+pub(crate) async fn begin_generation(config: &Config, generation: u16, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
+    match config.log_engine {
+        LogEngine::Embedded => {
+            let log = EmbeddedLog::open(&log_options(config, generation)?, Arc::clone(clock))?;
+            log.close();
+        }
+        LogEngine::Kafka => drop(KafkaLog::open(&kafka_options(config, generation)?).await?),
+    }
+    Ok(())
+}
+
+/// Where the log of a generation is: `log`, then `log.2`, `log.3`.
+fn folder(data: &Path, generation: u16) -> PathBuf {
+    match generation {
+        FIRST_GENERATION => data.join("log"),
+        generation => data.join(format!("log.{generation}")),
+    }
+}
+
+fn newest_folder(data: &Path) -> Result<Option<u16>, Failure> {
+    let mut newest = data.join("log").is_dir().then_some(FIRST_GENERATION);
+    for entry in data.read_dir().into_iter().flatten() {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("log.")).and_then(|number| number.parse().ok());
+        // `log.02` is no folder of ours.
+        newest = newest.max(number.filter(|number| folder(data, *number) == data.join(&name)));
+    }
+    Ok(newest)
+}
+
+fn log_options(config: &Config, generation: u16) -> Result<LogOptions, Failure> {
     const SHARE_OF_DISK: (u64, u64) = (9, 10);
-    let dir = config.data_dir.join("log");
+    let dir = folder(&config.data_dir, generation);
     let max_bytes = match config.log_max_bytes.0 {
         0 => fs4::total_space(&config.data_dir)? / SHARE_OF_DISK.1 * SHARE_OF_DISK.0,
         bytes => bytes,
     };
     let cache_bytes = usize::try_from(config.log_cache_bytes.0).unwrap_or(usize::MAX);
     Ok(LogOptions {
+        generation,
         segment_bytes: config.log_segment_bytes.0,
         cache_bytes,
         max_bytes: Some(max_bytes),
         ..LogOptions::new(dir, partitions(config)?)
     })
-}
-
-async fn sample_statements(timeline: &CassandraTimeline, metrics: &Metrics) {
-    let mut before = Counts::default();
-    loop {
-        let now = timeline.counts();
-        metrics.timeline_statements.of(Statement::Written).inc_by(now.written - before.written);
-        metrics.timeline_statements.of(Statement::Read).inc_by(now.read - before.read);
-        before = now;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
 }
 
 async fn sample(log: &EmbeddedLog, metrics: &Metrics) {
@@ -191,6 +236,17 @@ async fn sample(log: &EmbeddedLog, metrics: &Metrics) {
         if syncs > 0 {
             metrics.log_sync_seconds.observe((now.sync_time - before.sync_time).as_secs_f64() / syncs as f64);
         }
+        before = now;
+    }
+}
+
+async fn count(timeline: Arc<CassandraTimeline>, metrics: Metrics) {
+    let mut before = timeline.counts();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = timeline.counts();
+        metrics.timeline_statements.of(Statement::Written).inc_by(now.written - before.written);
+        metrics.timeline_statements.of(Statement::Read).inc_by(now.read - before.read);
         before = now;
     }
 }

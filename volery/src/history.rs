@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use volery_history::node::{HistoryNode, Parts};
-use volery_node::metrics::Metrics;
+use volery_history::reads::Reads;
 use volery_ports::history::History;
-use volery_ports::log::Log;
 use volery_rpc::HistoryClient;
 
 use crate::Failure;
 use crate::common::Common;
-use crate::engines::OpenTimeline;
+use crate::engines::{OpenLog, OpenTimeline};
 use crate::roles::Role;
 
 /// Whom to ask, and what is here of it.
@@ -20,30 +19,29 @@ pub(crate) struct OpenHistory {
 }
 
 impl OpenHistory {
-    /// Those of `history.nodes`.
-    pub(crate) fn elsewhere(common: &Common<'_>) -> Result<Self, Failure> {
-        Ok(Self { reads: Arc::new(HistoryClient::new(common.remote(Role::History)?)), here: None })
+    /// Those of `history.nodes`. A log that is used here is compared with what they stored of it.
+    pub(crate) async fn elsewhere(common: &Common<'_>, log: Option<&OpenLog>) -> Result<Self, Failure> {
+        let reads: Arc<dyn History> = Arc::new(HistoryClient::new(common.remote(Role::History)?));
+        if let Some(log) = log {
+            log.trusted.agree(&reads).await;
+        }
+        Ok(Self { reads, here: None })
     }
 
-    /// In this process.
-    pub(crate) async fn start(common: &Common<'_>, log: Arc<dyn Log>) -> Result<Self, Failure> {
-        let timeline = OpenTimeline::open(common.config).await?;
+    /// In this process. Nobody reads the log before it was compared with what is stored of it.
+    pub(crate) async fn start(common: &Common<'_>, log: &OpenLog) -> Result<Self, Failure> {
+        let timeline = OpenTimeline::open(common.config, &common.health, &common.metrics).await?;
+        let OpenLog { log, trusted, .. } = log;
+        let reads = Reads::new(Arc::clone(&timeline.timeline), log.partitions(), log.generation());
+        trusted.agree(&(Arc::new(reads) as Arc<dyn History>)).await;
         let node = HistoryNode::start(Parts {
-            log,
+            log: Arc::clone(log),
             timeline: Arc::clone(&timeline.timeline),
             clock: Arc::clone(&common.clock),
             metrics: common.metrics.clone(),
             health: common.health.clone(),
         })?;
         Ok(Self { reads: node.reads(), here: Some((node, timeline)) })
-    }
-
-    /// Copies what is counted here into the metrics, until it is dropped.
-    pub(crate) async fn sample(&self, metrics: &Metrics) {
-        match &self.here {
-            Some((_, timeline)) => timeline.sample(metrics).await,
-            None => std::future::pending().await,
-        }
     }
 
     /// Stops what is here between two steps.

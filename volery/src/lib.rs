@@ -15,23 +15,29 @@
 //! | `settings` | what of the dynamic settings each part goes by |
 //! | `engines` | what is below the ports, as configured |
 //! | `admin` | what operators do |
-//! | `watched` | a log over a network, counted and judged by health |
+//! | `calls`, `watched` | engines watched from outside: counted, timed, judged by health |
+//! | `trust`, `trusted` | a log that is believed as long as it stays the one that it was |
+//! | `generation` | `volery admin log-generation` |
 //! | `sink` | where accounts' events go |
 
 mod accounts;
 mod admin;
 mod alone;
+mod calls;
 mod certificates;
 pub mod cli;
 mod cluster;
 mod common;
 mod compose;
 mod engines;
+mod generation;
 mod history;
 mod numbers;
 mod roles;
 mod settings;
 mod sink;
+mod trust;
+mod trusted;
 pub mod up;
 mod watched;
 

@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 use rand::TryRng as _;
 use tokio::task::JoinHandle;
 use volery_kernel::generator::Generator;
+use volery_kernel::time::{Clock, Timestamp};
+use volery_node::metrics::Metrics;
 use volery_ports::ids::{Ids, Numbers, ReserveError};
 use volery_ports::sql::AccountStore;
 use volery_rpc::NumbersClient;
@@ -46,7 +48,11 @@ impl OpenNumbers {
         }
         let reserved = reserve(&office, count).await?;
         let generators = reserved.generators().to_vec();
-        Ok(Self { office, generators, renewing: Some(tokio::spawn(reserved.renew())) })
+        let tell = tell(reserved.horizon(), Arc::clone(&common.clock), common.metrics.clone());
+        let renewing = tokio::spawn(async {
+            tokio::join!(reserved.renew(), tell);
+        });
+        Ok(Self { office, generators, renewing: Some(renewing) })
     }
 
     /// A generator that nobody else here has.
@@ -68,6 +74,14 @@ impl OpenNumbers {
         if let Some(renewing) = self.renewing {
             renewing.abort();
         }
+    }
+}
+
+/// Says in the metrics, once a second, how long ids last.
+async fn tell(horizon: impl Fn() -> Timestamp, clock: Arc<dyn Clock>, metrics: Metrics) {
+    loop {
+        metrics.reserved_seconds.set(horizon().since(clock.now()) as f64 / 1_000.0);
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -38,6 +38,14 @@ impl Source {
     pub const fn offset(self) -> Offset {
         self.0 & OFFSET_MAX
     }
+
+    /// Its place among all records that the partition ever had, those of earlier generations before it:
+    /// what indexes are ordered by, lest a new log write over the old one's rows. In the first generation
+    /// it is the offset.
+    #[must_use]
+    pub const fn place(self) -> u64 {
+        self.0.saturating_sub(1 << 48)
+    }
 }
 
 /// Everything up to and including this record is held. Opaque to clients. The default source and id
@@ -113,6 +121,14 @@ mod tests {
         fn sources_order_by_generation_then_offset(a in any::<(u16, u32)>(), b in any::<(u16, u32)>()) {
             let source = |(generation, offset): (u16, u32)| Source::new(generation, u64::from(offset));
             prop_assert_eq!(source(a).cmp(&source(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn places_order_as_sources_do_and_keep_the_offset(a in (1..=u16::MAX, any::<u32>()), b in (1..=u16::MAX, any::<u32>())) {
+            let source = |(generation, offset): (u16, u32)| Source::new(generation, u64::from(offset));
+            prop_assert_eq!(source(a).place().cmp(&source(b).place()), a.cmp(&b));
+            prop_assert_eq!(Source(source(a).place()).offset(), u64::from(a.1));
+            prop_assert!(a.0 > 1 || source(a).place() == u64::from(a.1));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! client says cannot make a new series. To add a metric: one line in `metrics/table.rs`, then
 //! `cargo xtask generate`.
 
+mod calls;
 mod family;
 mod http;
 mod labels;
@@ -13,6 +14,7 @@ mod table;
 
 use prometheus::{Registry, TextEncoder};
 
+pub use calls::EngineCall;
 pub use family::{Family, Label};
 pub use http::{HttpRequests, HttpSeconds};
 pub use labels::{Queue, Reader, Stage, Statement, SyncBy};

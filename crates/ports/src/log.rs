@@ -117,6 +117,15 @@ pub enum ReadError {
     /// Try again later.
     #[error("the log cannot be read: {0}")]
     Unavailable(String),
+    /// The partition is not the one that was read or archived before: it lost records, or was made anew.
+    /// It stays so for this process: a person decides.
+    #[error("the log of partition {partition} is not the one that was known: {what}")]
+    Replaced {
+        /// Which.
+        partition: Partition,
+        /// How that was noticed.
+        what: String,
+    },
 }
 
 /// Who commits offsets.
@@ -149,7 +158,8 @@ pub trait Log: Send + Sync + 'static {
     /// What the partition holds now.
     async fn extent(&self, partition: Partition) -> Result<Extent, ReadError>;
 
-    /// Waits until the partition's end is beyond `seen`, and answers the end. Cancel-safe.
+    /// Waits until the partition's end is beyond `seen`, and answers the end. Cancel-safe. Where the
+    /// partition ends before `seen`, nobody waits: that is [`ReadError::OutOfRange`].
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError>;
 
     /// An offset from which reading meets every record before `below` whose stamp is at least `stamp`;

@@ -162,7 +162,7 @@ pub enum Write {
     Index {
         /// Whose.
         recipient: Recipient,
-        /// Where in the stream; the partition is the apply's.
+        /// Where in the stream: [`Source::place`]; the partition is the apply's.
         offset: Offset,
         /// What.
         entry: Entry,
@@ -211,7 +211,7 @@ pub enum Write {
     },
     /// A record that could not be applied, kept with its bytes for a later version or a person.
     SetAside {
-        /// Where it stands; the partition is the apply's.
+        /// Where it stands: [`Source::place`]; the partition is the apply's.
         offset: Offset,
         /// Why.
         reason: String,
@@ -269,7 +269,8 @@ pub trait Timeline: Send + Sync + 'static {
     /// All chats of a user, in no particular order.
     async fn chats(&self, user: UserId) -> Result<Vec<(ChatId, ChatRow)>, Unavailable>;
 
-    /// Index rows of `recipient` in `partition` with `from <= offset < to`, by offset, at most `limit`.
+    /// Index rows of `recipient` in `partition` with `from <= offset < to`, by offset, at most `limit`. Offsets
+    /// of an index are places: [`Source::place`].
     async fn index(
         &self,
         recipient: Recipient,

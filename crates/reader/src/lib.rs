@@ -4,6 +4,8 @@
 //! Trap avoided: bytes that cannot be decoded are no reason to stop. They come as an unknown event
 //! in the stream that their key names, which owner and fan-out pass over and archive sets aside.
 
+mod agreement;
+
 use volery_kernel::chat::Recipient;
 use volery_kernel::event::{Event, Record};
 use volery_kernel::id::{Id, UserId};
@@ -11,6 +13,8 @@ use volery_kernel::position::Offset;
 use volery_kernel::rules::read_back_from;
 use volery_kernel::slot::Partition;
 use volery_ports::log::{Log, NewRecord, ReadError, StoredRecord};
+
+pub use agreement::{Disagreement, disagreement};
 
 /// Bytes that one read asks for.
 const CHUNK_BYTES: usize = 256 * 1024;

@@ -32,12 +32,15 @@ async fn a_number_that_was_lost_is_replaced_and_no_id_is_given_twice() {
     let mut seen: BTreeSet<_> = ids.iter().map(|ids| ids.take().expect("an id")).collect();
     assert_eq!((seen.len(), numbers(&first)), (2, vec![0, 1]));
 
+    let horizon = first.horizon();
+    assert_eq!(horizon(), clock.now().plus(limits::RESERVE_AHEAD_MS.value));
     clock.advance(limits::RESERVE_AHEAD_MS.value + 1);
     assert!(ids[0].take().is_err(), "its reservation ended");
     let taken = office.take("second", 1).await.expect("a number");
     assert_eq!(taken[0].number, 0);
     first.renew_all().await.expect("renewed");
     assert_eq!(numbers(&first), [1, 2], "all had ended: each takes what is free");
+    assert_eq!(horizon(), clock.now().plus(limits::RESERVE_AHEAD_MS.value), "it is told of what replaced them");
     assert!(ids.iter().all(|ids| seen.insert(ids.take().expect("an id"))));
 
     first.renew_all().await.expect("renewed");

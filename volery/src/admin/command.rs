@@ -10,8 +10,8 @@ use super::desk::{self, Desk};
 use super::settings::Wish;
 use super::show::Answer;
 use super::{import_users, lag, nodes, settings, users};
-use crate::Failure;
 use crate::cli::{load, with_config};
+use crate::{Failure, generation};
 
 /// Longest name of who changes a setting, in bytes: an address for mail fits.
 const BY_MOST: usize = 256;
@@ -29,6 +29,7 @@ pub(crate) fn command() -> Command {
         .subcommand(asks("partitions", "Lists who owns each partition"))
         .subcommand(asks("lag", "Measures how far readers are behind, in every process").arg(seconds))
         .subcommand(settings_command())
+        .subcommand(with_config(log_generation()))
         .subcommand(users_command())
 }
 
@@ -46,6 +47,10 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
             answer(matches, async |config| lag::lag(config, window).await)
         }
         Some(("settings", matches)) => run_settings(matches),
+        Some(("log-generation", matches)) => {
+            let Loaded { config, .. } = load(matches)?;
+            generation::run(&config, matches.get_flag("begin"))
+        }
         Some(("users", matches)) => run_users(matches),
         _ => Ok(()),
     }
@@ -146,6 +151,17 @@ fn changes(name: &'static str, about: &'static str) -> Command {
 fn person(name: &str) -> Result<String, String> {
     let fits = !name.is_empty() && name.len() <= BY_MOST && !name.contains(char::is_control);
     fits.then(|| name.to_owned()).ok_or_else(|| format!("a name has 1 to {BY_MOST} bytes and no control characters"))
+}
+
+fn log_generation() -> Command {
+    Command::new("log-generation")
+        .about("Compares the log with what was archived of it; after a loss, begins a new one. Stop every role first")
+        .arg(
+            Arg::new("begin")
+                .long("begin")
+                .action(ArgAction::SetTrue)
+                .help("Begins a new generation: an empty log. The old one is kept, and not read any more"),
+        )
 }
 
 fn users_command() -> Command {

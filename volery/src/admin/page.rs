@@ -38,7 +38,7 @@ pub(super) struct Lag {
 
 /// The readers that run in a process, by two of its pages.
 pub(super) fn lags(before: &str, now: &str) -> Vec<Lag> {
-    Reader::ALL.iter().filter_map(|reader| lag(reader.text(), before, now)).collect()
+    Reader::ALL.iter().flat_map(|reader| reader.texts()).filter_map(|reader| lag(reader, before, now)).collect()
 }
 
 /// `None` for a reader that never measured, nor waits, nor has stopped: it runs elsewhere, or had nothing to read.

@@ -12,11 +12,13 @@
 //! | [`settings`] | what an operator sets takes hold of who is connected; refusals change nothing |
 //! | [`logout`] | a device that was logged out is out at once (G8) |
 //! | [`encrypted`] | TLS at both doors, certificates replaced in the middle of a chat, and who is not let in |
+//! | [`backups`] | restored timelines replay by themselves; restored logs are noticed, and replaced (G4) |
 //! | [`full`] | a full log refuses, keeps, and goes on |
 //! | [`process`] | signals, exit codes, configuration, help |
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
+mod backups;
 mod bad_input;
 mod encrypted;
 mod full;

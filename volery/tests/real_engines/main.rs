@@ -1,7 +1,8 @@
 //! The binary on real engines below: people chat, an engine or a role is killed and comes back meanwhile,
-//! and the checker finds every promise kept. The engines are started by `engines/engines`.
+//! and the checker finds every promise kept. What an outage looks like while it lasts is in [`outage`], what a topic
+//! looks like that was made anew in [`replaced`]. The engines are started by `engines/engines`.
 
-#![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,11 @@ use loadtest::cli::{Arguments, run};
 use volery_testkit::engine::Engine;
 
 mod apart;
+#[expect(dead_code, reason = "made for the cluster's tests, which use all of it")]
+#[path = "../cluster/kit/mod.rs"]
+mod kit;
+mod outage;
+mod replaced;
 mod role;
 
 use role::Role;
@@ -51,6 +57,11 @@ fn on_cassandra(cassandra: &Engine) -> Vec<String> {
 
 fn on_postgres(postgres: &Engine) -> Vec<String> {
     vec![format!("accounts.database={}", postgres.address("POSTGRES_URL"))]
+}
+
+/// The same as flags of a server.
+fn flags(settings: &[String]) -> Vec<&str> {
+    settings.iter().flat_map(|setting| ["--set", setting.as_str()]).collect()
 }
 
 /// A few people chat for a while on a server of their own; whether every promise was kept.

@@ -56,7 +56,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(writes: Vec<Write>, commit: Option<Commit>) -> Self {
-        let lowest = commit.map(|commit| commit.source.offset());
+        let lowest = commit.map(|commit| commit.source.place());
         let mut plan = Self { rows: Vec::with_capacity(writes.len()), lowest, ..Self::default() };
         writes.into_iter().for_each(|write| plan.add(write));
         let views = plan.views.drain().map(|((user, chat), view)| Row::View(user, chat, view));

@@ -215,7 +215,7 @@ async fn days(cluster: &Cluster, partition: Partition) -> Result<Vec<(i32, Offse
 /// from the end.
 pub(crate) async fn index_start(cluster: &Cluster, partition: Partition) -> Result<Option<Offset>, Fault> {
     let (days, commit) = try_join!(days(cluster, partition), committed(cluster, partition))?;
-    let end = commit.map(|commit| commit.source.offset() + 1);
+    let end = commit.map(|commit| commit.source.place() + 1);
     Ok(days.into_iter().map(|(_, first)| first).min().or(end))
 }
 

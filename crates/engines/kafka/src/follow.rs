@@ -113,6 +113,19 @@ impl Follower {
         }
         Ok(())
     }
+
+    /// Lets go of what was heard of a partition, until somebody follows it anew.
+    pub(crate) fn forget(&self, partition: Partition) {
+        let Some(followed) = self.ends.of(partition) else { return };
+        let mut tail = followed.tail.write().unwrap_or_else(PoisonError::into_inner);
+        let mut place = TopicPartitionList::new();
+        place.add_partition(&self.topic, i32::from(partition.0));
+        // One that cannot be given up is followed still.
+        if tail.is_some() && self.consumer.incremental_unassign(&place).is_ok() {
+            *tail = None;
+            followed.end.send_replace(0);
+        }
+    }
 }
 
 impl Drop for Follower {

@@ -1,4 +1,7 @@
 //! [`KafkaLog`]: the port, put together from the parts. What is decided here is only which error is said.
+//!
+//! Trap avoided: after trouble the topic may be another one, of which memory knows nothing. So after every
+//! error what was heard of the partition is forgotten, and the next answers are a broker's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +52,15 @@ impl KafkaLog {
         })
     }
 
+    /// The newest generation of which there is a log, whatever the options say. The topics themselves are
+    /// what tells it: everyone who reaches the brokers reads the same.
+    ///
+    /// # Errors
+    /// If the cluster is away.
+    pub async fn newest_generation(options: &Options) -> Result<Option<u16>, OpenError> {
+        topic::newest_generation(options).await
+    }
+
     /// From a broker: what lies before the tail, or was not heard of here.
     async fn read_elsewhere(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
         let extent = self.extent(partition).await?;
@@ -61,7 +73,10 @@ impl KafkaLog {
         let wanted = Wanted { partition, from, end: extent.end, max_bytes };
         match self.readers.read(wanted).await {
             Ok(records) => Ok(Chunk { records, end: extent.end }),
-            Err(Stopped::Error(error)) => Err(error),
+            Err(Stopped::Error(error)) => {
+                self.follower.forget(partition);
+                Err(error)
+            }
             Err(Stopped::Gone) => Err(ReadError::OutOfRange { asked: from, extent: self.extent(partition).await? }),
         }
     }
@@ -96,7 +111,8 @@ impl Log for KafkaLog {
     }
 
     async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
-        self.appender.append(self.writable(partition)?, &batch).await
+        let partition = self.writable(partition)?;
+        self.appender.append(partition, &batch).await.inspect_err(|_| self.follower.forget(partition))
     }
 
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
@@ -112,7 +128,9 @@ impl Log for KafkaLog {
     }
 
     async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
-        self.offsets.extent(self.readable(partition)?).await.map_err(unavailable)
+        let partition = self.readable(partition)?;
+        let extent = self.offsets.extent(partition).await;
+        extent.inspect_err(|_| self.follower.forget(partition)).map_err(unavailable)
     }
 
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
@@ -120,10 +138,17 @@ impl Log for KafkaLog {
             if let Some(end) = self.follower.beyond(partition, seen, PATIENCE).await {
                 return Ok(end);
             }
-            let end = self.extent(partition).await?.end;
-            self.follower.follow(partition, end).map_err(unavailable)?;
-            if end > seen {
-                return Ok(end);
+            let extent = self.extent(partition).await?;
+            if extent.end != seen {
+                // The stream broke, or never began; or what it heard is of a log that is no more.
+                self.follower.forget(partition);
+            }
+            if extent.end < seen {
+                return Err(ReadError::OutOfRange { asked: seen, extent });
+            }
+            self.follower.follow(partition, extent.end).map_err(unavailable)?;
+            if extent.end > seen {
+                return Ok(extent.end);
             }
         }
     }

@@ -14,7 +14,7 @@ use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::log::{Extent, ReadError, Reader};
 
-use crate::options::{DEADLINE, Options};
+use crate::options::{DEADLINE, Options, warm};
 
 /// The readers that commit, and the groups whose offsets are theirs.
 const GROUPS: [(Reader, &str); 2] = [(Reader::Fanout, "volery-fanout"), (Reader::Archive, "volery-archive")];
@@ -54,6 +54,16 @@ pub(crate) fn unavailable(error: KafkaError) -> ReadError {
     ReadError::Unavailable(error.to_string())
 }
 
+/// Learns anew who leads where that was what was wrong: after a change of leaders librdkafka asks under the old
+/// epoch for ever, unless something else makes it look. Waits.
+fn anew(questions: &BaseConsumer, topic: &str, error: KafkaError) -> KafkaResult<()> {
+    use RDKafkaErrorCode::{FencedLeaderEpoch, NotLeaderForPartition, UnknownLeaderEpoch};
+    match error.rdkafka_error_code() {
+        Some(FencedLeaderEpoch | NotLeaderForPartition | UnknownLeaderEpoch) => warm(questions.client(), topic),
+        _ => Err(error),
+    }
+}
+
 impl Offsets {
     pub(crate) fn new(options: &Options) -> KafkaResult<Self> {
         let groups = GROUPS.iter().map(|(reader, group)| Ok((*reader, Arc::new(options.consumer(group, DEADLINE)?))));
@@ -67,7 +77,10 @@ impl Offsets {
 
     pub(crate) async fn extent(&self, partition: Partition) -> KafkaResult<Extent> {
         let (questions, topic) = (self.questions.clone(), self.topic.clone());
-        let ends = move || questions.fetch_watermarks(&topic, i32::from(partition.0), DEADLINE);
+        let ends = move || {
+            let ask = || questions.fetch_watermarks(&topic, i32::from(partition.0), DEADLINE);
+            ask().or_else(|error| anew(&questions, &topic, error).and_then(|()| ask()))
+        };
         let (start, end) = blocking(ends).await?;
         Ok(Extent { start: start.max(0).unsigned_abs(), end: end.max(0).unsigned_abs() })
     }
@@ -76,7 +89,12 @@ impl Offsets {
     async fn since(&self, partition: Partition, stamp: Timestamp) -> KafkaResult<Option<Offset>> {
         let millis = i64::try_from(stamp.0).unwrap_or(i64::MAX);
         let (questions, times) = (self.questions.clone(), self.list(partition, millis)?);
-        let found = blocking(move || questions.offsets_for_times(times, DEADLINE)).await?;
+        let topic = self.topic.clone();
+        let ask = move || {
+            let ask = || questions.offsets_for_times(times.clone(), DEADLINE);
+            ask().or_else(|error| anew(&questions, &topic, error).and_then(|()| ask()))
+        };
+        let found = blocking(ask).await?;
         self.place(&found, partition)
     }
 

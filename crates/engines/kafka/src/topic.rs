@@ -102,6 +102,21 @@ impl Rule {
     }
 }
 
+/// The newest generation that has a topic, if any has: the topics themselves say which counts, so that all
+/// who reach the brokers agree.
+pub(crate) async fn newest_generation(options: &Options) -> Result<Option<u16>, OpenError> {
+    let admin: Arc<Admin> = Arc::new(options.plain()?);
+    let metadata = blocking(move || admin.inner().fetch_metadata(None, DEADLINE)).await?;
+    let names = metadata.topics().iter().map(|topic| topic.name());
+    Ok(names.filter_map(|name| generation_of(name, &options.name)).max())
+}
+
+/// The generation of a topic of this name; nothing for the topics of others.
+fn generation_of(topic: &str, name: &str) -> Option<u16> {
+    let number = topic.strip_prefix(name)?.strip_prefix('.')?;
+    number.parse().ok().filter(|generation: &u16| *generation > 0 && generation.to_string() == number)
+}
+
 /// Makes sure that the topic is there and good.
 pub(crate) async fn prepare(options: &Options) -> Result<(), OpenError> {
     let admin: Arc<Admin> = Arc::new(options.plain()?);
@@ -191,6 +206,14 @@ mod tests {
             other.remove(name);
             assert!(rule.check(name, &other).is_err(), "{name} is not known");
         }
+    }
+
+    #[test]
+    fn the_topics_of_others_are_no_generations() {
+        let of = |topic| generation_of(topic, "inbox");
+        assert_eq!(["inbox.1", "inbox.12"].map(of), [Some(1), Some(12)]);
+        let others = ["inbox", "inbox.", "inbox.0", "inbox.01", "inbox.+1", "inbox.1.1", "inboxes.1", "inbox.99999"];
+        assert_eq!(others.map(of), [None; 8]);
     }
 
     #[test]

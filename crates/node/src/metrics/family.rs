@@ -1,4 +1,4 @@
-//! Metrics with one label of known values: all children made at once, found by index.
+//! Metrics with labels of known values: all children made at once, found by index.
 
 use std::marker::PhantomData;
 
@@ -16,15 +16,15 @@ const BUCKETS: &[f64] = &[
     0.204_8, 0.409_6, 0.819_2, 1.638_4, 3.276_8, 6.553_6, 13.107_2, 26.214_4,
 ];
 
-/// The values of a label.
+/// The values of a label, or of several that belong together.
 pub trait Label: Copy + 'static {
-    /// The label's name.
-    const NAME: &'static str;
-    /// Its values, in the order of [`Self::index`].
+    /// The labels' names.
+    const NAMES: &'static [&'static str];
+    /// The values, in the order of [`Self::index`].
     const ALL: &'static [Self];
 
-    /// The value as it stands in a series.
-    fn text(self) -> &'static str;
+    /// The value as it stands in a series: a text for each name.
+    fn texts(self) -> Vec<&'static str>;
 
     /// Its place in [`Self::ALL`].
     fn index(self) -> usize;
@@ -68,8 +68,19 @@ where
     MetricVec<B>: Collector + Clone + 'static,
 {
     let metrics = registered(registry, metrics)?;
-    let children = L::ALL.iter().map(|label| metrics.get_metric_with_label_values(&[label.text()]));
+    let children = L::ALL.iter().map(|label| metrics.get_metric_with_label_values(&label.texts()));
     Ok(Family { children: children.collect::<Result<_, _>>()?, label: PhantomData })
+}
+
+/// Each name with its texts, each once.
+fn names_and_texts<L: Label>() -> Vec<(&'static str, Vec<&'static str>)> {
+    let texts = |at: usize| {
+        let mut texts: Vec<_> = L::ALL.iter().filter_map(|label| label.texts().get(at).copied()).collect();
+        let mut seen = std::collections::HashSet::new();
+        texts.retain(|text| seen.insert(*text));
+        texts
+    };
+    L::NAMES.iter().enumerate().map(|(at, name)| (*name, texts(at))).collect()
 }
 
 macro_rules! metric {
@@ -90,11 +101,11 @@ macro_rules! metric {
             const TYPE: &'static str = $type;
 
             fn labels() -> Vec<(&'static str, Vec<&'static str>)> {
-                vec![(L::NAME, L::ALL.iter().map(|label| label.text()).collect())]
+                names_and_texts::<L>()
             }
 
             fn register(registry: &Registry, name: &str, help: &str) -> Result<Self, MetricsError> {
-                family(registry, <$many>::new($options(name, help), &[L::NAME])?)
+                family(registry, <$many>::new($options(name, help), L::NAMES)?)
             }
         }
     };

@@ -13,11 +13,11 @@ macro_rules! labels {
         }
 
         impl Label for $type {
-            const NAME: &'static str = $label;
+            const NAMES: &'static [&'static str] = &[$label];
             const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            fn text(self) -> &'static str {
-                match self { $(Self::$name => $text),* }
+            fn texts(self) -> Vec<&'static str> {
+                vec![match self { $(Self::$name => $text),* }]
             }
 
             fn index(self) -> usize {
@@ -68,11 +68,11 @@ labels! {
 }
 
 impl Label for Code {
-    const NAME: &'static str = "code";
+    const NAMES: &'static [&'static str] = &["code"];
     const ALL: &'static [Self] = Self::ALL;
 
-    fn text(self) -> &'static str {
-        self.text()
+    fn texts(self) -> Vec<&'static str> {
+        vec![self.text()]
     }
 
     fn index(self) -> usize {
@@ -81,11 +81,11 @@ impl Label for Code {
 }
 
 impl Label for Close {
-    const NAME: &'static str = "reason";
+    const NAMES: &'static [&'static str] = &["reason"];
     const ALL: &'static [Self] = Self::ALL;
 
-    fn text(self) -> &'static str {
-        self.text()
+    fn texts(self) -> Vec<&'static str> {
+        vec![self.text()]
     }
 
     fn index(self) -> usize {

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use prometheus::{Histogram, IntCounter, IntGauge, Registry};
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry};
 use volery_kernel::code::{Close, Code};
 
+use super::calls::EngineCall;
 use super::family::{Family, Metric};
 use super::http::{HttpRequests, HttpSeconds};
 use super::labels::{Queue, Reader, Stage, Statement, SyncBy};
@@ -72,10 +73,17 @@ table! {
     log_sync_seconds: Histogram = "volery_log_sync_seconds", "seconds", "How long making a group durable took.";
     log_bytes: IntGauge = "volery_log_bytes", "bytes", "Bytes that the log occupies on its disk.";
     reader_lag_seconds: Family<Reader, Histogram> = "volery_reader_lag_seconds", "seconds", "From a record's stamp to a reader's being done with it; fan-out above 1 s raises an alarm.";
+    reader_waits_seconds: Family<Reader, Gauge> = "volery_reader_waits_seconds", "seconds", "How long the partition that waits longest has waited, because something that the reader needs is away; 0 while none waits.";
+    readers_stopped: Family<Reader, IntGauge> = "volery_readers_stopped", "partitions", "Partitions whose reader has stopped, because the log is not the one that it knew; any raises an alarm.";
+    log_replaced: IntGauge = "volery_log_replaced_partitions", "partitions", "Partitions whose log is not the one that was read or archived before: it is neither read nor appended to; any raises an alarm.";
     set_aside: Family<Reader, IntCounter> = "volery_set_aside_total", "records", "Records that a reader could not apply and set aside durably; any raises an alarm.";
     lease_held: IntGauge = "volery_lease_held", "leases", "1 while a config-node says that the messaging node here is part of the cluster, else 0; 0 too where it is the only node and needs none.";
     certificate_ends: IntGauge = "volery_certificate_ends_timestamp_seconds", "seconds since 1970", "When the certificate ends that clients are shown at the doors; 0 without one.";
-    timeline_statements: Family<Statement, IntCounter> = "volery_timeline_statements_total", "statements", "Statements sent to the timeline's cluster; none where the timeline is embedded.";
+    engine_seconds: Family<EngineCall, Histogram> = "volery_engine_seconds", "seconds", "What a call of an engine took, failed or not. The embedded log counts its syncs instead.";
+    engine_errors: Family<EngineCall, IntCounter> = "volery_engine_errors_total", "calls", "Calls of an engine that failed.";
+    engine_in_flight: Family<EngineCall, IntGauge> = "volery_engine_in_flight", "calls", "Calls of an engine that are under way.";
+    timeline_statements: Family<Statement, IntCounter> = "volery_timeline_statements_total", "statements", "Statements sent to a timeline that is reached over a network.";
+    reserved_seconds: Gauge = "volery_reserved_seconds", "seconds", "How long ids can still be issued if no reservation is renewed: of the generator whose number ends first.";
     http_requests: HttpRequests = "volery_http_requests_total", "requests", "Answers of the HTTP edge, by route template, method and status.";
     http_request_seconds: HttpSeconds = "volery_http_request_seconds", "seconds", "From a request's head to its answer.";
 }
@@ -113,7 +121,7 @@ pub fn reference() -> String {
 fn label((name, values): &(&'static str, Vec<&'static str>)) -> String {
     match values.as_slice() {
         [] => format!("`{name}`"),
-        values if values.len() > 8 => format!("`{name}`: see [errors](errors.md)"),
+        _ if ["code", "reason"].contains(name) => format!("`{name}`: see [errors](errors.md)"),
         values => format!("`{name}`: {}", values.join(", ")),
     }
 }

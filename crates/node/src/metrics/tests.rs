@@ -18,7 +18,10 @@ fn every_label_finds_its_own_series() {
     }
     metrics.messages.of(Stage::Archived).inc();
     metrics.queue_bytes.of(Queue::Tail).set(7);
+    metrics.engine_errors.of(EngineCall::TimelineApply).inc_by(3);
     let scrape = metrics.render().expect("text");
+    assert!(scrape.contains("volery_engine_errors_total{call=\"apply\",engine=\"timeline\"} 3\n"));
+    assert!(scrape.contains("volery_engine_errors_total{call=\"append\",engine=\"log\"} 0\n"));
     for (count, code) in (1..).zip(Code::ALL) {
         let line = format!("volery_errors_total{{code=\"{code}\"}} {count}\n");
         assert!(scrape.contains(&line), "{line}");

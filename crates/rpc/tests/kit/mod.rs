@@ -93,7 +93,7 @@ pub(crate) fn hasty(urls: &[String]) -> Remote {
 
 /// history-node's answers over a timeline.
 pub(crate) fn reads(timeline: &Arc<ModelTimeline>) -> Arc<dyn History> {
-    Arc::new(Reads::new(timeline.clone(), Partitions::new(PARTITIONS).expect("partitions")))
+    Arc::new(Reads::new(timeline.clone(), Partitions::new(PARTITIONS).expect("partitions"), 1))
 }
 
 /// A log that takes everything.

@@ -94,6 +94,9 @@ async fn waiting_ends_with_an_append(log: Arc<dyn Log>) {
     append(&*log, 1, &[record(2, 8), record(3, 8)]).await;
     assert!(waiting.await.unwrap().unwrap() >= 1);
     assert_eq!(log.beyond(Partition(1), 1).await, Ok(2));
+    let extent = Extent { start: 0, end: 2 };
+    let nowhere = log.beyond(Partition(1), 3).await;
+    assert_eq!(nowhere, Err(ReadError::OutOfRange { asked: 3, extent }), "who waits beyond the end waits for ever");
     assert_eq!(read_all(&*log, 1).await.len(), 2);
 }
 

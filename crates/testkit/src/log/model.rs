@@ -182,8 +182,11 @@ impl Log for ModelLog {
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
         let away = || ReadError::Unavailable(format!("there is no partition {partition}"));
         let mut end = self.ends.get(usize::from(partition.0)).ok_or_else(away)?.subscribe();
-        let end = end.wait_for(|end| *end > seen).await.map_err(|_| away())?;
-        Ok(*end)
+        let end = *end.wait_for(|end| *end != seen).await.map_err(|_| away())?;
+        if end < seen {
+            return Err(ReadError::OutOfRange { asked: seen, extent: self.extent(partition).await? });
+        }
+        Ok(end)
     }
 
     async fn seek(&self, partition: Partition, stamp: Timestamp, below: Offset) -> Result<Offset, ReadError> {

@@ -91,7 +91,7 @@ impl ModelTimeline {
 
 impl State {
     fn apply(&mut self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) {
-        let mut offsets: Vec<Offset> = commit.iter().map(|commit| commit.source.offset()).collect();
+        let mut offsets: Vec<Offset> = commit.iter().map(|commit| commit.source.place()).collect();
         for write in writes {
             if let Write::Index { offset, .. } = &write {
                 offsets.push(*offset);
@@ -199,7 +199,7 @@ impl State {
     }
 
     fn expire(&mut self, partition: Partition, before: Timestamp) {
-        let end = self.commits.get(&partition).map(|commit| commit.source.offset() + 1);
+        let end = self.commits.get(&partition).map(|commit| commit.source.place() + 1);
         let Some(index) = self.indexes.get_mut(&partition) else { return };
         let kept = index.days.iter().filter(|(day, _)| **day >= before.0 / DAY_MS).map(|(_, first)| *first).min();
         index.cut = index.cut.max(kept.or(end).unwrap_or(0));

@@ -174,9 +174,12 @@ impl Log for EmbeddedLog {
 
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
         let mut watch = self.store().tail(partition)?.watch();
-        let end = watch.wait_for(|end| end.offset > seen || end.closed).await.map(|end| *end);
+        let end = watch.wait_for(|end| end.offset != seen || end.closed).await.map(|end| *end);
         match end {
             Ok(end) if end.offset > seen => Ok(end.offset),
+            Ok(end) if end.offset < seen => {
+                Err(ReadError::OutOfRange { asked: seen, extent: self.store().extent(partition)? })
+            }
             _ => Err(ReadError::Unavailable("the log is closed".to_owned())),
         }
     }

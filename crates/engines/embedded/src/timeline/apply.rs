@@ -121,7 +121,7 @@ impl Applier {
         let rows = store.rows();
         let Some(bounds) = read::bounds(rows, partition)? else { return Ok(()) };
         let days = read::days(rows, partition)?;
-        let end = read::commit(rows, partition)?.map(|commit| commit.source.offset() + 1);
+        let end = read::commit(rows, partition)?.map(|commit| commit.source.place() + 1);
         let Some(cut) = cut_before(&days, before, end).filter(|cut| *cut > bounds.cut) else { return Ok(()) };
         let mut batch = store.batch()?;
         batch.insert(rows, layout::bounds(partition), value::encode_bounds(Bounds { cut, ..bounds }));
@@ -140,7 +140,7 @@ impl Progress {
     /// After an apply with this smallest offset and commit. The day of the apply is its commit's, or
     /// the one before.
     fn with(self, lowest: Option<Offset>, commit: Option<Commit>) -> Self {
-        let offsets = [lowest, commit.map(|commit| commit.source.offset())];
+        let offsets = [lowest, commit.map(|commit| commit.source.place())];
         let Some(first) = offsets.into_iter().flatten().min() else { return self };
         let stamp = commit.or(self.commit).map_or(Timestamp(0), |commit| commit.stamp);
         let day = match self.day {

@@ -12,10 +12,12 @@ use volery_kernel::position::Offset;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::{Clock, Timestamp};
 use volery_node::health::Part;
-use volery_node::metrics::Metrics;
+use volery_node::metrics::{EngineCall, Metrics};
 use volery_ports::log::{AppendError, Appended, Chunk, Extent, Log, NewRecord, ReadError, Reader};
 
-pub(crate) struct Watched {
+use crate::calls::timed;
+
+pub(crate) struct WatchedLog {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     part: Part,
@@ -24,7 +26,7 @@ pub(crate) struct Watched {
     cannot_be_read: AtomicBool,
 }
 
-impl Watched {
+impl WatchedLog {
     /// Watches a log that was just opened.
     pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, part: Part, metrics: Metrics) -> Self {
         part.ready();
@@ -85,7 +87,7 @@ impl Batch {
 }
 
 #[async_trait]
-impl Log for Watched {
+impl Log for WatchedLog {
     fn generation(&self) -> u16 {
         self.log.generation()
     }
@@ -96,17 +98,18 @@ impl Log for Watched {
 
     async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
         let known = Batch::of(&batch, self.clock.now());
-        let result = self.log.append(partition, batch).await;
+        let result = timed(&self.metrics, EngineCall::LogAppend, self.log.append(partition, batch)).await;
         self.appended(&known, &result);
         result
     }
 
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
-        self.was_read(self.log.read(partition, from, max_bytes).await)
+        let answer = self.log.read(partition, from, max_bytes);
+        self.was_read(timed(&self.metrics, EngineCall::LogRead, answer).await)
     }
 
     async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
-        self.was_read(self.log.extent(partition).await)
+        self.was_read(timed(&self.metrics, EngineCall::LogExtent, self.log.extent(partition)).await)
     }
 
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
@@ -114,19 +117,22 @@ impl Log for Watched {
     }
 
     async fn seek(&self, partition: Partition, stamp: Timestamp, below: Offset) -> Result<Offset, ReadError> {
-        self.was_read(self.log.seek(partition, stamp, below).await)
+        let answer = self.log.seek(partition, stamp, below);
+        self.was_read(timed(&self.metrics, EngineCall::LogSeek, answer).await)
     }
 
     async fn commit(&self, reader: Reader, partition: Partition, offset: Offset) -> Result<(), AppendError> {
-        self.log.commit(reader, partition, offset).await
+        timed(&self.metrics, EngineCall::LogCommit, self.log.commit(reader, partition, offset)).await
     }
 
     async fn committed(&self, reader: Reader, partition: Partition) -> Result<Offset, ReadError> {
-        self.was_read(self.log.committed(reader, partition).await)
+        let answer = self.log.committed(reader, partition);
+        self.was_read(timed(&self.metrics, EngineCall::LogCommitted, answer).await)
     }
 
     async fn release(&self, partition: Partition, below: Offset, older_than: Timestamp) -> Result<(), AppendError> {
-        self.log.release(partition, below, older_than).await
+        let answer = self.log.release(partition, below, older_than);
+        timed(&self.metrics, EngineCall::LogRelease, answer).await
     }
 }
 
@@ -142,7 +148,7 @@ mod tests {
     async fn it_says_while_nothing_is_taken_and_counts_what_is() {
         let (health, metrics) = (Health::new(), Metrics::new().unwrap());
         let model = ModelLog::new(1, Partitions::new(1).unwrap(), Arc::new(SystemClock));
-        let log = Watched::new(Arc::new(model.clone()), Arc::new(SystemClock), health.part("log"), metrics.clone());
+        let log = WatchedLog::new(Arc::new(model.clone()), Arc::new(SystemClock), health.part("log"), metrics.clone());
         let state = || health.report().parts["log"].clone();
         let append = async || log.append(Partition(0), vec![record(1, 10), record(2, 10)]).await;
         append().await.unwrap();

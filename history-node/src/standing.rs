@@ -1,0 +1,122 @@
+//! How one kind of reader stands, over all partitions: told as a part of the node's health, and counted.
+//!
+//! A partition *waits* while an engine is away, and has *stopped* when its log is not the one that it knew.
+//! Neither takes the others along, so the part is degraded at worst. Trap avoided: a partition that goes on
+//! must not declare another one healed, which waits or has stopped.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use volery_kernel::slot::Partition;
+use volery_kernel::time::Timestamp;
+use volery_node::health::{Part, State};
+use volery_node::metrics::{Metrics, Reader};
+
+/// Partitions that are named; the others are counted.
+const NAMED_MOST: usize = 8;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Ail {
+    Waits { since: Timestamp, reason: String },
+    Stopped { reason: String },
+}
+
+/// See the module.
+pub(crate) struct Standing {
+    reader: Reader,
+    part: Part,
+    metrics: Metrics,
+    ails: Mutex<BTreeMap<Partition, Ail>>,
+}
+
+impl Standing {
+    pub(crate) fn new(reader: Reader, part: Part, metrics: Metrics) -> Self {
+        Self { reader, part, metrics, ails: Mutex::default() }
+    }
+
+    /// The partition is read.
+    pub(crate) fn goes_on(&self, partition: Partition, now: Timestamp) {
+        self.change(now, |ails| drop(ails.remove(&partition)));
+    }
+
+    /// The partition will be tried again.
+    pub(crate) fn waits(&self, partition: Partition, reason: String, now: Timestamp) {
+        self.change(now, |ails| {
+            let since = match ails.get(&partition) {
+                Some(Ail::Waits { since, .. }) => *since,
+                Some(Ail::Stopped { .. }) | None => now,
+            };
+            ails.insert(partition, Ail::Waits { since, reason });
+        });
+    }
+
+    /// The partition is not read any more until the process starts anew.
+    pub(crate) fn stopped(&self, partition: Partition, reason: String, now: Timestamp) {
+        self.change(now, |ails| drop(ails.insert(partition, Ail::Stopped { reason })));
+    }
+
+    fn change(&self, now: Timestamp, change: impl FnOnce(&mut BTreeMap<Partition, Ail>)) {
+        let mut ails = self.ails.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut ails);
+        let since = ails.values().filter_map(|ail| match ail {
+            Ail::Waits { since, .. } => Some(*since),
+            Ail::Stopped { .. } => None,
+        });
+        let waits = since.min().map_or(0.0, |since| now.since(since) as f64 / 1_000.0);
+        self.metrics.reader_waits_seconds.of(self.reader).set(waits);
+        let stopped = ails.values().filter(|ail| matches!(ail, Ail::Stopped { .. })).count();
+        self.metrics.readers_stopped.of(self.reader).set(i64::try_from(stopped).unwrap_or(i64::MAX));
+        self.part.set(state(&ails));
+    }
+}
+
+/// Those that stopped come first: they heal by no patience.
+fn state(ails: &BTreeMap<Partition, Ail>) -> State {
+    let of = |stopped: bool| {
+        let those: Vec<_> = ails.iter().filter(|(_, ail)| matches!(ail, Ail::Stopped { .. }) == stopped).collect();
+        let (_, Ail::Waits { reason, .. } | Ail::Stopped { reason }) = those.first()?;
+        let names: Vec<_> = those.iter().take(NAMED_MOST).map(|(partition, _)| partition.to_string()).collect();
+        let more = those.len().saturating_sub(NAMED_MOST);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let what = if stopped { "stopped" } else { "waiting" };
+        Some(format!("{what} in partitions {}{more}: {reason}", names.join(", ")))
+    };
+    let said: Vec<_> = [of(true), of(false)].into_iter().flatten().collect();
+    if said.is_empty() { State::Ready } else { State::Degraded(said.join("; ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use volery_node::health::Health;
+
+    use super::*;
+
+    #[test]
+    fn who_goes_on_heals_nobody_else() {
+        let (health, metrics) = (Health::new(), Metrics::new().unwrap());
+        let standing = Standing::new(Reader::Archive, health.part("archive"), metrics.clone());
+        let told = || match health.report().parts["archive"].clone() {
+            State::Degraded(reason) => reason,
+            other => format!("{other:?}"),
+        };
+        let waits = || metrics.reader_waits_seconds.of(Reader::Archive).get();
+        standing.waits(Partition(1), "away".to_owned(), Timestamp(1_000));
+        standing.stopped(Partition(2), "another log".to_owned(), Timestamp(1_000));
+        standing.goes_on(Partition(3), Timestamp(2_000));
+        assert_eq!(told(), "stopped in partitions 2: another log; waiting in partitions 1: away");
+        standing.waits(Partition(1), "away".to_owned(), Timestamp(6_000));
+        assert_eq!((waits(), metrics.readers_stopped.of(Reader::Archive).get()), (5.0, 1));
+        standing.goes_on(Partition(1), Timestamp(7_000));
+        assert_eq!((told(), waits()), ("stopped in partitions 2: another log".to_owned(), 0.0));
+        standing.goes_on(Partition(2), Timestamp(8_000));
+        assert_eq!((told(), health.report().ready), ("Ready".to_owned(), true));
+    }
+
+    #[test]
+    fn many_are_counted() {
+        let ail = Ail::Stopped { reason: "x".to_owned() };
+        let ails = (0..10).map(|partition| (Partition(partition), ail.clone())).collect();
+        let said = "stopped in partitions 0, 1, 2, 3, 4, 5, 6, 7 and 2 more: x";
+        assert_eq!(state(&ails), State::Degraded(said.to_owned()));
+    }
+}

@@ -1,0 +1,164 @@
+//! A log that loses, or is another, under whoever reads it.
+
+use volery_node::clock::SystemClock;
+use volery_node::health::{Health, State};
+use volery_testkit::log::{ModelLog, record};
+
+use super::*;
+
+const P: Partition = Partition(0);
+const ELSEWHERE: Partition = Partition(1);
+
+/// A log that another takes the place of.
+struct Swap(Mutex<ModelLog>);
+
+impl Swap {
+    fn now(&self) -> ModelLog {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Log for Swap {
+    fn generation(&self) -> u16 {
+        1
+    }
+
+    fn partitions(&self) -> Partitions {
+        self.now().partitions()
+    }
+
+    async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
+        self.now().append(partition, batch).await
+    }
+
+    async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
+        self.now().read(partition, from, max_bytes).await
+    }
+
+    async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
+        self.now().extent(partition).await
+    }
+
+    async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
+        self.now().beyond(partition, seen).await
+    }
+
+    async fn seek(&self, partition: Partition, stamp: Timestamp, below: Offset) -> Result<Offset, ReadError> {
+        self.now().seek(partition, stamp, below).await
+    }
+
+    async fn commit(&self, reader: Reader, partition: Partition, offset: Offset) -> Result<(), AppendError> {
+        self.now().commit(reader, partition, offset).await
+    }
+
+    async fn committed(&self, reader: Reader, partition: Partition) -> Result<Offset, ReadError> {
+        self.now().committed(reader, partition).await
+    }
+
+    async fn release(&self, partition: Partition, below: Offset, older_than: Timestamp) -> Result<(), AppendError> {
+        self.now().release(partition, below, older_than).await
+    }
+}
+
+struct Bench {
+    swap: Arc<Swap>,
+    log: Arc<TrustedLog>,
+    health: Health,
+    metrics: Metrics,
+}
+
+fn model() -> ModelLog {
+    ModelLog::new(1, Partitions::new(2).unwrap(), Arc::new(SystemClock))
+}
+
+async fn append(log: &dyn Log, count: u64) {
+    log.append(P, (0..count).map(|n| record(n, 10)).collect()).await.unwrap();
+}
+
+/// A log with ten records that were appended and read.
+async fn bench() -> Bench {
+    let (health, metrics) = (Health::new(), Metrics::new().unwrap());
+    let swap = Arc::new(Swap(Mutex::new(model())));
+    let log = TrustedLog::new(swap.clone(), health.part("log_generation"), metrics.clone());
+    append(&log, 10).await;
+    assert_eq!(log.read(P, 0, usize::MAX).await.unwrap().records.len(), 10);
+    Bench { swap, log: Arc::new(log), health, metrics }
+}
+
+impl Bench {
+    /// Another log with so many records takes the place of the one that was.
+    async fn swap(&self, records: u64) {
+        let other = model();
+        append(&other, records).await;
+        *self.swap.0.lock().unwrap() = other;
+    }
+
+    async fn is_given_up(&self) {
+        let refused = self.log.append(P, vec![record(1, 10)]).await;
+        assert!(matches!(refused, Err(AppendError::Unavailable(_))), "nothing is appended: {refused:?}");
+        for answer in [self.log.read(P, 0, 1).await.map(drop), self.log.extent(P).await.map(drop)] {
+            assert!(matches!(answer, Err(ReadError::Replaced { .. })), "nothing is read: {answer:?}");
+        }
+        let State::Degraded(reason) = self.health.report().parts["log_generation"].clone() else {
+            panic!("health says nothing");
+        };
+        assert!(reason.contains("partition 0") && self.metrics.log_replaced.get() == 1, "{reason}");
+        self.log.append(ELSEWHERE, vec![record(1, 10)]).await.unwrap();
+        assert_eq!(self.log.extent(ELSEWHERE).await.unwrap().end, 1, "other partitions go on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_was_made_anew_is_noticed_by_whoever_reads() {
+    let bench = bench().await;
+    bench.swap(0).await;
+    let waiting = bench.log.beyond(P, 10).await;
+    assert!(matches!(waiting, Err(ReadError::Replaced { .. })), "nobody waits for it to grow: {waiting:?}");
+    bench.is_given_up().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_lost_its_newest_is_noticed_by_whoever_was_behind() {
+    let bench = bench().await;
+    bench.swap(4).await;
+    let waiting = bench.log.beyond(P, 4).await;
+    assert!(matches!(waiting, Err(ReadError::Replaced { .. })), "nobody waits where it ends now: {waiting:?}");
+    bench.is_given_up().await;
+}
+
+#[tokio::test]
+async fn a_log_that_was_made_anew_is_noticed_by_whoever_appends() {
+    let bench = bench().await;
+    bench.swap(3).await;
+    let appended = bench.log.append(P, vec![record(1, 10)]).await;
+    assert!(matches!(appended, Err(AppendError::Unknown(_))), "it is not acknowledged: {appended:?}");
+    bench.is_given_up().await;
+}
+
+#[tokio::test]
+async fn a_log_that_has_grown_again_after_trouble_is_noticed_by_its_newest_record() {
+    let bench = bench().await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    bench.swap(20).await;
+    bench.swap.now().fate(volery_testkit::log::Fate::Refused(AppendError::Unavailable("away".to_owned())));
+    bench.log.append(P, vec![record(1, 10)]).await.unwrap_err();
+    let read = bench.log.read(P, 10, usize::MAX).await;
+    assert!(matches!(read, Err(ReadError::Replaced { .. })), "{read:?}");
+    bench.is_given_up().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_told_late_for_a_moment_is_no_loss() {
+    let bench = bench().await;
+    let whole = bench.swap.now();
+    bench.swap(0).await;
+    let (asked, ()) = tokio::join!(bench.log.extent(P), async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        *bench.swap.0.lock().unwrap() = whole;
+    });
+    assert!(matches!(asked, Err(ReadError::Unavailable(_))), "{asked:?}");
+    assert_eq!(bench.log.extent(P).await.unwrap().end, 10);
+    append(bench.log.as_ref(), 1).await;
+    assert_eq!(bench.health.report().parts["log_generation"], State::Ready);
+}

@@ -1,0 +1,12 @@
+//! Engines watched from outside: how long calls take, how many fail, and what health says of that. Thin, and
+//! without a decision: every answer is passed on as it came.
+//!
+//! | module | watches |
+//! |---|---|
+//! | [`log`] | a log that is reached over a network; appends and reads apart |
+//! | [`timeline`] | the timeline |
+//! | [`accounts`] | the account store |
+
+pub(crate) mod accounts;
+pub(crate) mod log;
+pub(crate) mod timeline;

@@ -1,0 +1,213 @@
+//! The table of `docs/operations.md`, line by line, while the outage lasts: what goes on, what does not and with
+//! which code, what health and metrics say, and that all of it is over once the engine is back.
+
+use serde_json::{Value, json};
+use volery_testkit::engine::Engine;
+use volery_wire::op::ServerOp;
+
+use super::kit::device::text_of;
+use super::kit::http::Answer;
+use super::kit::server::PASSWORD;
+use super::kit::{Device, NEVER, Server, http, now, wait_for};
+use super::role::Role;
+use super::{alone, flags, on_cassandra, on_kafka, on_postgres};
+
+/// The code of *reconnect, then retry*.
+const RETRY: u16 = 4004;
+
+fn health(server: &Server) -> (u16, Value) {
+    let answer = server.http("GET", "/healthz", None, None);
+    (answer.status, answer.json()["parts"].clone())
+}
+
+/// Waits until these parts say that something is missing; nobody is sent elsewhere for it.
+fn until_degraded(server: &Server, parts: &[&str]) {
+    wait_for(&format!("{parts:?} are degraded"), || {
+        let (status, health) = health(server);
+        assert_eq!(status, 200, "the others go on: {health}");
+        let reasons = parts.iter().map(|part| health[part]["reason"].as_str().filter(|reason| !reason.is_empty()));
+        (parts.iter().all(|part| health[part]["state"] == "degraded") && reasons.flatten().count() == parts.len())
+            .then_some(())
+    });
+}
+
+/// Waits, longer than for anything else, until everything is as before.
+fn until_healed(server: &Server) {
+    let deadline = now() + 3 * NEVER;
+    loop {
+        let (_, health) = health(server);
+        if health.as_object().is_some_and(|parts| parts.values().all(|part| part["state"] == "ready")) {
+            return;
+        }
+        assert!(now() < deadline, "it does not heal: {health}");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
+
+fn register(server: &Server, name: &str) -> Answer {
+    let body = json!({"user_name": name, "password": PASSWORD, "display_name": name});
+    server.http("POST", "/v1/register", None, Some(&body))
+}
+
+fn two(server: &Server) -> (Device, Device) {
+    (server.synced("ada"), server.synced("bob"))
+}
+
+fn hears(device: &mut Device, text: &str) {
+    device.wait(text, |heard| heard.op == ServerOp::Message && text_of(&heard.body) == text);
+}
+
+fn page(device: &mut Device, chat: &str) -> super::kit::device::Heard {
+    device.call("history", json!({"chat": chat, "limit": 10}))
+}
+
+/// Connects anew, and retries what is not confirmed.
+fn comes_back(device: &mut Device) {
+    wait_for("a welcome", || device.try_connect().then_some(()));
+    device.sync();
+    while device.retry() {
+        device.settle();
+    }
+}
+
+/// The pages hold these and nothing else, in this order.
+fn holds(device: &mut Device, chat: &str, texts: &[&str]) {
+    let page = device.pages_of(chat, texts.len());
+    assert_eq!(page.iter().map(text_of).collect::<Vec<_>>(), texts);
+}
+
+#[test]
+fn without_kafka_sends_are_unsure_and_the_rest_goes_on() {
+    let _alone = alone();
+    let Some(kafka) = Engine::start("without_kafka_sends_are_unsure_and_the_rest_goes_on", "kafka") else { return };
+    let server = Server::start_with(&["ada", "bob"], &flags(&on_kafka(&kafka)));
+    let (mut ada, mut bob) = two(&server);
+    let chat = ada.chat_with(bob.user);
+    ada.say(bob.user, "before");
+    hears(&mut bob, "before");
+    holds(&mut bob, &chat, &["before"]);
+    kafka.kill();
+
+    let request = ada.send(bob.user, "during");
+    assert_eq!(ada.answer(request).code(), "outcome_unknown");
+    assert_eq!(ada.closed().0, RETRY);
+    until_degraded(&server, &["log"]);
+    assert!(server.metric("volery_log_refused_total") > 0);
+    assert!(server.metric("volery_engine_errors_total{call=\"append\",engine=\"log\"}") > 0);
+    holds(&mut bob, &chat, &["before"]);
+    let mut tablet = server.device("bob");
+    tablet.connect();
+    assert_eq!(tablet.chats().len(), 1, "log-ins and chat lists go on");
+
+    kafka.restart();
+    until_healed(&server);
+    comes_back(&mut ada);
+    hears(&mut bob, "during");
+    holds(&mut ada, &chat, &["before", "during"]);
+}
+
+#[test]
+fn without_cassandra_people_talk_and_nobody_reads_the_past() {
+    let _alone = alone();
+    let name = "without_cassandra_people_talk_and_nobody_reads_the_past";
+    let Some(cassandra) = Engine::start(name, "cassandra") else { return };
+    let server = Server::start_with(&["ada", "bob"], &flags(&on_cassandra(&cassandra)));
+    let (mut ada, mut bob) = two(&server);
+    let chat = ada.chat_with(bob.user);
+    ada.say(bob.user, "before");
+    hears(&mut bob, "before");
+    holds(&mut bob, &chat, &["before"]);
+    assert!(server.metric("volery_timeline_statements_total{kind=\"read\"}") > 0);
+    bob.settle();
+    bob.drop_socket();
+    cassandra.kill();
+
+    ada.say(bob.user, "during");
+    bob.connect();
+    bob.sync();
+    hears(&mut bob, "during");
+    for (operation, body) in [("history", json!({"chat": chat, "limit": 10})), ("chats", json!({"limit": 10}))] {
+        assert_eq!(bob.call(operation, body).code(), "history_unavailable", "{operation}");
+    }
+    until_degraded(&server, &["timeline", "archive"]);
+    wait_for("archive's wait", || (server.metric("volery_reader_waits_seconds{reader=\"archive\"}") > 0).then_some(()));
+    assert!(server.metric("volery_engine_errors_total{call=\"messages\",engine=\"timeline\"}") > 0);
+    assert!(server.metric("volery_errors_total{code=\"history_unavailable\"}") > 0);
+
+    cassandra.restart();
+    until_healed(&server);
+    assert_eq!(server.metric("volery_reader_waits_seconds{reader=\"archive\"}"), 0);
+    holds(&mut bob, &chat, &["before", "during"]);
+}
+
+#[test]
+fn without_postgres_those_who_are_known_go_on() {
+    let _alone = alone();
+    let Some(postgres) = Engine::start("without_postgres_those_who_are_known_go_on", "postgres") else { return };
+    let server = Server::start_with(&[], &flags(&on_postgres(&postgres)));
+    for name in ["ada", "bob"] {
+        register(&server, name).good();
+    }
+    let (mut ada, mut bob) = two(&server);
+    let chat = ada.chat_with(bob.user);
+    ada.say(bob.user, "before");
+    hears(&mut bob, "before");
+    postgres.kill();
+
+    ada.say(bob.user, "during");
+    hears(&mut bob, "during");
+    bob.settle();
+    bob.connect();
+    bob.sync();
+    let log_in = json!({"user_name": "ada", "password": PASSWORD, "device_name": "test"});
+    for answer in [server.http("POST", "/v1/login", None, Some(&log_in)), register(&server, "carol")] {
+        assert_eq!((answer.status, answer.json()["code"].clone()), (503, json!("accounts_unavailable")));
+    }
+    let stranger = ada.send(1, "to somebody whom nobody has asked for");
+    assert_eq!(ada.answer(stranger).code(), "accounts_unavailable");
+    until_degraded(&server, &["accounts"]);
+    assert!(server.metric("volery_engine_errors_total{call=\"credentials\",engine=\"accounts\"}") > 0);
+    assert!(server.metric("volery_reserved_seconds") > 60, "ids last for a while");
+
+    postgres.restart();
+    until_healed(&server);
+    server.http("POST", "/v1/login", None, Some(&log_in)).good();
+    holds(&mut bob, &chat, &["before", "during"]);
+}
+
+#[test]
+fn without_a_history_of_its_own_people_talk() {
+    let _alone = alone();
+    let name = "without_a_history_of_its_own_people_talk";
+    let Some(kafka) = Engine::start(name, "kafka") else { return };
+    let Some(cassandra) = Engine::start(name, "cassandra") else { return };
+    let Some(postgres) = Engine::start(name, "postgres") else { return };
+    let engines = [on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat();
+    let mut history = Role::start(&["history"], &engines);
+    let settings = [engines, vec![format!("history.nodes={}", history.url("history"))]].concat();
+    let server = Server::start_with(&[], &flags(&settings));
+    for name in ["ada", "bob"] {
+        register(&server, name).good();
+    }
+    let (mut ada, mut bob) = two(&server);
+    let chat = ada.chat_with(bob.user);
+    ada.say(bob.user, "before");
+    hears(&mut bob, "before");
+    holds(&mut bob, &chat, &["before"]);
+    history.kill();
+
+    ada.say(bob.user, "during");
+    hears(&mut bob, "during");
+    assert_eq!(page(&mut bob, &chat).code(), "history_unavailable");
+    assert!(server.metric("volery_errors_total{code=\"history_unavailable\"}") > 0);
+
+    history.restart();
+    wait_for("pages", || (page(&mut bob, &chat).op == ServerOp::Page).then_some(()));
+    holds(&mut bob, &chat, &["before", "during"]);
+    let probes = history.url("probes").trim_start_matches("http://");
+    let answer = http::request(probes, "GET", "/healthz", None, None).expect("it answers");
+    let health = answer.json()["parts"].clone();
+    for part in ["archive", "fanout", "timeline", "log", "log_generation"] {
+        assert_eq!(health[part]["state"], "ready", "{part}: {health}");
+    }
+}
