@@ -42,6 +42,8 @@ struct Tls {
     /// Sealed bytes that the kernel did not take.
     unsent: Vec<u8>,
     ended: bool,
+    /// The other side broke the protocol, or could not be believed.
+    failed: bool,
 }
 
 impl fmt::Debug for Tls {
@@ -166,7 +168,7 @@ impl Stream {
 
 impl Tls {
     fn new(records: Records) -> Self {
-        Self { records, unread: Vec::new(), early: Vec::new(), unsent: Vec::new(), ended: false }
+        Self { records, unread: Vec::new(), early: Vec::new(), unsent: Vec::new(), ended: false, failed: false }
     }
 
     fn poll_read(&mut self, tcp: &mut TcpStream, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -234,8 +236,12 @@ impl Tls {
     }
 
     fn run(&mut self, tcp: &TcpStream, sealed: &mut [u8], task: Task<'_>, plain: Plain<'_>) -> io::Result<Opened> {
+        if self.failed {
+            return Err(ErrorKind::ConnectionAborted.into());
+        }
         let mut out = scratch::take_writing();
         let opened = self.records.run(sealed, task, plain, &mut out);
+        self.failed = opened.is_err();
         let pushed = self.push(tcp, &out);
         scratch::give_writing(out);
         let opened = opened.map_err(broken)?;

@@ -77,8 +77,15 @@ impl Records {
         }
     }
 
+    fn wants_write(&self) -> bool {
+        match self {
+            Self::Server(server) => server.wants_write(),
+            Self::Client(client) => client.wants_write(),
+        }
+    }
+
     /// Opens what has come and was not used up, then does the task. What is to be sent is appended to `out`, in
-    /// case of an error too: the peer is told why.
+    /// case of an error too: the peer is told why. An error is the end: nothing may be run after it.
     pub(super) fn run(
         &mut self,
         input: &mut [u8],
@@ -96,9 +103,8 @@ impl Records {
                 Ok(Next::Wait) if !matches!(task, Task::Open) => return Err(Error::HandshakeNotComplete),
                 Ok(Next::Wait | Next::Done) => return Ok(opened),
                 Err(error) => {
-                    // Why, for the peer, waits to be sent.
-                    while let (used, Ok(Next::Again)) = self.step(&mut input[opened.used..], Task::Open, plain, out) {
-                        opened.used += used;
+                    // Why, for the peer, waits to be sent. Nothing but that may be asked any more.
+                    while self.wants_write() && self.step(&mut input[opened.used..], Task::Open, plain, out).1.is_ok() {
                     }
                     return Err(error);
                 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// See the module.
 pub(crate) struct Authority {
@@ -16,6 +16,8 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Of another name than what it signs: else that would look as if it had signed itself.
+        params.distinguished_name.push(DnType::CommonName, "an authority of the tests");
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), params.self_signed(&key).expect("signed").pem()).expect("written");
         Self { issuer: Issuer::new(params, key), file }
