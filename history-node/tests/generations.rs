@@ -1,6 +1,6 @@
 //! A new log generation behind an old one: archive begins anew, and nothing of the old log is taken for it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 use std::sync::Arc;
 
