@@ -9,7 +9,7 @@ use reqwest::{RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::json;
 use volery_client::core::Token;
-use volery_client::shell::http_client;
+use volery_client::shell::{Api, http_client};
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 use volery_tls::Trust;
@@ -26,7 +26,7 @@ const ADDRESSES: usize = 40;
 const TOKEN_LEAST_MS: u64 = 5_000;
 /// Log-ins under way at once; the server's queue of password checks holds 64.
 const AT_ONCE: usize = 32;
-/// So often a log-in that no answer came to is made, with so much time in between.
+/// So often a log-in that no answer came to is made, and a node asked for, with so much time in between.
 const TRIES: usize = 5;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -69,7 +69,24 @@ impl Account {
         let http = http_client(gateway, &self.trust)?.build()?;
         let answer = http.post(format!("{gateway}/v1/refresh")).json(&body).send().await?;
         let account: Self = answer.error_for_status()?.json().await?;
-        Ok(Self { trust: self.trust.clone(), ..account })
+        Self { trust: self.trust.clone(), ..account }.placed(gateway).await
+    }
+
+    /// With the address of a node: a cluster that was just started may have none to name yet.
+    async fn placed(mut self, gateway: &str) -> Result<Self, Failure> {
+        if !self.node.is_empty() {
+            return Ok(self);
+        }
+        let api = Api::new(gateway, self.trust.clone())?;
+        for _ in 1..TRIES {
+            tokio::time::sleep(AGAIN_AFTER).await;
+            if let Ok(node) = api.node(&self.access_token).await {
+                self.node = node;
+                return Ok(self);
+            }
+        }
+        self.node = api.node(&self.access_token).await?;
+        Ok(self)
     }
 }
 
@@ -105,7 +122,7 @@ pub async fn log_in_trusting(trust: &Trust, gateway: &str, people: &[Person]) ->
             done.set(done.get() + 1);
             bar.at(done.get(), "");
             let account: Account = answer.json().await?;
-            Ok::<_, Failure>(Account { trust: trust.clone(), ..account })
+            Account { trust: trust.clone(), ..account }.placed(gateway).await
         }
     });
     each.buffered(AT_ONCE).try_collect().await

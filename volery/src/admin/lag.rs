@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use volery_node::config::Config;
+use volery_tls::Trust;
 
 use super::page::{self, Lag};
 use super::show::{Answer, table};
@@ -40,9 +41,10 @@ struct Found {
 
 /// What was measured in `window`, by process.
 pub(super) async fn lag(config: &Config, window: Duration) -> Result<Answer, Failure> {
-    let client = Client::builder().timeout(ANSWERS_WITHIN).build()?;
+    let addresses = probes(config);
+    let client = client(addresses.iter().any(|address| address.starts_with("https://")))?;
     let mut looks = JoinSet::new();
-    for address in probes(config) {
+    for address in addresses {
         let client = client.clone();
         looks.spawn(async move {
             let found = look(&client, &address, window).await;
@@ -52,6 +54,12 @@ pub(super) async fn lag(config: &Config, window: Duration) -> Result<Answer, Fai
     let mut all = looks.join_all().await;
     all.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(shown(&all))
+}
+
+/// One that believes the machine's authorities, which a machine may lack as long as nobody is to be believed.
+fn client(secured: bool) -> Result<Client, Failure> {
+    let trust = if secured { Trust::machine().config()? } else { Trust::nobody()? };
+    Ok(Client::builder().tls_backend_preconfigured((*trust).clone()).timeout(ANSWERS_WITHIN).build()?)
 }
 
 fn probes(config: &Config) -> Vec<String> {
