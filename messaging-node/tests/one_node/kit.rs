@@ -301,8 +301,14 @@ impl Node {
 
     /// Waits until so many records were appended to the partition of [`ME`] since the start.
     pub(crate) async fn has_appended(&self, records: u64) {
-        let waited = self.log.beyond(self.partition(), *self.history.end.lock() + records - 1);
-        timeout(NEVER, waited).await.expect("appended").expect("a log");
+        let (partition, wanted) = (self.partition(), *self.history.end.lock() + records);
+        let waited = async {
+            let mut end = self.log.extent(partition).await.expect("a log").end;
+            while end < wanted {
+                end = self.log.beyond(partition, end).await.expect("a log");
+            }
+        };
+        timeout(NEVER, waited).await.expect("appended");
     }
 
     /// How many records were appended to the partition of [`ME`] since the start.
