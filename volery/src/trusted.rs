@@ -25,8 +25,13 @@ use volery_ports::log::{AppendError, Appended, Chunk, Extent, Log, NewRecord, Re
 
 use crate::trust::{Trust, Verdict};
 
-/// How often a log that seems to have gone back is asked again, and how long between.
-const ASKED_AGAIN: u32 = 5;
+/// How often a log that seems to have gone back is asked again, five seconds in all: first soon, for what is told
+/// late for an instant, then twice as long after each.
+const ASKED_AGAIN: u32 = 8;
+const ASKED_FIRST_AFTER: Duration = Duration::from_millis(20);
+/// How long it takes to be told what is there already, at most.
+const BEHIND_WITHIN: Duration = Duration::from_secs(1);
+/// How long between comparisons with what archive has stored, while that is away.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long a start waits for what archive knows. While that is away, the log is believed.
 const AGREED_WITHIN: Duration = Duration::from_secs(5);
@@ -146,8 +151,8 @@ impl TrustedLog {
     /// What to say of a log that ends at `end`, where it was known to reach `known`.
     async fn went_back(&self, partition: Partition, known: Offset, end: Offset) -> ReadError {
         self.doubt(partition);
-        for _ in 0..ASKED_AGAIN {
-            tokio::time::sleep(AGAIN_AFTER).await;
+        for asked in 0..ASKED_AGAIN {
+            tokio::time::sleep(ASKED_FIRST_AFTER * (1 << asked)).await;
             match self.log.extent(partition).await {
                 Ok(extent) if extent.end < known => {}
                 Ok(_) => return ReadError::Unavailable(format!("it seemed to end at {end}, and ends at {known}")),
@@ -225,8 +230,12 @@ impl Log for TrustedLog {
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
         let known = self.trusted_end(partition).await?;
         if seen < known {
-            // Whoever is behind need not wait, unless the log has gone back to where they are.
-            self.extent(partition).await?;
+            // Whoever is behind need not wait, unless the log has gone back to where they are. Asking how far it
+            // goes before that is seen would cost each record a question to a broker.
+            match tokio::time::timeout(BEHIND_WITHIN, self.log.beyond(partition, seen)).await {
+                Ok(answer) => return self.heard(partition, known, answer, |_| None).await,
+                Err(_) => drop(self.extent(partition).await?),
+            }
         }
         self.heard(partition, known, self.log.beyond(partition, seen).await, |_| None).await
     }

@@ -1,5 +1,7 @@
 //! A log that loses, or is another, under whoever reads it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use volery_node::clock::SystemClock;
 use volery_node::health::{Health, State};
 use volery_testkit::log::{ModelLog, record};
@@ -9,8 +11,8 @@ use super::*;
 const P: Partition = Partition(0);
 const ELSEWHERE: Partition = Partition(1);
 
-/// A log that another takes the place of.
-struct Swap(Mutex<ModelLog>);
+/// A log that another takes the place of, and how often it was asked how far it goes.
+struct Swap(Mutex<ModelLog>, AtomicUsize);
 
 impl Swap {
     fn now(&self) -> ModelLog {
@@ -37,6 +39,7 @@ impl Log for Swap {
     }
 
     async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         self.now().extent(partition).await
     }
 
@@ -79,7 +82,7 @@ async fn append(log: &dyn Log, count: u64) {
 /// A log with ten records that were appended and read.
 async fn bench() -> Bench {
     let (health, metrics) = (Health::new(), Metrics::new().unwrap());
-    let swap = Arc::new(Swap(Mutex::new(model())));
+    let swap = Arc::new(Swap(Mutex::new(model()), AtomicUsize::new(0)));
     let log = TrustedLog::new(swap.clone(), health.part("log_generation"), metrics.clone());
     append(&log, 10).await;
     assert_eq!(log.read(P, 0, usize::MAX).await.unwrap().records.len(), 10);
@@ -125,6 +128,13 @@ async fn a_log_that_lost_its_newest_is_noticed_by_whoever_was_behind() {
     let waiting = bench.log.beyond(P, 4).await;
     assert!(matches!(waiting, Err(ReadError::Replaced { .. })), "nobody waits where it ends now: {waiting:?}");
     bench.is_given_up().await;
+}
+
+#[tokio::test]
+async fn who_is_behind_is_told_without_a_question_to_the_broker() {
+    let bench = bench().await;
+    assert_eq!(bench.log.beyond(P, 4).await.unwrap(), 10);
+    assert_eq!(bench.swap.1.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]

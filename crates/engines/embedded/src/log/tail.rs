@@ -70,13 +70,13 @@ impl Tail {
         (from <= end).then(|| Chunk { records: kept.records.range(skip..).take_while(fits).cloned().collect(), end })
     }
 
-    /// Answers what the records cost.
+    /// Answers what the records cost. The end is moved before anybody can read beyond it: to whoever asks for
+    /// it after reading, the log would seem to have lost what they read.
     fn push(&self, records: impl Iterator<Item = StoredRecord>) -> usize {
         let mut sum = 0;
         let mut kept = self.kept.lock();
         kept.records.extend(records.inspect(|record| sum += cost(record)));
         let offset = kept.first + kept.records.len() as u64;
-        drop(kept);
         self.end.send_modify(|end| end.offset = offset);
         sum
     }
@@ -146,5 +146,33 @@ impl Tails {
     /// Wakes all who wait.
     pub(crate) fn close(&self) {
         self.0.iter().for_each(Tail::close);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use volery_kernel::time::Timestamp;
+    use volery_ports::log::NewRecord;
+
+    use super::*;
+
+    fn stored(offset: Offset) -> StoredRecord {
+        let record = NewRecord { key: [0; 9], headers: Vec::new(), value: Bytes::new() };
+        StoredRecord { offset, stamp: Timestamp(0), record }
+    }
+
+    #[test]
+    fn the_end_is_never_before_what_was_read() {
+        const RECORDS: u64 = 300_000;
+        let tail = Tail::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..RECORDS).map(stored).for_each(|record| _ = tail.push(std::iter::once(record))));
+            let mut read = 0;
+            while read < RECORDS {
+                read = tail.read(read, usize::MAX).unwrap().end;
+                assert!(tail.end() >= read, "it ends at {}, and {read} were read", tail.end());
+            }
+        });
     }
 }
