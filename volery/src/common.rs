@@ -1,5 +1,6 @@
 //! What every role of a process is given: configuration, clock, health, metrics, and how others are asked.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use volery_kernel::time::Clock;
@@ -53,6 +54,13 @@ pub(crate) fn node_name(config: &Config) -> String {
     let Config { messaging_name, messaging_public_url, messaging_listen, .. } = config;
     let public = messaging_public_url.as_ref().map(|url| url.0.clone());
     messaging_name.clone().or(public).unwrap_or_else(|| messaging_listen.to_string())
+}
+
+/// The URL of the WebSocket of a messaging node that listens at `address`, as clients reach it.
+pub(crate) fn door_of_sessions(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.doors_tls_cert.is_some() { "wss" } else { "ws" };
+    let public = config.messaging_public_url.as_ref().map(|url| url.0.clone());
+    public.unwrap_or_else(|| format!("{scheme}://{address}/v1/ws"))
 }
 
 /// See [`Common::remote`].

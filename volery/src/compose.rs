@@ -22,7 +22,7 @@ use volery_tls::DoorTls;
 use crate::Failure;
 use crate::accounts::OpenAccounts;
 use crate::cluster::OpenCluster;
-use crate::common::Common;
+use crate::common::{Common, door_of_sessions};
 use crate::engines::{OpenLog, OpenStore};
 use crate::history::OpenHistory;
 use crate::numbers::OpenNumbers;
@@ -190,11 +190,9 @@ impl Process {
         self.cluster.as_mut().ok_or_else(absent)?.join(common, member)
     }
 
-    /// The URL of the WebSocket, as clients reach it.
+    /// Where clients find the messaging node here, if one is.
     pub(crate) fn door_of_sessions(&self, config: &Config) -> Option<String> {
-        let public = config.messaging_public_url.as_ref().map(|url| url.0.clone());
-        let scheme = if config.doors_tls_cert.is_some() { "wss" } else { "ws" };
-        public.or_else(|| Some(format!("{scheme}://{}/v1/ws", self.messaging.as_ref()?.address())))
+        self.messaging.as_ref().map(|messaging| door_of_sessions(config, messaging.address()))
     }
 
     /// The URL of the HTTP edge, if it is here.

@@ -16,7 +16,7 @@ use volery_rpc::ClusterClient;
 
 use crate::Failure;
 use crate::certificates::between_roles;
-use crate::common::{node_name, remote};
+use crate::common::{door_of_sessions, node_name, remote};
 use crate::engines::{OpenStore, partitions};
 use crate::roles::Role;
 
@@ -82,7 +82,5 @@ pub(super) async fn store(config: &Config) -> Result<OpenStore, Failure> {
 
 /// The messaging node of `volery up`, as its configuration has it.
 fn only_node(config: &Config) -> Member {
-    let public = config.messaging_public_url.as_ref().map(|url| url.0.clone());
-    let url = public.unwrap_or_else(|| format!("ws://{}/v1/ws", config.messaging_listen));
-    Member { name: node_name(config), url }
+    Member { name: node_name(config), url: door_of_sessions(config, config.messaging_listen) }
 }
