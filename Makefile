@@ -8,7 +8,7 @@ BENCH ?= spine
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim sim-mutations bench crash fmt fuzz generate engines-up engines-down cluster-up cluster-down autobahn schemathesis tools python
+.PHONY: help up test sim sim-mutations release bench crash fmt fuzz generate engines-up engines-down cluster-up cluster-down autobahn schemathesis tools python
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,10 +31,13 @@ sim-mutations: tools ## after how many seeds the simulation notices each thing d
 	$(CARGO) build --quiet --locked --package sim
 	@target/debug/sim --mutations
 
+# One build for all that measures: another choice of packages is another choice of features, and builds all anew.
+release: tools ## builds the server and what measures it, as users run them, into target/release
+	$(CARGO) build --release --locked --package volery --package loadtest --package volery-bench --package volery-crash
+
 # As many files as may be: 15,000 sessions are as many sockets, on either side. BENCH=engines starts Kafka and Cassandra
 # itself, three of each for one figure (6 GiB), and fetches them the first time; what else it needs, it says.
-bench: tools ## every figure against its target; BENCH=spine (15 minutes) or engines (30), ARGS="--only NAME"; release build
-	$(CARGO) build --release --locked --package volery --package volery-bench
+bench: release ## every figure against its target; BENCH=spine (15 minutes) or engines (30), ARGS="--only NAME"
 	@ulimit -n "$$(ulimit -Hn)" && target/release/bench $(BENCH) $(ARGS)
 
 TARGET ?= all
@@ -46,8 +49,7 @@ fuzz: tools ## decoders guided by coverage; TARGET=messages SECONDS=60; the firs
 
 N ?= 100
 
-crash: tools ## kills the server N=100 times under load, judges what clients saw; ARGS="--stop", "--full-disk" instead
-	$(CARGO) build --release --locked --package volery --package volery-crash
+crash: release ## kills the server N=100 times under load, judges what clients saw; ARGS="--stop", "--full-disk" instead
 	@target/release/crash $(or $(ARGS),--kills $(N)) --json target/crash/report.json
 
 fmt: tools ## formats all code
