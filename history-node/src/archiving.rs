@@ -23,8 +23,6 @@ use crate::news::{Following, News};
 use crate::node::Shared;
 
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
-/// Records are taken up in time with this: one batch for what came within it, one waking for all partitions.
-pub(crate) const TICK_MS: u64 = 50;
 /// How often the log is told what it may delete.
 const RELEASE_EVERY_MS: u64 = 10_000;
 

@@ -19,12 +19,21 @@ use crate::reads::Reads;
 use crate::standing::Standing;
 use crate::{archiving, fanning};
 
+/// [`Parts::archive_every_ms`] where an apply costs little.
+pub const ARCHIVE_OFTEN_MS: u64 = 50;
+/// The same where each row is a statement: what a conversation writes to one chat row again and again, and how far
+/// a partition is, are then written twice a second at most. What is read is as much older.
+pub const ARCHIVE_SELDOM_MS: u64 = 500;
+
 /// What the node works with.
 pub struct Parts {
     /// What it reads and appends to.
     pub log: Arc<dyn Log>,
     /// What it writes.
     pub timeline: Arc<dyn Timeline>,
+    /// Archive takes up records in time with this, in milliseconds: one apply for what came within it, one waking
+    /// for all partitions.
+    pub archive_every_ms: u64,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// What the node counts.
@@ -56,7 +65,7 @@ impl HistoryNode {
     /// # Errors
     /// The operating system's, when it has no thread to give.
     pub fn start(parts: Parts) -> std::io::Result<Self> {
-        let Parts { log, timeline, clock, metrics, health } = parts;
+        let Parts { log, timeline, archive_every_ms, clock, metrics, health } = parts;
         let partitions = log.partitions();
         let archived = partitions.iter().map(|_| AtomicU64::new(0)).collect();
         let reads = Arc::new(Reads::new(Arc::clone(&timeline), partitions, log.generation()));
@@ -64,7 +73,7 @@ impl HistoryNode {
         let archive = Standing::new(Reader::Archive, health.part("archive"), metrics.clone());
         let shared = Arc::new(Shared { partitions, log, timeline, clock, metrics, archived, fanout, archive });
         let fanout = thread("fanout", &shared, fanning::TICK_MS, fanning::run)?;
-        let archive = thread("archive", &shared, archiving::TICK_MS, archiving::run)?;
+        let archive = thread("archive", &shared, archive_every_ms, archiving::run)?;
         Ok(Self { reads, threads: vec![fanout, archive] })
     }
 

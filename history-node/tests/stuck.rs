@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use volery_history::fanout::LANE_MOST;
-use volery_history::node::{HistoryNode, Parts};
+use volery_history::node::{ARCHIVE_OFTEN_MS, HistoryNode, Parts};
 use volery_kernel::chat::Recipient;
 use volery_kernel::event::{Body, Content, Event, Record, Send, SendKey};
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
@@ -76,6 +76,7 @@ async fn a_stuck_partition_holds_up_no_other() {
     let node = HistoryNode::start(Parts {
         log: Arc::new(log.clone()),
         timeline: Arc::new(ModelTimeline::default()),
+        archive_every_ms: ARCHIVE_OFTEN_MS,
         clock: Arc::new(SystemClock),
         metrics: Metrics::new().expect("metrics"),
         health: Health::new(),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use volery_cassandra::{CassandraTimeline, Options as CassandraOptions};
 use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
 use volery_embedded::timeline::{EmbeddedTimeline, Options as TimelineOptions};
+use volery_history::node::{ARCHIVE_OFTEN_MS, ARCHIVE_SELDOM_MS};
 use volery_kafka::{KafkaLog, Options as KafkaOptions};
 use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
@@ -84,6 +85,8 @@ impl OpenLog {
 /// A timeline that this process has open.
 pub(crate) struct OpenTimeline {
     pub(crate) timeline: Arc<dyn Timeline>,
+    /// How often it is worth an apply.
+    pub(crate) archive_every_ms: u64,
     embedded: Option<EmbeddedTimeline>,
     /// Copies what a timeline over a network counts into the metrics.
     counting: Option<tokio::task::JoinHandle<()>>,
@@ -98,12 +101,15 @@ impl OpenTimeline {
                 let cache_bytes = config.timeline_cache_bytes.0;
                 let options = TimelineOptions { cache_bytes, ..TimelineOptions::default() };
                 let timeline = EmbeddedTimeline::open(&config.data_dir.join("timeline"), options)?;
-                Self { timeline: watched(Arc::new(timeline.clone())), embedded: Some(timeline), counting: None }
+                let embedded = Some(timeline.clone());
+                let timeline = watched(Arc::new(timeline));
+                Self { timeline, archive_every_ms: ARCHIVE_OFTEN_MS, embedded, counting: None }
             }
             TimelineEngine::Cassandra => {
                 let timeline = Arc::new(CassandraTimeline::open(&cassandra_options(config)).await?);
                 let counting = Some(tokio::spawn(count(Arc::clone(&timeline), metrics.clone())));
-                Self { timeline: watched(timeline), embedded: None, counting }
+                let timeline = watched(timeline);
+                Self { timeline, archive_every_ms: ARCHIVE_SELDOM_MS, embedded: None, counting }
             }
         })
     }

@@ -37,6 +37,7 @@ impl OpenHistory {
         let node = HistoryNode::start(Parts {
             log: Arc::clone(log),
             timeline: Arc::clone(&timeline.timeline),
+            archive_every_ms: timeline.archive_every_ms,
             clock: Arc::clone(&common.clock),
             metrics: common.metrics.clone(),
             health: common.health.clone(),

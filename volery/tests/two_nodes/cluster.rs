@@ -18,7 +18,7 @@ use volery_account::{AccountNode, AccountOptions, AccountParts, EventSink, HashC
 use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
 use volery_embedded::timeline::{EmbeddedTimeline, Options as TimelineOptions};
 use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
-use volery_history::node::{HistoryNode, Parts as HistoryParts};
+use volery_history::node::{ARCHIVE_OFTEN_MS, HistoryNode, Parts as HistoryParts};
 use volery_kernel::event::Event;
 use volery_kernel::generator::Generator;
 use volery_kernel::limits;
@@ -154,6 +154,7 @@ impl Below {
         let history = HistoryNode::start(HistoryParts {
             log: log.clone(),
             timeline: Arc::new(timeline.clone()),
+            archive_every_ms: ARCHIVE_OFTEN_MS,
             clock: Arc::clone(&clock),
             metrics: metrics(),
             health: Health::new(),
