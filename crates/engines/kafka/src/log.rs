@@ -112,7 +112,12 @@ impl Log for KafkaLog {
 
     async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
         let partition = self.writable(partition)?;
-        self.appender.append(partition, &batch).await.inspect_err(|_| self.follower.forget(partition))
+        self.appender.append(partition, &batch).await.inspect_err(|error| {
+            // What is refused for its size says nothing of the broker.
+            if !matches!(error, AppendError::TooLarge(_)) {
+                self.follower.forget(partition);
+            }
+        })
     }
 
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {

@@ -64,7 +64,8 @@ impl Options {
     pub(crate) fn producer<T: FromClientConfig>(&self) -> KafkaResult<T> {
         let mut config = self.client();
         config.set("enable.idempotence", "true").set("acks", "all").set("message.timeout.ms", "4000");
-        config.set("linger.ms", "1").set("batch.size", (BATCH_MOST / 4).to_string());
+        // What comes while requests are under way travels together; nothing waits for company.
+        config.set("linger.ms", "0").set("batch.size", (BATCH_MOST / 4).to_string());
         config
             .set("message.max.bytes", BATCH_MOST.to_string())
             .set("queue.buffering.max.kbytes", PRODUCER_KIB.to_string());
