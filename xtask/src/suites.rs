@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use crate::command::cargo;
+use crate::command::linting_cargo;
 use crate::count::{Count, Reader};
 
 /// Runs the packages that `packages` names in cargo's words (`-p volery-kernel`), all if there are none.
@@ -12,7 +12,7 @@ use crate::count::{Count, Reader};
 pub(crate) fn run(root: &Path, packages: &[&str]) -> Count {
     println!("== tests");
     let packages = if packages.is_empty() { &["--workspace"] } else { packages };
-    let spawned = cargo(root)
+    let spawned = linting_cargo(root)
         .args(["test", "--locked", "--no-fail-fast"])
         .args(packages)
         .args(["--", "--show-output"])
