@@ -28,7 +28,7 @@ pub enum Standing {
     Unknown,
     /// It was held when last a config-node answered.
     Held,
-    /// A config-node said no: [`HoldError::NameTaken`] or [`HoldError::Partitions`]. It is asked again:
+    /// A config-node said no: anything but [`HoldError::Unavailable`]. It is asked again:
     /// a node that was killed and starts anew is told that its name is taken until its old lease has
     /// ended, [`limits::LEASE_MS`] at most.
     Refused(HoldError),

@@ -20,5 +20,5 @@ mod node;
 pub mod settings;
 mod stored;
 
-pub use node::{ConfigNode, ConfigOptions, ConfigParts, HASH, StartError};
+pub use node::{ConfigNode, ConfigOptions, ConfigParts, HASH, LEVEL, StartError};
 pub use stored::StoredBoard;

@@ -31,6 +31,10 @@ use watches::Watches;
 /// The name of the function from recipients to slots, as the cluster's facts have it.
 pub const HASH: &str = "xxh3-64 mod 16384";
 
+/// The feature level that this version knows: it rises with each kind of event or row that an older version would pass
+/// over.
+pub const LEVEL: u16 = 1;
+
 /// As many config-nodes as are likely to write at once.
 const LOOKS_AT_ONCE: usize = 8;
 
@@ -80,6 +84,9 @@ pub enum StartError {
     /// The cluster was made with another function from recipients to slots.
     #[error("the cluster finds partitions by {0:?}, and this version by {HASH:?}")]
     Hash(String),
+    /// The cluster was made by, or raised to, a later version.
+    #[error("the cluster is at feature level {0}, and this version knows {LEVEL}: upgrade this node")]
+    Level(u16),
 }
 
 /// The role. See the module. Stops looking when it is dropped.
@@ -91,7 +98,7 @@ pub struct ConfigNode {
 struct Shared {
     store: Arc<dyn ClusterStore>,
     clock: Arc<dyn Clock>,
-    partitions: Partitions,
+    facts: Facts,
     watches: Watches,
     /// There is something to look at.
     changed: Notify,
@@ -105,9 +112,9 @@ impl ConfigNode {
     pub async fn start(options: ConfigOptions, parts: ConfigParts) -> Result<Self, StartError> {
         let ConfigParts { store, clock, shutdown, health } = parts;
         let part = health.part("cluster");
-        found(store.as_ref(), options.partitions).await?;
+        let facts = found(store.as_ref(), options.partitions).await?;
         let watches = Watches::new(options.partitions, shutdown.clone());
-        let shared = Shared { store, clock, partitions: options.partitions, watches, changed: Notify::new() };
+        let shared = Shared { store, clock, facts, watches, changed: Notify::new() };
         let (shared, mut watched) = (Arc::new(shared), Watched::default());
         shared.settle(&mut watched).await?;
         part.ready();
@@ -129,14 +136,28 @@ impl Drop for ConfigNode {
 }
 
 /// What was fixed when the cluster was made must be what this node goes by.
-async fn found(store: &dyn ClusterStore, partitions: Partitions) -> Result<(), StartError> {
-    let own = Facts { partitions: partitions.count(), hash: HASH.to_owned() };
+async fn found(store: &dyn ClusterStore, partitions: Partitions) -> Result<Facts, StartError> {
+    let own = Facts { partitions: partitions.count(), hash: HASH.to_owned(), level: LEVEL };
     let cluster = store.facts(own.clone()).await?;
     if cluster.partitions != own.partitions {
         return Err(StartError::Partitions { cluster: cluster.partitions, node: own.partitions });
     }
     if cluster.hash != own.hash {
         return Err(StartError::Hash(cluster.hash));
+    }
+    if cluster.level > own.level {
+        return Err(StartError::Level(cluster.level));
+    }
+    Ok(cluster)
+}
+
+/// What is fixed must be what a messaging node goes by, too.
+fn is_of(cluster: &Facts, node: &Hold) -> Result<(), HoldError> {
+    if node.partitions != cluster.partitions {
+        return Err(HoldError::Partitions { cluster: cluster.partitions, node: node.partitions });
+    }
+    if node.level < cluster.level {
+        return Err(HoldError::Level { cluster: cluster.level, node: node.level });
     }
     Ok(())
 }
@@ -214,9 +235,11 @@ impl Shared {
 #[async_trait]
 impl Cluster for ConfigNode {
     async fn hold(&self, hold: Hold) -> Result<(), HoldError> {
-        let Shared { store, clock, partitions, watches, changed } = self.shared.as_ref();
-        if hold.partitions != partitions.count() {
-            return Err(HoldError::Partitions { cluster: partitions.count(), node: hold.partitions });
+        let Shared { store, clock, facts, watches, changed } = self.shared.as_ref();
+        is_of(facts, &hold)?;
+        let log = store.log(&hold.log).await?;
+        if log != hold.log {
+            return Err(HoldError::Log { cluster: log, node: hold.log });
         }
         if !store.hold(&hold.member, &hold.process, clock.now()).await? {
             return Err(HoldError::NameTaken(hold.member.name));

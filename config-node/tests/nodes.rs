@@ -191,13 +191,18 @@ async fn another_cluster_s_store_is_refused() {
         started.map(drop).expect_err("refused")
     };
     let store = Arc::new(ModelClusterStore::default());
-    let facts = |partitions, hash: &str| Facts { partitions, hash: hash.into() };
-    store.facts(facts(48, HASH)).await.expect("made");
+    let facts = |partitions, hash: &str, level| Facts { partitions, hash: hash.into(), level };
+    store.facts(facts(48, HASH, LEVEL)).await.expect("made");
     assert_eq!(refused(store.clone()).await, StartError::Partitions { cluster: 48, node: PARTITIONS });
     assert_eq!(store.map(0).await, Ok(None), "nothing was written");
     store.set_away(true);
     assert_eq!(refused(store).await, StartError::Unavailable(Unavailable("switched off".into())));
-    let store = Arc::new(ModelClusterStore::default());
-    store.facts(facts(PARTITIONS, "another")).await.expect("made");
-    assert_eq!(refused(store).await, StartError::Hash("another".into()));
+    for (made, error) in [
+        (facts(PARTITIONS, "another", LEVEL), StartError::Hash("another".into())),
+        (facts(PARTITIONS, HASH, LEVEL + 1), StartError::Level(LEVEL + 1)),
+    ] {
+        let store = Arc::new(ModelClusterStore::default());
+        store.facts(made).await.expect("made");
+        assert_eq!(refused(store).await, error);
+    }
 }

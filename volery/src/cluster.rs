@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use volery_config::follow::{HeldLease, Standing, follow_map, follow_settings, hold_lease};
-use volery_config::{ConfigNode, ConfigOptions, ConfigParts, StoredBoard};
+use volery_config::{ConfigNode, ConfigOptions, ConfigParts, LEVEL, StoredBoard};
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::slot::Partitions;
 use volery_node::health::{Part, State};
@@ -19,7 +19,7 @@ use volery_rpc::ClusterClient;
 
 use crate::Failure;
 use crate::common::Common;
-use crate::engines::partitions;
+use crate::engines::{OpenLog, partitions};
 use crate::numbers::holder;
 use crate::roles::Role;
 
@@ -82,15 +82,14 @@ impl OpenCluster {
     }
 
     /// The messaging node here has opened its door.
-    pub(crate) fn join(&mut self, common: &Common<'_>, member: Member) -> Result<(), Failure> {
+    pub(crate) fn join(&mut self, common: &Common<'_>, member: Member, log: &OpenLog) -> Result<(), Failure> {
         match self {
             Self::OnlyNode { told, partitions, .. } => {
                 told.send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
             }
-            Self::Config { cluster, lease, map, .. } => {
-                let partitions = map.as_ref().map_or(0, |map| map.borrow().partitions());
-                let partitions = u16::try_from(partitions)?;
-                let hold = Hold { member, process: holder()?, partitions };
+            Self::Config { cluster, lease, .. } => {
+                let (partitions, log) = (log.log.partitions().count(), log.name.clone());
+                let hold = Hold { member, process: holder()?, partitions, log, level: LEVEL };
                 let held = hold_lease(Arc::clone(cluster), hold);
                 let (part, metrics) = (common.health.part("lease"), common.metrics.clone());
                 tokio::spawn(say(held.standing(), part, metrics));

@@ -15,6 +15,7 @@ use volery_kernel::map::{Member, PartitionMap};
 use volery_messaging::{MessagingNode, Options as MessagingOptions, Parts as MessagingParts};
 use volery_node::config::Config;
 use volery_node::shutdown::Stage;
+use volery_ports::cluster::HoldError;
 use volery_ports::log::Log;
 use volery_rpc::Doors;
 use volery_tls::DoorTls;
@@ -65,7 +66,11 @@ async fn assemble(common: &Common<'_>) -> Result<Process, Failure> {
     let mut process = Process::empty(roles.are_all().then(|| lock(&config.data_dir)).transpose()?);
     let store = if roles.use_store() { Some(open_store(common).await?) } else { None };
     if roles.use_log() {
-        process.log = Some(OpenLog::open(config, &common.clock, &common.health, &common.metrics).await?);
+        let log = OpenLog::open(config, &common.clock, &common.health, &common.metrics).await?;
+        if let Some(store) = &store {
+            is_of_cluster(&log, store).await?;
+        }
+        process.log = Some(log);
     }
     process.start_numbers(common, store.as_ref()).await?;
     process.start_history(common).await?;
@@ -89,6 +94,16 @@ async fn open_store(common: &Common<'_>) -> Result<OpenStore, Failure> {
     let store = OpenStore::open(common.config).await?;
     let asked = common.roles.has_any(&[Role::Account, Role::Idgen]);
     Ok(if asked { store.watched(&common.health, &common.metrics) } else { store })
+}
+
+/// What is appended to another log reaches nobody.
+async fn is_of_cluster(log: &OpenLog, store: &OpenStore) -> Result<(), Failure> {
+    let cluster = store.cluster.log(&log.name).await?;
+    if cluster == log.name {
+        return Ok(());
+    }
+    let node = log.name.clone();
+    Err(Failure(HoldError::Log { cluster, node }.to_string()))
 }
 
 impl Process {
@@ -187,7 +202,8 @@ impl Process {
     fn join(&mut self, common: &Common<'_>) -> Result<(), Failure> {
         let url = self.door_of_sessions(common.config).ok_or_else(absent)?;
         let member = Member { name: common.node_name(), url };
-        self.cluster.as_mut().ok_or_else(absent)?.join(common, member)
+        let log = self.log.as_ref().ok_or_else(absent)?;
+        self.cluster.as_mut().ok_or_else(absent)?.join(common, member, log)
     }
 
     /// Where clients find the messaging node here, if one is.

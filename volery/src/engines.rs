@@ -31,14 +31,21 @@ use crate::watched::accounts::WatchedAccounts;
 use crate::watched::log::WatchedLog;
 use crate::watched::timeline::WatchedTimeline;
 
+/// What SQL keeps, in a data folder.
+pub(crate) const ACCOUNTS: &str = "accounts.db";
 /// The generation of the first log.
 const FIRST_GENERATION: u16 = 1;
+
+/// The name of the log of a data folder, which is used by nobody else.
+const EMBEDDED: &str = "embedded";
 
 /// A log that this process has open.
 pub(crate) struct OpenLog {
     pub(crate) log: Arc<dyn Log>,
     /// The same, for who compares it with what archive knows.
     pub(crate) trusted: Arc<TrustedLog>,
+    /// Which log it is, of all that there are.
+    pub(crate) name: String,
     /// With the right to speak for it.
     embedded: Option<(Arc<EmbeddedLog>, Part)>,
 }
@@ -52,19 +59,20 @@ impl OpenLog {
     ) -> Result<Self, Failure> {
         let part = health.part("log");
         let generation = newest_generation(config).await?.unwrap_or(FIRST_GENERATION);
-        let (log, embedded): (Arc<dyn Log>, _) = match config.log_engine {
+        let (log, name, embedded): (Arc<dyn Log>, _, _) = match config.log_engine {
             LogEngine::Embedded => {
                 let log = Arc::new(EmbeddedLog::open(&log_options(config, generation)?, Arc::clone(clock))?);
                 part.ready();
-                (log.clone(), Some((log, part)))
+                (log.clone(), EMBEDDED.to_owned(), Some((log, part)))
             }
             LogEngine::Kafka => {
                 let log = Arc::new(KafkaLog::open(&kafka_options(config, generation)?).await?);
-                (Arc::new(WatchedLog::new(log, Arc::clone(clock), part, metrics.clone())), None)
+                let name = log.name().to_owned();
+                (Arc::new(WatchedLog::new(log, Arc::clone(clock), part, metrics.clone())), name, None)
             }
         };
         let trusted = Arc::new(TrustedLog::new(log, health.part("log_generation"), metrics.clone()));
-        Ok(Self { log: trusted.clone(), trusted, embedded })
+        Ok(Self { log: trusted.clone(), trusted, name, embedded })
     }
 
     /// Copies what the log counts into the metrics, once a second, until it is dropped.
@@ -131,7 +139,7 @@ impl OpenStore {
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         Ok(match &config.accounts_database {
             Some(url) => Self::of(PostgresStore::open(&url.0).await?),
-            None => Self::of(SqliteStore::open(&config.data_dir.join("accounts.db")).await?),
+            None => Self::of(SqliteStore::open(&config.data_dir.join(ACCOUNTS)).await?),
         })
     }
 
@@ -179,16 +187,19 @@ pub(crate) async fn newest_generation(config: &Config) -> Result<Option<u16>, Fa
     })
 }
 
-/// Makes an empty log of this generation, which is the newest from then on.
-pub(crate) async fn begin_generation(config: &Config, generation: u16, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
-    match config.log_engine {
+/// Makes an empty log of this generation, which is the newest from then on. Answers its name.
+pub(crate) async fn begin_generation(
+    config: &Config,
+    generation: u16,
+    clock: &Arc<dyn Clock>,
+) -> Result<String, Failure> {
+    Ok(match config.log_engine {
         LogEngine::Embedded => {
-            let log = EmbeddedLog::open(&log_options(config, generation)?, Arc::clone(clock))?;
-            log.close();
+            EmbeddedLog::open(&log_options(config, generation)?, Arc::clone(clock))?.close();
+            EMBEDDED.to_owned()
         }
-        LogEngine::Kafka => drop(KafkaLog::open(&kafka_options(config, generation)?).await?),
-    }
-    Ok(())
+        LogEngine::Kafka => KafkaLog::open(&kafka_options(config, generation)?).await?.name().to_owned(),
+    })
 }
 
 /// Where the log of a generation is: `log`, then `log.2`, `log.3`.

@@ -17,7 +17,7 @@ use volery_node::metrics::Metrics;
 use volery_ports::log::Log;
 use volery_ports::timeline::{Commit, Timeline};
 
-use crate::engines::{self, OpenLog, OpenTimeline};
+use crate::engines::{self, ACCOUNTS, OpenLog, OpenStore, OpenTimeline};
 use crate::{Failure, compose};
 
 /// Says how log and timeline stand to each other; with `begin`, begins a new log if they contradict each other.
@@ -48,9 +48,17 @@ async fn look(config: &Config, begin: bool) -> Result<(), Failure> {
         None => without_a_log(engines::partitions(config)?, stored).await,
     };
     timeline.close()?;
+    let name = log.as_ref().map(|log| log.name.clone());
     log.into_iter().for_each(OpenLog::close);
     let Found { bad, newest } = found?;
     match (bad, begin) {
+        (0, true)
+            if let Some(name) = name
+                && use_log(config, &name).await? =>
+        {
+            println!("It fits what was archived: the cluster uses {name:?} from now on. Start all roles.");
+            Ok(())
+        }
         (0, true) => Err(Failure("the log fits what was archived: there is nothing to replace".to_owned())),
         (0, false) => {
             println!("It fits what was archived.");
@@ -59,13 +67,27 @@ async fn look(config: &Config, begin: bool) -> Result<(), Failure> {
         (bad, false) => Err(Failure(format!("{bad} partitions do not fit what was archived; see docs/operations.md"))),
         (_, true) => {
             let next = newest.checked_add(1).ok_or(Failure("there are no more generations".to_owned()))?;
-            engines::begin_generation(config, next, &clock).await?;
+            let name = engines::begin_generation(config, next, &clock).await?;
+            use_log(config, &name).await?;
             println!(
                 "Log generation {next} begins. The log before it is kept, and not read any more. Start all roles."
             );
             Ok(())
         }
     }
+}
+
+/// Tells the cluster which log it uses, where this configuration says who keeps that. Whether it was another.
+async fn use_log(config: &Config, name: &str) -> Result<bool, Failure> {
+    if config.accounts_database.is_none() && !config.data_dir.join(ACCOUNTS).exists() {
+        return Ok(false);
+    }
+    let store = OpenStore::open(config).await?.cluster;
+    let changes = store.log(name).await? != name;
+    if changes {
+        store.put_log(name).await?;
+    }
+    Ok(changes)
 }
 
 struct Found {

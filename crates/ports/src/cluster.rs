@@ -36,6 +36,24 @@ pub enum HoldError {
         /// As the node's log has.
         node: u16,
     },
+    /// The node uses another log: its sends would reach nobody.
+    #[error(
+        "the cluster uses the log {cluster:?}, and this node {node:?}; see docs/operations.md if the log was moved"
+    )]
+    Log {
+        /// Since it was made, or as an operator said.
+        cluster: String,
+        /// As the node calls it.
+        node: String,
+    },
+    /// The node's version is too old.
+    #[error("the cluster is at feature level {cluster}, and this version knows {node}: upgrade this node")]
+    Level {
+        /// As it is.
+        cluster: u16,
+        /// As the node knows.
+        node: u16,
+    },
 }
 
 /// A messaging node that says that it is up.
@@ -47,6 +65,10 @@ pub struct Hold {
     pub process: String,
     /// How many partitions its log has.
     pub partitions: u16,
+    /// Which log that is: two nodes say the same if, and only if, they hear each other.
+    pub log: String,
+    /// The feature level that its version knows.
+    pub level: u16,
 }
 
 /// A dynamic setting, as it is.

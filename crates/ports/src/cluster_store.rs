@@ -26,6 +26,9 @@ pub struct Facts {
     pub partitions: u16,
     /// The name of the function from recipients to slots.
     pub hash: String,
+    /// The feature level: kinds of events and rows that every node must know. A node that knows less would pass
+    /// over what others write.
+    pub level: u16,
 }
 
 /// A lease as it stands.
@@ -57,6 +60,12 @@ pub enum Set {
 pub trait ClusterStore: Send + Sync + 'static {
     /// What the cluster was made with. A new one is made with `first`.
     async fn facts(&self, first: Facts) -> Result<Facts, Unavailable>;
+
+    /// Which log the cluster uses, as its nodes call it. The first that anybody says stays.
+    async fn log(&self, first: &str) -> Result<String, Unavailable>;
+
+    /// The cluster uses this log from now on: whoever operates it says so.
+    async fn put_log(&self, log: &str) -> Result<(), Unavailable>;
 
     /// Takes the lease of a name, or renews it if this process holds it; its URL becomes the member's.
     /// False: another process holds the name, and nothing was written.

@@ -16,6 +16,9 @@ use crate::sql::ManualClock;
 /// How many partitions the cluster under test has.
 pub const PARTITIONS: u16 = 8;
 
+/// The feature level of the cluster under test.
+pub const LEVEL: u16 = 1;
+
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
 /// The clock moves by this much between two looks.
@@ -24,7 +27,8 @@ const STEP_MS: u64 = 250;
 /// A node of this name that asks for its lease.
 #[must_use]
 pub fn hold(name: &str, process: &str) -> Hold {
-    Hold { member: member(name), process: process.to_owned(), partitions: PARTITIONS }
+    let (log, level) = ("the log".to_owned(), LEVEL);
+    Hold { member: member(name), process: process.to_owned(), partitions: PARTITIONS, log, level }
 }
 
 /// How many partitions each member owns, by name.
@@ -64,7 +68,12 @@ async fn leases_are_held_by_name(cluster: &dyn Cluster) {
     assert_eq!((empty.version(), empty.partitions(), empty.members().len()), (1, usize::from(PARTITIONS), 0));
     let other = Hold { partitions: 9, ..hold("a", "p1") };
     assert_eq!(cluster.hold(other).await, Err(HoldError::Partitions { cluster: PARTITIONS, node: 9 }));
+    let other = Hold { level: LEVEL - 1, ..hold("a", "p1") };
+    assert_eq!(cluster.hold(other).await, Err(HoldError::Level { cluster: LEVEL, node: LEVEL - 1 }));
     assert_eq!(cluster.hold(hold("a", "p1")).await, Ok(()));
+    let other = Hold { log: "another".into(), ..hold("a", "p1") };
+    let refused = HoldError::Log { cluster: hold("a", "p1").log, node: "another".into() };
+    assert_eq!(cluster.hold(other).await, Err(refused), "the first log stays");
     assert_eq!(cluster.hold(hold("a", "p1")).await, Ok(()), "renewed");
     assert_eq!(cluster.hold(hold("a", "p2")).await, Err(HoldError::NameTaken("a".into())));
     assert_eq!(map(cluster, 1).await.members(), [member("a")]);

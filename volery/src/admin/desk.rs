@@ -17,7 +17,7 @@ use volery_rpc::ClusterClient;
 use crate::Failure;
 use crate::certificates::between_roles;
 use crate::common::{door_of_sessions, node_name, remote};
-use crate::engines::{OpenStore, partitions};
+use crate::engines::{ACCOUNTS, OpenStore, partitions};
 use crate::roles::Role;
 
 /// See the module.
@@ -70,7 +70,7 @@ impl Desk {
 
 /// What SQL keeps, if it is there.
 pub(super) async fn store(config: &Config) -> Result<OpenStore, Failure> {
-    let file = config.data_dir.join("accounts.db");
+    let file = config.data_dir.join(ACCOUNTS);
     if config.accounts_database.is_none() && !file.exists() {
         return Err(Failure(format!(
             "there is no {}: name the data folder of `volery up` with --data, or the cluster's configuration with --config",

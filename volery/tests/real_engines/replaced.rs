@@ -1,5 +1,6 @@
 //! A topic that is deleted and made anew under its name, while a server runs and while it does not: both are
-//! noticed, nothing is acknowledged into it, nobody is told `synced`, and a new generation makes all well.
+//! noticed, nothing is acknowledged into it, nobody is told `synced`, and a new generation makes all well. And brokers
+//! of another cluster, which are refused.
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -9,7 +10,7 @@ use volery_kernel::slot::Partitions;
 use volery_testkit::engine::Engine;
 use volery_wire::op::ServerOp;
 
-use super::kit::server::volery;
+use super::kit::server::{up, volery};
 use super::kit::{Device, Server, wait_for};
 use super::{alone, flags, on_kafka};
 
@@ -118,4 +119,27 @@ fn a_topic_made_anew_behind_a_server_s_back_is_noticed_at_the_start() {
     server.start_again();
     is_noticed(&server, &mut ada, &mut bob, &chat);
     a_new_generation_begins(&kafka, &mut server, &mut ada, &mut bob, &chat);
+}
+
+#[test]
+fn the_brokers_of_another_cluster_are_refused() {
+    let _alone = alone();
+    let name = "the_brokers_of_another_cluster_are_refused";
+    let Some(kafka) = Engine::start(name, "kafka") else { return };
+    let Some(other) = Engine::start(name, "kafka") else { return };
+    let (mut server, mut ada, mut bob, chat) = two_who_talked(&kafka);
+    server.terminate();
+    assert!(server.ended().success());
+    let elsewhere: Vec<_> = flags(&on_kafka(&other)).into_iter().map(str::to_owned).collect();
+    let refused = up(&server.data(), &elsewhere).output().expect("it runs");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("the cluster uses the log"), "{told}");
+
+    server.start_again();
+    for device in [&mut ada, &mut bob] {
+        device.connect();
+        device.sync();
+    }
+    ada.say(bob.user, "and on");
+    bob.until("all of it", |bob| bob.texts(&chat).len() == 11);
 }

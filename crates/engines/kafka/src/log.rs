@@ -28,6 +28,7 @@ const ON_ITS_WAY: Duration = Duration::from_millis(50);
 /// The log on Kafka. Dropping it closes its clients, which may wait a moment for their threads.
 pub struct KafkaLog {
     generation: u16,
+    name: String,
     partitions: Partitions,
     appender: Appender,
     readers: Arc<Readers>,
@@ -41,15 +42,22 @@ impl KafkaLog {
     /// # Errors
     /// If the cluster is away, or set up so that something could be lost.
     pub async fn open(options: &Options) -> Result<Self, OpenError> {
-        topic::prepare(options).await?;
+        let cluster = topic::prepare(options).await?;
         Ok(Self {
             generation: options.generation,
+            name: format!("{} on the Kafka cluster {cluster}", options.name),
             partitions: options.partitions,
             appender: Appender::new(options).await?,
             readers: Arc::new(Readers::new(options)),
             follower: Follower::new(options).await?,
             offsets: Offsets::new(options)?,
         })
+    }
+
+    /// Which log this is, of all that there are, whatever its generation: the same wherever it is opened.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The newest generation of which there is a log, whatever the options say. The topics themselves are

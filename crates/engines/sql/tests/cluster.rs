@@ -74,7 +74,8 @@ async fn of_many_at_once_on_one_file_one_is_first() {
 
 async fn of_many_at_once_one_is_first(store: &dyn ClusterStore) {
     const AT_ONCE: u16 = 12;
-    let facts = join_all((1..=AT_ONCE).map(|partitions| store.facts(Facts { partitions, hash: "h".into() }))).await;
+    let facts =
+        join_all((1..=AT_ONCE).map(|partitions| store.facts(Facts { partitions, hash: "h".into(), level: 1 }))).await;
     assert!(facts[0].is_ok() && facts.iter().all(|one| *one == facts[0]), "{facts:?}");
     for version in 1..=3 {
         let maps: Vec<_> = (0..AT_ONCE).map(|owner| map(version, &["a"; 12], &[Some(owner)])).collect();

@@ -33,8 +33,14 @@ fn to_member(from: wire::Member) -> Checked<Member> {
 }
 
 pub(super) fn hold(from: Hold) -> wire::HoldRequest {
-    let Hold { member: who, process, partitions } = from;
-    wire::HoldRequest { member: Some(member(who)), process, partitions: Some(partitions.into()) }
+    let Hold { member: who, process, partitions, log, level } = from;
+    wire::HoldRequest {
+        member: Some(member(who)),
+        process,
+        partitions: Some(partitions.into()),
+        log,
+        level: level.into(),
+    }
 }
 
 pub(super) fn to_hold(from: wire::HoldRequest) -> Checked<Hold> {
@@ -44,6 +50,8 @@ pub(super) fn to_hold(from: wire::HoldRequest) -> Checked<Hold> {
         member: to_member(check::there("member", from.member)?)?,
         process: word("process", from.process)?,
         partitions: partitions.count(),
+        log: word("log", from.log)?,
+        level: u16::try_from(from.level).or_else(|_| check::wrong("level", "is above 65,535"))?,
     })
 }
 

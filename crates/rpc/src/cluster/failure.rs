@@ -39,6 +39,13 @@ pub(super) fn of_hold(error: HoldError) -> Status {
             let partitions = wire::OtherPartitions { cluster: cluster.into(), node: node.into() };
             to_status(Code::FailedPrecondition, told, Kind::Partitions(partitions))
         }
+        HoldError::Log { cluster, node } => {
+            to_status(Code::FailedPrecondition, told, Kind::Log(wire::OtherLog { cluster, node }))
+        }
+        HoldError::Level { cluster, node } => {
+            let level = wire::OtherLevel { cluster: cluster.into(), node: node.into() };
+            to_status(Code::FailedPrecondition, told, Kind::Level(level))
+        }
     }
 }
 
@@ -51,6 +58,11 @@ pub(super) fn to_hold(status: &Status) -> HoldError {
                 _ => to_unavailable(status).into(),
             }
         }
+        Some(Kind::Level(wire::OtherLevel { cluster, node })) => match (u16::try_from(cluster), u16::try_from(node)) {
+            (Ok(cluster), Ok(node)) => HoldError::Level { cluster, node },
+            _ => to_unavailable(status).into(),
+        },
+        Some(Kind::Log(wire::OtherLog { cluster, node })) => HoldError::Log { cluster, node },
         _ => to_unavailable(status).into(),
     }
 }

@@ -25,7 +25,8 @@ proptest! {
         name in "\\PC{1,20}", partitions in 1..=16_384_u16,
         value in prop::option::of("\\PC{0,20}"), seen in any::<u64>(),
     ) {
-        let hold = Hold { member: member(&name), process: name.clone(), partitions };
+        let (log, level) = (name.clone(), partitions);
+        let hold = Hold { member: member(&name), process: name.clone(), partitions, log, level };
         prop_assert_eq!(convert::to_hold(convert::hold(hold.clone())), Ok(hold));
         let change = Change { name: name.clone(), value, seen, by: name };
         prop_assert_eq!(convert::to_change(convert::change(change.clone())), Ok(change));
@@ -43,7 +44,9 @@ proptest! {
         let away = Unavailable(text.clone());
         prop_assert!(failure::to_unavailable(&failure::of_unavailable(away.clone())) == away);
         let partitions = HoldError::Partitions { cluster: count, node: !count };
-        for error in [away.clone().into(), HoldError::NameTaken(text.clone()), partitions] {
+        let level = HoldError::Level { cluster: count, node: !count };
+        let log = HoldError::Log { cluster: text.clone(), node: text.clone() };
+        for error in [away.clone().into(), HoldError::NameTaken(text.clone()), partitions, level, log] {
             prop_assert_eq!(failure::to_hold(&failure::of_hold(error.clone())), error);
         }
         let invalid = ChangeError::Invalid { name: text.clone(), reason: text.clone() };
@@ -65,11 +68,15 @@ fn nonsense_is_refused_by_its_field() {
         member: Some(wire::Member { name: "a".into(), url: "ws://a".into() }),
         process: "p".into(),
         partitions: Some(8),
+        log: "the log".into(),
+        level: 1,
     };
     let field = |hold: wire::HoldRequest| convert::to_hold(hold).err().map(|wrong| wrong.field);
     assert_eq!(field(hold.clone()), None);
     assert_eq!(field(wire::HoldRequest { member: None, ..hold.clone() }), Some("member"));
     assert_eq!(field(wire::HoldRequest { process: String::new(), ..hold.clone() }), Some("process"));
+    assert_eq!(field(wire::HoldRequest { log: String::new(), ..hold.clone() }), Some("log"));
+    assert_eq!(field(wire::HoldRequest { level: 65_536, ..hold.clone() }), Some("level"));
     for partitions in [None, Some(0), Some(16_385), Some(65_544)] {
         assert_eq!(field(wire::HoldRequest { partitions, ..hold.clone() }), Some("partitions"));
     }

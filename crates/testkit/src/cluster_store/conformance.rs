@@ -21,8 +21,9 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = S>,
 {
-    let outcomes: [(&str, Outcome); 5] = [
+    let outcomes: [(&str, Outcome); 6] = [
         ("the first facts stay", the_first_facts_stay(&fresh().await).await),
+        ("the first log stays", the_first_log_stays_until_another_is_put(&fresh().await).await),
         ("a name has one holder", a_name_has_one_holder(&fresh().await).await),
         ("a lease ends as it was read", a_lease_ends_as_it_was_read(&fresh().await).await),
         ("maps follow one another", maps_follow_one_another(&fresh().await).await),
@@ -34,9 +35,19 @@ where
 }
 
 async fn the_first_facts_stay(store: &dyn ClusterStore) -> Outcome {
-    let facts = |partitions, hash: &str| Facts { partitions, hash: hash.into() };
-    assert_eq!(store.facts(facts(16_384, "one")).await?, facts(16_384, "one"));
-    assert_eq!(store.facts(facts(48, "other")).await?, facts(16_384, "one"));
+    let facts = |partitions, hash: &str, level| Facts { partitions, hash: hash.into(), level };
+    assert_eq!(store.facts(facts(16_384, "one", 7)).await?, facts(16_384, "one", 7));
+    assert_eq!(store.facts(facts(48, "other", 8)).await?, facts(16_384, "one", 7));
+    Ok(())
+}
+
+async fn the_first_log_stays_until_another_is_put(store: &dyn ClusterStore) -> Outcome {
+    assert_eq!(store.log("one").await?, "one");
+    assert_eq!(store.log("other").await?, "one");
+    for log in ["other", "third"] {
+        store.put_log(log).await?;
+        assert_eq!(store.log("one").await?, log);
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use volery_ports::cluster_store::{ClusterStore, Facts, Lease, Set, Unavailable};
 #[derive(Default)]
 struct State {
     facts: Option<Facts>,
+    log: Option<String>,
     leases: BTreeMap<String, Lease>,
     map: Option<PartitionMap>,
     settings: BTreeMap<String, Setting>,
@@ -46,6 +47,15 @@ impl ModelClusterStore {
 impl ClusterStore for ModelClusterStore {
     async fn facts(&self, first: Facts) -> Result<Facts, Unavailable> {
         Ok(self.state()?.facts.get_or_insert(first).clone())
+    }
+
+    async fn log(&self, first: &str) -> Result<String, Unavailable> {
+        Ok(self.state()?.log.get_or_insert_with(|| first.to_owned()).clone())
+    }
+
+    async fn put_log(&self, log: &str) -> Result<(), Unavailable> {
+        self.state()?.log = Some(log.to_owned());
+        Ok(())
     }
 
     async fn hold(&self, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {

@@ -13,6 +13,10 @@ use super::{ModelClusterStore, change, map, member};
 pub enum Op {
     /// Asks for the facts, with a number of partitions of one's own.
     Facts(u16),
+    /// Asks for the log, with one's own.
+    Log(u8),
+    /// Puts a log.
+    PutLog(u8),
     /// Takes or renews: name, process, time.
     Hold(u8, u8, u64),
     /// Leaves: name, process.
@@ -33,6 +37,8 @@ pub enum Op {
 pub fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         (1..4u16).prop_map(Op::Facts),
+        (0..3u8).prop_map(Op::Log),
+        (0..3u8).prop_map(Op::PutLog),
         (0..3u8, 0..2u8, 0..9u64).prop_map(|(name, process, now)| Op::Hold(name, process, now)),
         (0..3u8, 0..2u8).prop_map(|(name, process)| Op::Leave(name, process)),
         prop::option::of(0..3usize).prop_map(Op::Leases),
@@ -72,8 +78,11 @@ impl Run {
     async fn step(&mut self, store: &dyn ClusterStore, op: &Op) -> Result<String, Unavailable> {
         match op {
             Op::Facts(partitions) => {
-                Ok(format!("{:?}", store.facts(Facts { partitions: *partitions, hash: "h".into() }).await?))
+                let facts = Facts { partitions: *partitions, hash: "h".into(), level: *partitions };
+                Ok(format!("{:?}", store.facts(facts).await?))
             }
+            Op::Log(name) => store.log(&name.to_string()).await,
+            Op::PutLog(name) => Ok(format!("{:?}", store.put_log(&name.to_string()).await?)),
             Op::Hold(name, process, now) => {
                 let member = member(&name.to_string());
                 Ok(format!("{:?}", store.hold(&member, &process.to_string(), Timestamp(*now)).await?))

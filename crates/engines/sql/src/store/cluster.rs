@@ -20,6 +20,14 @@ impl ClusterStore for Store {
         answer(facts(self, &first)).await
     }
 
+    async fn log(&self, first: &str) -> Result<String, Unavailable> {
+        answer(log(self, first)).await
+    }
+
+    async fn put_log(&self, log: &str) -> Result<(), Unavailable> {
+        answer(put_log(&self.writer, log)).await
+    }
+
     async fn hold(&self, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
         answer(hold(&self.writer, member, process, now)).await
     }
@@ -55,15 +63,37 @@ impl ClusterStore for Store {
 
 async fn facts(store: &Store, first: &Facts) -> sqlx::Result<Facts> {
     let mut transaction = store.begin().await?;
-    sqlx::query("INSERT INTO cluster_facts (one, partitions, hash) VALUES (1, $1, $2) ON CONFLICT DO NOTHING")
+    let insert =
+        "INSERT INTO cluster_facts (one, partitions, hash, level) VALUES (1, $1, $2, $3) ON CONFLICT DO NOTHING";
+    sqlx::query(insert)
         .bind(i64::from(first.partitions))
         .bind(&first.hash)
+        .bind(i64::from(first.level))
         .execute(&mut *transaction)
         .await?;
     let row = sqlx::query("SELECT * FROM cluster_facts").fetch_one(&mut *transaction).await?;
     transaction.commit().await?;
-    let partitions = u16::try_from(row.try_get::<i64, _>("partitions")?);
-    Ok(Facts { partitions: partitions.map_err(|error| sqlx::Error::Decode(error.into()))?, hash: row.try_get("hash")? })
+    Ok(Facts { partitions: small(&row, "partitions")?, hash: row.try_get("hash")?, level: small(&row, "level")? })
+}
+
+fn small(row: &DbRow, column: &str) -> sqlx::Result<u16> {
+    u16::try_from(row.try_get::<i64, _>(column)?).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+async fn log(store: &Store, first: &str) -> sqlx::Result<String> {
+    let mut transaction = store.begin().await?;
+    sqlx::query("INSERT INTO cluster_log (one, name) VALUES (1, $1) ON CONFLICT DO NOTHING")
+        .bind(first)
+        .execute(&mut *transaction)
+        .await?;
+    let row = sqlx::query("SELECT name FROM cluster_log").fetch_one(&mut *transaction).await?;
+    transaction.commit().await?;
+    row.try_get("name")
+}
+
+async fn put_log(writer: &Pool<Db>, log: &str) -> sqlx::Result<()> {
+    let put = "INSERT INTO cluster_log (one, name) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET name = excluded.name";
+    sqlx::query(put).bind(log).execute(writer).await.map(drop)
 }
 
 const HOLD: &str = "
