@@ -1,6 +1,14 @@
-//! The binary on real engines below: people chat, an engine or a role is killed and comes back meanwhile,
-//! and the checker finds every promise kept. What an outage looks like while it lasts is in [`outage`], what a topic
-//! looks like that was made anew in [`replaced`]. The engines are started by `engines/engines`.
+//! The binary on real engines below: people chat, an engine or a role is killed or stands still and comes back
+//! meanwhile, and the checker finds every promise kept. The engines are started by `engines/engines`.
+//!
+//! | module | breaks |
+//! |---|---|
+//! | this one | one engine |
+//! | [`apart`] | roles in processes of their own, by kills |
+//! | [`paused`] | the same roles and their engines, by holding them |
+//! | [`three`] | some of three brokers and three Cassandra nodes |
+//! | [`outage`] | what an outage looks like while it lasts |
+//! | [`replaced`] | what a topic looks like that was made anew |
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
@@ -17,8 +25,10 @@ mod apart;
 #[path = "../cluster/kit/mod.rs"]
 mod kit;
 mod outage;
+mod paused;
 mod replaced;
 mod role;
+mod three;
 
 use role::Role;
 
@@ -32,6 +42,15 @@ const LONGER: u64 = 30;
 const BREAK_AFTER: Duration = Duration::from_secs(4);
 const GONE_FOR: Duration = Duration::from_secs(2);
 
+/// Limits that one machine meets which stands for many.
+const OPEN: [&str; 4] = [
+    "messaging.sends_per_second=1000000",
+    "messaging.sends_burst=1000000",
+    "accounts.logins_per_minute=1000000",
+    "accounts.logins_per_minute_address=1000000",
+];
+
+
 /// Engines and load want both cores: one test after the other.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -43,7 +62,7 @@ fn on_kafka(kafka: &Engine) -> Vec<String> {
     vec![
         "log.engine=kafka".to_owned(),
         format!("log.kafka_brokers={}", kafka.address("KAFKA_BROKERS")),
-        "log.kafka_copies=1".to_owned(),
+        format!("log.kafka_copies={}", kafka.address("KAFKA_REPLICAS")),
     ]
 }
 
@@ -51,7 +70,7 @@ fn on_cassandra(cassandra: &Engine) -> Vec<String> {
     vec![
         "timeline.engine=cassandra".to_owned(),
         format!("timeline.cql_nodes={}", cassandra.address("CASSANDRA_NODES")),
-        "timeline.cql_copies=1".to_owned(),
+        format!("timeline.cql_copies={}", cassandra.address("CASSANDRA_REPLICAS")),
     ]
 }
 
