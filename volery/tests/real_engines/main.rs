@@ -6,7 +6,7 @@
 //! | this one | one engine |
 //! | [`apart`] | roles in processes of their own, by kills |
 //! | [`paused`] | the same roles and their engines, by holding them |
-//! | [`three`] | some of three brokers and three Cassandra nodes |
+//! | [`three`] | some of three brokers and three Cassandra nodes; [`fewer`] takes a copy from a partition for it |
 //! | [`outage`] | what an outage looks like while it lasts |
 //! | [`replaced`] | what a topic looks like that was made anew |
 
@@ -21,6 +21,7 @@ use loadtest::cli::{Arguments, run};
 use volery_testkit::engine::Engine;
 
 mod apart;
+mod fewer;
 #[expect(dead_code, reason = "made for the cluster's tests, which use all of it")]
 #[path = "../cluster/kit/mod.rs"]
 mod kit;
@@ -49,7 +50,6 @@ const OPEN: [&str; 4] = [
     "accounts.logins_per_minute=1000000",
     "accounts.logins_per_minute_address=1000000",
 ];
-
 
 /// Engines and load want both cores: one test after the other.
 static ALONE: Mutex<()> = Mutex::new(());

@@ -100,10 +100,16 @@ fn metric(role: &Role, series: &str) -> f64 {
 /// One of two loses its lease while it stands still: the other one has everything, until it is back.
 fn a_messaging_node_is_held(left: &Role, right: &Role, visitor: &Visitor) {
     let owned = |role: &Role| metric(role, "volery_partitions");
-    held("one of two messaging", visitor, NOTHING, || left.pause(), || {
-        wait_for("the other has everything", || (owned(right) == PARTITIONS).then_some(()));
-        left.proceed();
-    });
+    held(
+        "one of two messaging",
+        visitor,
+        NOTHING,
+        || left.pause(),
+        || {
+            wait_for("the other has everything", || (owned(right) == PARTITIONS).then_some(()));
+            left.proceed();
+        },
+    );
     wait_for("it is back", || (owned(left) > 0.0 && owned(left) + owned(right) == PARTITIONS).then_some(()));
     assert_eq!(metric(left, "volery_lease_held"), 1.0);
 }
@@ -144,7 +150,8 @@ fn promises_hold_while_roles_and_engines_stand_still_one_after_the_other() {
         held("history", &visitor, HISTORY, || history.pause(), || history.proceed());
         held("account", &visitor, ACCOUNTS, || account.pause(), || account.proceed());
         let both = [&idgen, &configs[0]];
-        let (hold, proceed) = (|| both.iter().for_each(|role| role.pause()), || both.iter().for_each(|role| role.proceed()));
+        let (hold, proceed) =
+            (|| both.iter().for_each(|role| role.pause()), || both.iter().for_each(|role| role.proceed()));
         held("idgen and one of two config", &visitor, NOTHING, hold, proceed);
         a_messaging_node_is_held(&left, &right, &visitor);
         the_gateway_is_held(&gateway, &visitor);
