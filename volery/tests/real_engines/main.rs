@@ -40,6 +40,10 @@ const SECONDS: u64 = 12;
 /// The same where the timeline is broken. What is judged is judged at rest, so archive must have caught up by then:
 /// a node of Cassandra takes ten seconds to come back, its clients up to ten more.
 const LONGER: u64 = 30;
+/// The longest that a load lasts which ends with what it is there for.
+const LONGEST: u64 = 400;
+/// What is judged is judged at rest: archive must have caught up by then.
+const ARCHIVED_WITHIN: Duration = Duration::from_secs(5);
 const BREAK_AFTER: Duration = Duration::from_secs(4);
 const GONE_FOR: Duration = Duration::from_secs(2);
 
@@ -93,6 +97,35 @@ fn chat(settings: &[String], seconds: u64) -> bool {
 fn chat_at(gateway: &str, users: &Path, seconds: u64) -> bool {
     let users = users.display().to_string();
     chat_with(["--target".to_owned(), gateway.to_owned(), "--users".to_owned(), users].into_iter(), seconds)
+}
+
+/// The same for as long as `acts` last and everything is archived after them.
+fn chat_at_while(gateway: &str, users: &Path, acts: impl FnOnce()) -> bool {
+    let over = tempfile::tempdir().expect("a folder");
+    let file = over.path().join("over");
+    let words = ["--target", gateway, "--users", &users.display().to_string(), "--until", &file.display().to_string()]
+        .map(str::to_owned);
+    std::thread::scope(|scope| {
+        let chat = scope.spawn(|| chat_with(words.into_iter(), LONGEST));
+        // Whatever becomes of the acts, nobody waits for the load longer than it takes.
+        let ends = Ends(&file);
+        std::thread::sleep(BREAK_AFTER);
+        acts();
+        std::thread::sleep(ARCHIVED_WITHIN);
+        assert!(!chat.is_finished(), "the load is to outlast what it is there for");
+        drop(ends);
+        chat.join().expect("no panic")
+    })
+}
+
+/// Ends a load when it is dropped.
+struct Ends<'a>(&'a Path);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        // A load that is not told ends by itself, later.
+        let _ = std::fs::write(self.0, "");
+    }
 }
 
 fn chat_with(place: impl Iterator<Item = String>, seconds: u64) -> bool {

@@ -10,10 +10,8 @@ use super::apart::{Ground, PASSWORD, people};
 use super::kit::http;
 use super::kit::{now, wait_for};
 use super::role::Role;
-use super::{BREAK_AFTER, alone, chat_at};
+use super::{alone, chat_at_while};
 
-/// Eight stand still, each for [`STILL_FOR`] or a little longer, and are waited for.
-const SECONDS: u64 = 100;
 /// Longer than calls between roles, appends, statements and leases have.
 const STILL_FOR: Duration = Duration::from_secs(8);
 /// An answer, be it a refusal, is there within this: the account store's patience is the longest.
@@ -144,9 +142,7 @@ fn promises_hold_while_roles_and_engines_stand_still_one_after_the_other() {
     let gateway = Role::start(&["gateway"], &ground.with(&asked));
     let (url, users) = (gateway.url("gateway").to_owned(), ground.users());
     let visitor = Visitor::new(&url);
-    let kept = std::thread::scope(|scope| {
-        let chat = scope.spawn(|| chat_at(&url, &users, SECONDS));
-        std::thread::sleep(BREAK_AFTER);
+    let kept = chat_at_while(&url, &users, || {
         held("history", &visitor, HISTORY, || history.pause(), || history.proceed());
         held("account", &visitor, ACCOUNTS, || account.pause(), || account.proceed());
         let both = [&idgen, &configs[0]];
@@ -158,8 +154,6 @@ fn promises_hold_while_roles_and_engines_stand_still_one_after_the_other() {
         held("Kafka", &visitor, NOTHING, || ground.kafka.pause(), || ground.kafka.proceed());
         held("Cassandra", &visitor, HISTORY, || ground.cassandra.pause(), || ground.cassandra.proceed());
         held("PostgreSQL", &visitor, ACCOUNTS, || ground.postgres.pause(), || ground.postgres.proceed());
-        assert!(!chat.is_finished(), "the load is to outlast what it is there for");
-        chat.join().expect("no panic")
     });
     assert!(kept);
 }

@@ -20,7 +20,7 @@ use super::fewer::has_copies_at_alone;
 use super::kit::server::PASSWORD;
 use super::kit::{Device, NEVER, Server, now, wait_for};
 use super::outage::{RETRY, health, holds, page, until_degraded, until_healed};
-use super::{BREAK_AFTER, OPEN, alone, chat_at, flags, on_cassandra, on_kafka};
+use super::{OPEN, alone, chat_at_while, flags, on_cassandra, on_kafka};
 
 const TOPIC: &str = "volery-inbox.1";
 const PARTITIONS: u16 = 8;
@@ -29,8 +29,6 @@ const LAME: Partition = Partition(3);
 /// Those of the load, four pairs; of the others some are looked for by where their streams lie.
 const LOAD: usize = 8;
 const OTHERS: usize = 64;
-/// How long the load lasts: as long as all acts.
-const SECONDS: u64 = 75;
 /// A broker is taken for dead after 9 s without a word (`broker.session.timeout.ms`), whether it died or stands still.
 const ELECTED_WITHIN: Duration = Duration::from_secs(20);
 /// A page is there within this whatever one Cassandra node does: another is asked after a second.
@@ -275,16 +273,14 @@ fn promises_hold_while_some_of_three_brokers_and_three_cassandra_nodes_are_away(
     let name = "promises_hold_while_some_of_three_brokers_and_three_cassandra_nodes_are_away";
     let Some(mut stage) = Stage::new(name) else { return };
     let (gateway, users) = (format!("http://{}", stage.server.addresses().gateway), stage.users());
-    let kept = std::thread::scope(|scope| {
-        let load = scope.spawn(|| chat_at(&gateway, &users, SECONDS));
-        std::thread::sleep(BREAK_AFTER);
+    let kept = chat_at_while(&gateway, &users, || {
         stage.a_stranger_writes_into_the_log();
         stage.a_machine_stands_still();
         stage.too_many_stand_still();
         stage.a_machine_is_lost();
         stage.all_brokers_die();
         stage.cassandra.restart_one(3);
-        load.join().expect("no panic")
+        stage.heals();
     });
     assert!(kept);
 }
