@@ -13,13 +13,13 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use volery_testkit::engine::Engine;
 
 use super::role::Role;
-use super::{BINARY, BREAK_AFTER, GONE_FOR, OPEN, SECONDS, alone, chat_at, on_cassandra, on_kafka, on_postgres};
+use super::{
+    BINARY, GONE_FOR, OPEN, RATE, SECONDS, alone, chat_at, chat_at_while, on_cassandra, on_kafka, on_postgres,
+};
 
 pub(super) const PASSWORD: &str = "a password";
 /// Two for each pair of the load, and one who logs in meanwhile.
 const PEOPLE: usize = 9;
-/// Five roles are killed and come back.
-const SECONDS_OF_KILLS: u64 = 60;
 /// A role that is back is found again within this time.
 const BACK_WITHIN: Duration = Duration::from_secs(20);
 /// Engines, and what every process is told.
@@ -119,15 +119,12 @@ fn promises_hold_while_roles_are_killed_one_after_the_other() {
     let mut gateway = Role::start(&["gateway"], &ground.with(&asked));
     let url = gateway.url("gateway").to_owned();
     let users = ground.users();
-    let kept = std::thread::scope(|scope| {
-        let chat = scope.spawn(|| chat_at(&url, &users, SECONDS_OF_KILLS));
-        std::thread::sleep(BREAK_AFTER);
+    let kept = chat_at_while(&url, &users, RATE, || {
         killed_for_a_moment(&mut account, &url, false);
         killed_for_a_moment(&mut left, &url, true);
         killed_for_a_moment(&mut config, &url, true);
         killed_for_a_moment(&mut idgen, &url, true);
         killed_for_a_moment(&mut gateway, &url, false);
-        chat.join().expect("no panic")
     });
     assert!(kept);
 }

@@ -35,6 +35,8 @@ use role::Role;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_volery");
 
+/// Messages a second, of all who chat.
+const RATE: u64 = 60;
 /// How long people chat, and when an engine is broken meanwhile.
 const SECONDS: u64 = 12;
 /// The same where the timeline is broken. What is judged is judged at rest, so archive must have caught up by then:
@@ -90,23 +92,23 @@ fn flags(settings: &[String]) -> Vec<&str> {
 /// A few people chat for a while on a server of their own; whether every promise was kept.
 fn chat(settings: &[String], seconds: u64) -> bool {
     let settings = settings.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]);
-    chat_with(["--server".to_owned(), BINARY.to_owned()].into_iter().chain(settings), seconds)
+    chat_with(["--server".to_owned(), BINARY.to_owned()].into_iter().chain(settings), RATE, seconds)
 }
 
 /// The same on a cluster that runs, with users that it has.
 fn chat_at(gateway: &str, users: &Path, seconds: u64) -> bool {
     let users = users.display().to_string();
-    chat_with(["--target".to_owned(), gateway.to_owned(), "--users".to_owned(), users].into_iter(), seconds)
+    chat_with(["--target".to_owned(), gateway.to_owned(), "--users".to_owned(), users].into_iter(), RATE, seconds)
 }
 
 /// The same for as long as `acts` last and everything is archived after them.
-fn chat_at_while(gateway: &str, users: &Path, acts: impl FnOnce()) -> bool {
+fn chat_at_while(gateway: &str, users: &Path, rate: u64, acts: impl FnOnce()) -> bool {
     let over = tempfile::tempdir().expect("a folder");
     let file = over.path().join("over");
     let words = ["--target", gateway, "--users", &users.display().to_string(), "--until", &file.display().to_string()]
         .map(str::to_owned);
     std::thread::scope(|scope| {
-        let chat = scope.spawn(|| chat_with(words.into_iter(), LONGEST));
+        let chat = scope.spawn(|| chat_with(words.into_iter(), rate, LONGEST));
         // Whatever becomes of the acts, nobody waits for the load longer than it takes.
         let ends = Ends(&file);
         std::thread::sleep(BREAK_AFTER);
@@ -128,11 +130,11 @@ impl Drop for Ends<'_> {
     }
 }
 
-fn chat_with(place: impl Iterator<Item = String>, seconds: u64) -> bool {
+fn chat_with(place: impl Iterator<Item = String>, rate: u64, seconds: u64) -> bool {
     let out = tempfile::tempdir().expect("a folder");
-    let words = ["loadtest", "pairs", "--warm-up", "0", "--pairs", "4", "--rate", "60"];
+    let words = ["loadtest", "pairs", "--warm-up", "0", "--pairs", "4"];
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-    words.extend(["--seconds".to_owned(), seconds.to_string()]);
+    words.extend(["--rate".to_owned(), rate.to_string(), "--seconds".to_owned(), seconds.to_string()]);
     words.extend(["--out".to_owned(), out.path().display().to_string()]);
     words.extend(place);
     run(&Arguments::parse_from(&words), words.join(" ")).expect("a run")

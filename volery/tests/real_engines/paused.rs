@@ -10,7 +10,7 @@ use super::apart::{Ground, PASSWORD, people};
 use super::kit::http;
 use super::kit::{now, wait_for};
 use super::role::Role;
-use super::{alone, chat_at_while};
+use super::{RATE, alone, chat_at_while};
 
 /// Longer than calls between roles, appends, statements and leases have.
 const STILL_FOR: Duration = Duration::from_secs(8);
@@ -142,7 +142,7 @@ fn promises_hold_while_roles_and_engines_stand_still_one_after_the_other() {
     let gateway = Role::start(&["gateway"], &ground.with(&asked));
     let (url, users) = (gateway.url("gateway").to_owned(), ground.users());
     let visitor = Visitor::new(&url);
-    let kept = chat_at_while(&url, &users, || {
+    let kept = chat_at_while(&url, &users, RATE, || {
         held("history", &visitor, HISTORY, || history.pause(), || history.proceed());
         held("account", &visitor, ACCOUNTS, || account.pause(), || account.proceed());
         let both = [&idgen, &configs[0]];

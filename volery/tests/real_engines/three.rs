@@ -29,6 +29,8 @@ const LAME: Partition = Partition(3);
 /// Those of the load, four pairs; of the others some are looked for by where their streams lie.
 const LOAD: usize = 8;
 const OTHERS: usize = 64;
+/// Messages a second of the load: what was meant to be said while nothing is taken is said afterwards, all of it.
+const FEW: u64 = 20;
 /// A broker is taken for dead after 9 s without a word (`broker.session.timeout.ms`), whether it died or stands still.
 const ELECTED_WITHIN: Duration = Duration::from_secs(20);
 /// A page is there within this whatever one Cassandra node does: another is asked after a second.
@@ -130,6 +132,16 @@ impl Stage {
             comes_back(device);
         }
         holds(&mut self.bob, &self.chat, &self.said);
+    }
+
+    /// What was said after an outage is archived when archive is no longer behind what it takes up.
+    fn is_archived(&self) {
+        let lag = |what| self.server.metric(&format!("volery_reader_lag_seconds_{what}{{reader=\"archive\"}}"));
+        wait_for("archive has caught up", || {
+            let (seconds, batches) = (lag("sum"), lag("count"));
+            std::thread::sleep(Duration::from_secs(1));
+            (lag("count") > batches && lag("sum") <= seconds + 1).then_some(())
+        });
     }
 
     /// Whoever may write to the topic may write what is none of ours.
@@ -273,7 +285,7 @@ fn promises_hold_while_some_of_three_brokers_and_three_cassandra_nodes_are_away(
     let name = "promises_hold_while_some_of_three_brokers_and_three_cassandra_nodes_are_away";
     let Some(mut stage) = Stage::new(name) else { return };
     let (gateway, users) = (format!("http://{}", stage.server.addresses().gateway), stage.users());
-    let kept = chat_at_while(&gateway, &users, || {
+    let kept = chat_at_while(&gateway, &users, FEW, || {
         stage.a_stranger_writes_into_the_log();
         stage.a_machine_stands_still();
         stage.too_many_stand_still();
@@ -281,6 +293,7 @@ fn promises_hold_while_some_of_three_brokers_and_three_cassandra_nodes_are_away(
         stage.all_brokers_die();
         stage.cassandra.restart_one(3);
         stage.heals();
+        stage.is_archived();
     });
     assert!(kept);
 }
