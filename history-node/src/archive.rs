@@ -5,6 +5,9 @@
 //! send key, then appended as a resolved record, then answered, so that a crash in between repeats
 //! steps and never decides twice. Trap avoided: a derived event may be read before its origin was
 //! archived; then the origin's row is written from it, else "archived" would promise too much.
+//!
+//! Another: an answer goes to the asker's partition, and if that takes nothing it must hold up nobody here. So
+//! answers can be [set by](Archive::sets_by): rows are written on, and only what is committed stays behind.
 
 use std::collections::VecDeque;
 
@@ -19,6 +22,9 @@ use volery_ports::timeline::{Change, ChangeKind, Commit, Entry, Message, Sent, W
 
 /// Writes collected before they are applied.
 const WRITES_MOST: usize = 512;
+
+/// Answers that may be set by, about 100 KiB of them: beyond that archive waits for the first.
+const SET_BY_MOST: usize = 1_024;
 
 /// What archive wants done next.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +62,16 @@ pub struct Archive {
     done: Option<Commit>,
     committed: Option<Commit>,
     retry: Option<(Send, Retry)>,
+    set_by: VecDeque<SetBy>,
     newest_stamp: Timestamp,
+}
+
+/// An answer whose target took nothing.
+struct SetBy {
+    /// What was done before its record; no later commit may be stored before it is appended.
+    before: Option<Commit>,
+    target: Partition,
+    event: Event,
 }
 
 impl Archive {
@@ -75,6 +90,7 @@ impl Archive {
             done: committed,
             committed,
             retry: None,
+            set_by: VecDeque::new(),
             newest_stamp,
         }
     }
@@ -105,7 +121,7 @@ impl Archive {
             let Some(record) = self.queue.pop_front() else { break };
             self.take(record, archived);
         }
-        if !self.writes.is_empty() || self.done != self.committed {
+        if !self.writes.is_empty() || self.commit().is_some() {
             return Step::Apply(self.writes.clone(), self.commit());
         }
         self.retry_step().unwrap_or(Step::Read)
@@ -113,13 +129,25 @@ impl Archive {
 
     /// While a retry is under way its own record is not committed: a crash takes it up again.
     fn commit(&self) -> Option<Commit> {
-        if self.done == self.committed { None } else { self.done }
+        let through = self.through();
+        if through == self.committed { None } else { through }
+    }
+
+    /// The last record before which everything is done, answers included.
+    fn through(&self) -> Option<Commit> {
+        self.set_by.front().map_or(self.done, |first| first.before)
+    }
+
+    /// Everything below this is committed.
+    #[must_use]
+    pub fn committed_below(&self) -> Offset {
+        self.committed.map_or(0, |commit| commit.source.offset() + 1)
     }
 
     /// The rows of the last [`Step::Apply`] are there.
     pub fn applied(&mut self) {
         self.writes.clear();
-        self.committed = self.done;
+        self.committed = self.through();
         if let Some((send, retry @ (Retry::Note | Retry::NoteSource(_)))) = &mut self.retry {
             *retry = match *retry {
                 Retry::NoteSource(source) => Retry::Answer(Outcome::Accepted { id: send.id, source }),
@@ -132,7 +160,7 @@ impl Archive {
         let (send, retry) = self.retry.as_ref()?;
         match retry {
             // What came before must be there when the key is looked up.
-            Retry::LookUp if self.writes.is_empty() && self.done == self.committed => Some(Step::LookUp(send.key)),
+            Retry::LookUp if self.writes.is_empty() && self.commit().is_none() => Some(Step::LookUp(send.key)),
             Retry::LookUp => Some(Step::Apply(self.writes.clone(), self.commit())),
             Retry::Note => Some(Step::Apply(vec![sent(send, None)], None)),
             Retry::NoteSource(source) => Some(Step::Apply(vec![sent(send, Some(*source))], None)),
@@ -173,14 +201,42 @@ impl Archive {
         let Some((_, retry)) = &mut self.retry else { return };
         match retry {
             Retry::Resolve => *retry = Retry::NoteSource(Source::new(self.generation, offset)),
-            Retry::Answer(_) => {
-                if let Some((send, _)) = self.retry.take() {
-                    let source = Source::new(self.generation, self.retry_offset());
-                    self.done = Some(Commit { source, id: send.id, stamp: self.newest_stamp });
-                }
-            }
+            Retry::Answer(_) => self.retry_done(),
             Retry::LookUp | Retry::Note | Retry::NoteSource(_) => {}
         }
+    }
+
+    fn retry_done(&mut self) {
+        if let Some((send, _)) = self.retry.take() {
+            self.done(self.retry_offset(), send.id);
+        }
+    }
+
+    /// The target of the last [`Step::Append`] took nothing. An answer for another partition is set by, to be
+    /// appended later as [`Archive::set_by`] says; false if that cannot be, and the step is to be tried again.
+    pub fn sets_by(&mut self) -> bool {
+        let answers = matches!(&self.retry, Some((_, Retry::Answer(_)))) && self.set_by.len() < SET_BY_MOST;
+        let Some(Step::Append(target, event)) = self.retry_step().filter(|_| answers) else { return false };
+        self.set_by.push_back(SetBy { before: self.done, target, event });
+        self.retry_done();
+        true
+    }
+
+    /// Whether answers for this partition were set by: the next one would take nothing but time.
+    #[must_use]
+    pub fn waits_for(&self, target: Partition) -> bool {
+        self.set_by.iter().any(|answer| answer.target == target)
+    }
+
+    /// The oldest answer that was set by; call [`Archive::answered`] once it is appended.
+    #[must_use]
+    pub fn set_by(&self) -> Option<(Partition, &Event)> {
+        self.set_by.front().map(|first| (first.target, &first.event))
+    }
+
+    /// What [`Archive::set_by`] said last is durable. What it held back is committed with the next step.
+    pub fn answered(&mut self) {
+        self.set_by.pop_front();
     }
 
     fn take(&mut self, record: Record, archived: Archived<'_>) {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use volery_kernel::chat::Recipient;
 use volery_kernel::event::Event;
 use volery_kernel::limits;
@@ -74,6 +76,8 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
     shared.archive.goes_on(partition, shared.clock.now());
     let mut following = Following::new(log, news, partition);
     let mut released = shared.clock.now();
+    // At most one: answers that were set by go in order.
+    let mut again = FuturesUnordered::new();
     loop {
         let step = archive.next(&|partition| shared.archived_through(partition));
         match step {
@@ -83,11 +87,27 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
                 publish(partition, commit, shared);
             }
             Step::LookUp(key) => archive.looked_up(shared.timeline.sent(key).await?),
-            Step::Append(target, event) => archive.appended(append(target, event, shared).await),
+            Step::Append(target, _) if archive.waits_for(target) && archive.sets_by() => {}
+            Step::Append(target, event) => match append(target, event, shared).await {
+                Some(offset) => archive.appended(offset),
+                None if archive.sets_by() => shared.archive.waits(partition, held_up(target), shared.clock.now()),
+                None => tokio::time::sleep(AGAIN_AFTER).await,
+            },
             Step::Read => {
-                let from = archive.next_offset();
-                release(partition, from, &mut released, shared).await;
-                archive.read(following.next(from).await?);
+                release(partition, archive.committed_below(), &mut released, shared).await;
+                if let (true, Some((target, event))) = (again.is_empty(), archive.set_by()) {
+                    again.push(append_again(target, event.clone(), shared));
+                }
+                tokio::select! {
+                    biased;
+                    Some(offset) = again.next(), if !again.is_empty() => if offset.is_some() {
+                        archive.answered();
+                        if archive.set_by().is_none() {
+                            shared.archive.goes_on(partition, shared.clock.now());
+                        }
+                    },
+                    records = following.next(archive.next_offset()) => archive.read(records?),
+                }
             }
         }
     }
@@ -142,17 +162,24 @@ fn publish(partition: Partition, commit: Option<Commit>, shared: &Shared) {
     }
 }
 
-/// Appends until it is durable; more than once is harmless.
-async fn append(target: Partition, event: Event, shared: &Shared) -> Offset {
-    let batch = volery_reader::to_batch(std::slice::from_ref(&event));
-    loop {
-        match shared.log.append(target, batch.clone()).await.as_deref() {
-            Ok([appended]) => return appended.offset,
-            Ok(_) => tracing::error!(%target, "the log answered an append of one record with none"),
-            Err(error) => tracing::warn!(%target, %error, "an event of archive was not appended; it will be again"),
-        }
-        tokio::time::sleep(AGAIN_AFTER).await;
+fn held_up(target: Partition) -> String {
+    format!("answers to retries wait for partition {target}, which takes nothing")
+}
+
+/// Where the event is durable; nothing if it is not known to be. More than once is harmless.
+async fn append(target: Partition, event: Event, shared: &Shared) -> Option<Offset> {
+    match shared.log.append(target, volery_reader::to_batch(&[event])).await.as_deref() {
+        Ok([appended]) => return Some(appended.offset),
+        Ok(_) => tracing::error!(%target, "the log answered an append of one record with none"),
+        Err(error) => tracing::warn!(%target, %error, "an event of archive was not appended; it will be again"),
     }
+    None
+}
+
+/// The same a moment after it failed.
+async fn append_again(target: Partition, event: Event, shared: &Shared) -> Option<Offset> {
+    tokio::time::sleep(AGAIN_AFTER).await;
+    append(target, event, shared).await
 }
 
 /// What fan-out and archive are done with and what is old enough may go, and so may old index rows.

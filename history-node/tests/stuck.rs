@@ -1,22 +1,25 @@
 //! A partition that takes nothing: echoes for all others go on beyond what waits in memory, and its own
-//! follow, all and in order, once it takes something again.
+//! follow, all and in order, once it takes something again. Answers to retries of its users wait, and the messages of
+//! all others are archived meanwhile. And a record that nobody understands: it stops nobody.
 
 #![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use volery_history::fanout::LANE_MOST;
 use volery_history::node::{ARCHIVE_OFTEN_MS, HistoryNode, Parts};
-use volery_kernel::chat::Recipient;
+use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::event::{Body, Content, Event, Record, Send, SendKey};
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Clock as _;
 use volery_node::clock::SystemClock;
 use volery_node::health::Health;
-use volery_node::metrics::Metrics;
-use volery_ports::log::Log;
+use volery_node::metrics::{Metrics, Reader};
+use volery_ports::log::{Log, NewRecord};
+use volery_ports::timeline::{Span, Timeline as _};
 use volery_testkit::log::ModelLog;
 use volery_testkit::timeline::ModelTimeline;
 
@@ -38,6 +41,27 @@ fn senders(partitions: Partitions) -> [UserId; 2] {
     let mut users = (2..).map(|raw| UserId(id(raw))).filter(|user| of(*user) != home);
     let one = users.next().expect("users without end");
     [one, users.find(|user| of(*user) != of(one)).expect("users without end")]
+}
+
+fn started(log: &ModelLog, timeline: &Arc<ModelTimeline>, metrics: &Metrics) -> HistoryNode {
+    let parts = Parts {
+        log: Arc::new(log.clone()),
+        timeline: Arc::<ModelTimeline>::clone(timeline),
+        archive_every_ms: ARCHIVE_OFTEN_MS,
+        clock: Arc::new(SystemClock),
+        metrics: metrics.clone(),
+        health: Health::new(),
+    };
+    HistoryNode::start(parts).expect("it starts")
+}
+
+/// Waits until the recipient's chat with this sender holds so many messages.
+async fn archived(timeline: &ModelTimeline, sender: UserId, count: usize) {
+    let chat = ChatId::direct(UserId(id(1)), sender);
+    let all = async || timeline.messages(chat, Span::Before(Id::MAX), 10).await.expect("the model answers").len();
+    while all().await < count {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn send(sender: UserId, number: u32) -> Event {
@@ -73,15 +97,7 @@ async fn echoes(log: &ModelLog, partition: Partition, count: usize) -> Vec<u32> 
 async fn a_stuck_partition_holds_up_no_other() {
     let partitions = Partitions::new(16).expect("sixteen partitions");
     let log = ModelLog::new(1, partitions, Arc::new(SystemClock));
-    let node = HistoryNode::start(Parts {
-        log: Arc::new(log.clone()),
-        timeline: Arc::new(ModelTimeline::default()),
-        archive_every_ms: ARCHIVE_OFTEN_MS,
-        clock: Arc::new(SystemClock),
-        metrics: Metrics::new().expect("metrics"),
-        health: Health::new(),
-    })
-    .expect("it starts");
+    let node = started(&log, &Arc::default(), &Metrics::new().expect("metrics"));
     let [stuck, other] = senders(partitions);
     let of = |user: UserId| partitions.of(Recipient::User(user));
     log.stick(of(stuck), true);
@@ -95,5 +111,58 @@ async fn a_stuck_partition_holds_up_no_other() {
     log.stick(of(stuck), false);
     let late = tokio::time::timeout(NEVER, echoes(&log, of(stuck), COUNT)).await;
     assert!(late.is_ok_and(|numbers| numbers.into_iter().eq(0..COUNT as u32)), "something is missing or out of order");
+    node.stop();
+}
+
+#[tokio::test]
+async fn answers_for_a_stuck_partition_hold_up_no_other() {
+    let partitions = Partitions::new(16).expect("sixteen partitions");
+    let log = ModelLog::new(1, partitions, Arc::new(SystemClock));
+    let timeline = Arc::new(ModelTimeline::default());
+    let node = started(&log, &timeline, &Metrics::new().expect("metrics"));
+    let [stuck, other] = senders(partitions);
+    let of = |user: UserId| partitions.of(Recipient::User(user));
+    log.stick(of(stuck), true);
+    let Event::Send(retry) = send(stuck, 0) else { return };
+    let retry = Event::Send(Send { flagged: true, ..retry });
+    let home = partitions.of(recipient());
+    log.append(home, volery_reader::to_batch(&[retry, send(other, 0)])).await.expect("the model takes it");
+    tokio::time::timeout(NEVER, archived(&timeline, stuck, 1)).await.expect("the retry is archived");
+    tokio::time::timeout(NEVER, archived(&timeline, other, 1))
+        .await
+        .expect("what waits to be answered holds up another");
+    let committed =
+        async || timeline.committed(home).await.expect("the model answers").map(|commit| commit.source.offset());
+    assert_eq!(committed().await, None, "a crash must take it up again");
+
+    log.stick(of(stuck), false);
+    let done = async {
+        while committed().await < Some(1) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(NEVER, done).await.expect("what was held back is committed");
+    let end = log.extent(of(stuck)).await.expect("the model answers").end;
+    let records = volery_reader::between(&log, of(stuck), 0, end).await.expect("the model answers");
+    assert!(records.iter().any(|record| matches!(record.event, Event::Answer(_))), "{records:?}");
+    node.stop();
+}
+
+#[tokio::test]
+async fn a_record_that_nobody_understands_is_set_aside_and_stops_nobody() {
+    let partitions = Partitions::new(16).expect("sixteen partitions");
+    let log = ModelLog::new(1, partitions, Arc::new(SystemClock));
+    let (timeline, metrics) = (Arc::new(ModelTimeline::default()), Metrics::new().expect("metrics"));
+    let node = started(&log, &timeline, &metrics);
+    let [other, _] = senders(partitions);
+    let home = partitions.of(recipient());
+    let strange = NewRecord { key: [0xff; 9], headers: Vec::new(), value: Bytes::from_static(b"no event") };
+    let batch = [vec![strange], volery_reader::to_batch(&[send(other, 0)])].concat();
+    log.append(home, batch).await.expect("the model takes it");
+    tokio::time::timeout(NEVER, archived(&timeline, other, 1)).await.expect("it holds up who comes after it");
+    let echo = tokio::time::timeout(NEVER, log.beyond(partitions.of(Recipient::User(other)), 0)).await;
+    assert_eq!(echo.expect("fan-out passes over it"), Ok(1));
+    assert_eq!(timeline.set_aside().values().map(|(_, bytes)| &bytes[..]).collect::<Vec<_>>(), [b"no event"]);
+    assert_eq!(metrics.set_aside.of(Reader::Archive).get(), 1);
     node.stop();
 }

@@ -41,6 +41,9 @@ struct Common {
     /// Seconds measured; the default is enough for a p99 at 1,000 messages a second
     #[arg(long, global = true, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
+    /// Ends the measured time of `flood` and `pairs` early, once this file is there
+    #[arg(long, global = true, value_name = "FILE")]
+    until: Option<PathBuf>,
     /// Seconds before that; the default lets caches fill and the first segments open
     #[arg(long, global = true, default_value_t = 2)]
     warm_up: u64,
@@ -192,7 +195,7 @@ fn measured_run(common: &Common, users: usize, scenario: Scenario, command: Stri
     let target = target(common, users)?;
     let span = Span { warm_up: Duration::from_secs(common.warm_up), measured: Duration::from_secs(common.seconds) };
     let history = (!common.no_check).then(|| command.clone());
-    let plan = Plan { scenario, span, bytes: common.bytes as usize, history };
+    let plan = Plan { scenario, span, until: common.until.clone(), bytes: common.bytes as usize, history };
     let mut outcome = local(crate::scenario::run(&target, &plan))?;
     let verdict = outcome.history.take().map(|history| {
         common.history.as_deref().map_or(Ok(()), |file| keep(&history, file)).map(|()| Verdict::of(&history))

@@ -38,11 +38,24 @@ impl Engine {
     /// If it does not start; and where `CI` is set, if it cannot be had.
     #[must_use]
     pub fn start(test: &str, name: &'static str) -> Option<Self> {
+        Self::start_nodes(test, name, "1")
+    }
+
+    /// The same with three nodes; `kafka` or `cassandra`. One of them is named by its number, from 1 on.
+    ///
+    /// # Panics
+    /// As [`Engine::start`].
+    #[must_use]
+    pub fn start_three(test: &str, name: &'static str) -> Option<Self> {
+        Self::start_nodes(test, name, "3")
+    }
+
+    fn start_nodes(test: &str, name: &'static str, replicas: &str) -> Option<Self> {
         let base = free_set();
         // Cassandra's ports are the same on all nodes, so each set of nodes has addresses of its own.
         let host = format!("127.{}.{}.11", 1 + base / SET / 250, base / SET % 250);
         let variables =
-            vec![("ENGINES_PORT", base.to_string()), ("CASSANDRA_HOST", host), ("REPLICAS", "1".to_owned())];
+            vec![("ENGINES_PORT", base.to_string()), ("CASSANDRA_HOST", host), ("REPLICAS", replicas.to_owned())];
         let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder for {name}: {error}"));
         let engine = Self { name, dir, variables };
         match engine.command(&["up", name]).status() {
@@ -67,29 +80,49 @@ impl Engine {
         value.map_or_else(|| panic!("{} has no {key}: {lines}", self.name), str::to_owned)
     }
 
-    /// Ends it without a word of warning.
+    /// Ends it, all its nodes, without a word of warning.
     pub fn kill(&self) {
-        self.must("kill");
+        self.must(&["kill", self.name]);
     }
 
     /// Brings it back after a kill.
     pub fn restart(&self) {
-        self.must("start");
+        self.must(&["start", self.name]);
     }
 
     /// Stops it where it is, connections open.
     pub fn pause(&self) {
-        self.must("pause");
+        self.must(&["pause", self.name]);
     }
 
     /// Lets it go on after a pause.
     pub fn proceed(&self) {
-        self.must("continue");
+        self.must(&["continue", self.name]);
     }
 
-    fn must(&self, word: &str) {
-        let status = self.command(&[word, self.name]).status();
-        assert!(status.as_ref().is_ok_and(|status| status.success()), "{word} {}: {status:?}", self.name);
+    /// Ends one node without a word of warning.
+    pub fn kill_one(&self, number: u8) {
+        self.must(&["kill", self.name, &number.to_string()]);
+    }
+
+    /// Brings one node back after a kill.
+    pub fn restart_one(&self, number: u8) {
+        self.must(&["start", self.name, &number.to_string()]);
+    }
+
+    /// Stops one node where it is, connections open.
+    pub fn pause_one(&self, number: u8) {
+        self.must(&["pause", self.name, &number.to_string()]);
+    }
+
+    /// Lets one node go on after a pause.
+    pub fn proceed_one(&self, number: u8) {
+        self.must(&["continue", self.name, &number.to_string()]);
+    }
+
+    fn must(&self, words: &[&str]) {
+        let status = self.command(words).status();
+        assert!(status.as_ref().is_ok_and(|status| status.success()), "{words:?}: {status:?}");
     }
 
     fn command(&self, words: &[&str]) -> Command {

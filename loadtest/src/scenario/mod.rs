@@ -4,6 +4,7 @@
 pub mod day;
 pub mod storm;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
@@ -78,6 +79,8 @@ pub struct Plan {
     pub scenario: Scenario,
     /// How long.
     pub span: Span,
+    /// The measured time of `flood` and `pairs` ends early once this file is there.
+    pub until: Option<PathBuf>,
     /// Length of a text in bytes.
     pub bytes: usize,
     /// Records a history under this name.
@@ -120,11 +123,11 @@ pub async fn run(target: &Target, plan: &Plan) -> Result<Outcome, Failure> {
     let mut outcome = match &plan.scenario {
         Scenario::Flood { window } => {
             load::set_going(&stage.fleet, &stage.accounts, Drive::Window(*window));
-            stage.measure(plan.span, async |stage| stage.pass(plan.span.measured).await).await?
+            stage.measure(plan.span, async |stage| stage.pass(plan.span.measured, plan.until.as_deref()).await).await?
         }
         Scenario::Pairs { rate } => {
             load::set_going(&stage.fleet, &stage.accounts, Drive::Rate(*rate));
-            stage.measure(plan.span, async |stage| stage.pass(plan.span.measured).await).await?
+            stage.measure(plan.span, async |stage| stage.pass(plan.span.measured, plan.until.as_deref()).await).await?
         }
         Scenario::Day(habits) => {
             let mut day = day::Day::new(habits.clone(), &stage);
@@ -186,9 +189,16 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Lets time pass.
-    async fn pass(&self, time: Duration) -> Result<(), Failure> {
-        tokio::time::sleep(time).await;
+    /// Lets time pass, at most until a file is there.
+    async fn pass(&self, time: Duration, until: Option<&Path>) -> Result<(), Failure> {
+        let is_there = async {
+            let Some(file) = until else { return std::future::pending().await };
+            while !file.exists() {
+                tokio::time::sleep(SAMPLE_LEAST).await;
+            }
+        };
+        // Either way it is over.
+        let _ = tokio::time::timeout(time, is_there).await;
         Ok(())
     }
 

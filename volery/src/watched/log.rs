@@ -1,13 +1,14 @@
 //! A log that is reached over a network, watched from outside: what it takes is counted, and health says
 //! while it is away. Decides nothing: every answer is passed on as it came.
 //!
-//! Trap avoided: a log that can be read may still take nothing (too few copies in sync), so appends and
-//! reads are watched apart, and one cannot declare the other healed.
+//! Trap avoided: a log that can be read may still take nothing (too few copies in sync), be it in one partition
+//! alone, so all of it is watched apart, and one cannot declare the other healed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use volery_kernel::position::Offset;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::{Clock, Timestamp};
@@ -15,6 +16,7 @@ use volery_node::health::Part;
 use volery_node::metrics::{EngineCall, Metrics};
 use volery_ports::log::{AppendError, Appended, Chunk, Extent, Log, NewRecord, ReadError, Reader};
 
+use super::ailing::{Ailing, Trouble};
 use crate::calls::timed;
 
 pub(crate) struct WatchedLog {
@@ -22,52 +24,63 @@ pub(crate) struct WatchedLog {
     clock: Arc<dyn Clock>,
     part: Part,
     metrics: Metrics,
-    takes_nothing: AtomicBool,
-    cannot_be_read: AtomicBool,
+    ailing: Mutex<Ailing>,
+    /// Something ails: as long as nothing does, what works is not noted.
+    ails: AtomicBool,
 }
 
 impl WatchedLog {
     /// Watches a log that was just opened.
     pub(crate) fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, part: Part, metrics: Metrics) -> Self {
         part.ready();
-        let well = || AtomicBool::new(false);
-        Self { log, clock, part, metrics, takes_nothing: well(), cannot_be_read: well() }
+        Self { log, clock, part, metrics, ailing: Mutex::default(), ails: AtomicBool::new(false) }
     }
 
-    fn appended(&self, batch: &Batch, result: &Result<Vec<Appended>, AppendError>) {
+    fn appended(&self, partition: Partition, batch: &Batch, result: &Result<Vec<Appended>, AppendError>) {
         match result {
             Ok(_) => {
                 self.metrics.log_appends.inc_by(batch.records);
                 self.metrics.log_append_bytes.inc_by(batch.bytes);
                 self.metrics.log_sync_seconds.observe(self.clock.now().since(batch.begun) as f64 / 1_000.0);
-                self.heals(&self.takes_nothing);
+                self.worked(partition, Trouble::TakesNothing);
             }
             Err(AppendError::TooLarge(_)) => {}
             Err(error) => {
                 self.metrics.log_refused.inc_by(batch.records);
-                self.ails(&self.takes_nothing, error);
+                self.failed(partition, Trouble::TakesNothing, error);
             }
         }
     }
 
-    fn was_read<T>(&self, result: Result<T, ReadError>) -> Result<T, ReadError> {
+    fn was_read<T>(&self, partition: Partition, result: Result<T, ReadError>) -> Result<T, ReadError> {
         match &result {
-            Err(error @ ReadError::Unavailable(_)) => self.ails(&self.cannot_be_read, error),
-            _ => self.heals(&self.cannot_be_read),
+            Err(error @ ReadError::Unavailable(_)) => self.failed(partition, Trouble::CannotBeRead, error),
+            _ => self.worked(partition, Trouble::CannotBeRead),
         }
         result
     }
 
-    /// It serves, without what does not work: whoever is connected goes on, and reads what was stored.
-    fn ails(&self, what: &AtomicBool, error: &dyn std::error::Error) {
-        what.store(true, Ordering::Release);
-        self.part.degraded(error.to_string());
+    fn failed(&self, partition: Partition, trouble: Trouble, error: &dyn std::error::Error) {
+        let mut ailing = self.ailing.lock();
+        ailing.failed(partition, trouble, self.clock.now(), error.to_string());
+        self.tell(&mut ailing);
     }
 
-    fn heals(&self, what: &AtomicBool) {
-        let ailed = what.swap(false, Ordering::AcqRel);
-        if ailed && !self.takes_nothing.load(Ordering::Acquire) && !self.cannot_be_read.load(Ordering::Acquire) {
-            self.part.ready();
+    fn worked(&self, partition: Partition, trouble: Trouble) {
+        if self.ails.load(Ordering::Acquire) {
+            let mut ailing = self.ailing.lock();
+            ailing.worked(partition, trouble);
+            self.tell(&mut ailing);
+        }
+    }
+
+    /// It serves, without what does not work: whoever is connected goes on, and reads what was stored.
+    fn tell(&self, ailing: &mut Ailing) {
+        let word = ailing.word(self.clock.now());
+        self.ails.store(word.is_some(), Ordering::Release);
+        match word {
+            Some(word) => self.part.degraded(word),
+            None => self.part.ready(),
         }
     }
 }
@@ -99,26 +112,26 @@ impl Log for WatchedLog {
     async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
         let known = Batch::of(&batch, self.clock.now());
         let result = timed(&self.metrics, EngineCall::LogAppend, self.log.append(partition, batch)).await;
-        self.appended(&known, &result);
+        self.appended(partition, &known, &result);
         result
     }
 
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
         let answer = self.log.read(partition, from, max_bytes);
-        self.was_read(timed(&self.metrics, EngineCall::LogRead, answer).await)
+        self.was_read(partition, timed(&self.metrics, EngineCall::LogRead, answer).await)
     }
 
     async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
-        self.was_read(timed(&self.metrics, EngineCall::LogExtent, self.log.extent(partition)).await)
+        self.was_read(partition, timed(&self.metrics, EngineCall::LogExtent, self.log.extent(partition)).await)
     }
 
     async fn beyond(&self, partition: Partition, seen: Offset) -> Result<Offset, ReadError> {
-        self.was_read(self.log.beyond(partition, seen).await)
+        self.was_read(partition, self.log.beyond(partition, seen).await)
     }
 
     async fn seek(&self, partition: Partition, stamp: Timestamp, below: Offset) -> Result<Offset, ReadError> {
         let answer = self.log.seek(partition, stamp, below);
-        self.was_read(timed(&self.metrics, EngineCall::LogSeek, answer).await)
+        self.was_read(partition, timed(&self.metrics, EngineCall::LogSeek, answer).await)
     }
 
     async fn commit(&self, reader: Reader, partition: Partition, offset: Offset) -> Result<(), AppendError> {
@@ -127,7 +140,7 @@ impl Log for WatchedLog {
 
     async fn committed(&self, reader: Reader, partition: Partition) -> Result<Offset, ReadError> {
         let answer = self.log.committed(reader, partition);
-        self.was_read(timed(&self.metrics, EngineCall::LogCommitted, answer).await)
+        self.was_read(partition, timed(&self.metrics, EngineCall::LogCommitted, answer).await)
     }
 
     async fn release(&self, partition: Partition, below: Offset, older_than: Timestamp) -> Result<(), AppendError> {
@@ -145,12 +158,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_says_while_nothing_is_taken_and_counts_what_is() {
+    async fn it_says_while_a_partition_takes_nothing_and_counts_what_is_taken() {
         let (health, metrics) = (Health::new(), Metrics::new().unwrap());
-        let model = ModelLog::new(1, Partitions::new(1).unwrap(), Arc::new(SystemClock));
+        let model = ModelLog::new(1, Partitions::new(2).unwrap(), Arc::new(SystemClock));
         let log = WatchedLog::new(Arc::new(model.clone()), Arc::new(SystemClock), health.part("log"), metrics.clone());
         let state = || health.report().parts["log"].clone();
-        let append = async || log.append(Partition(0), vec![record(1, 10), record(2, 10)]).await;
+        let append_to = async |partition| log.append(Partition(partition), vec![record(1, 10), record(2, 10)]).await;
+        let append = async || append_to(0).await;
         append().await.unwrap();
         assert_eq!((state(), metrics.log_appends.get()), (State::Ready, 2));
         model.fate(Fate::Refused(AppendError::Unavailable("no broker".to_owned())));
@@ -158,8 +172,10 @@ mod tests {
         assert!(matches!(state(), State::Degraded(reason) if reason.contains("no broker")));
         log.read(Partition(0), 0, 1).await.unwrap();
         assert!(matches!(state(), State::Degraded(_)), "that it can be read heals no appends");
+        append_to(1).await.unwrap();
+        assert!(matches!(state(), State::Degraded(_)), "nor does what another partition takes");
         assert!(health.report().ready, "who is connected goes on");
         append().await.unwrap();
-        assert_eq!((state(), metrics.log_appends.get(), metrics.log_refused.get()), (State::Ready, 4, 2));
+        assert_eq!((state(), metrics.log_appends.get(), metrics.log_refused.get()), (State::Ready, 6, 2));
     }
 }

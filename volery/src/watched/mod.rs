@@ -3,10 +3,12 @@
 //!
 //! | module | watches |
 //! |---|---|
-//! | [`log`] | a log that is reached over a network; appends and reads apart |
+//! | [`log`] | a log that is reached over a network; partitions, appends and reads apart |
+//! | [`ailing`] | which of those do not work |
 //! | [`timeline`] | the timeline |
 //! | [`accounts`] | the account store |
 
 pub(crate) mod accounts;
+mod ailing;
 pub(crate) mod log;
 pub(crate) mod timeline;

@@ -13,39 +13,33 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use volery_testkit::engine::Engine;
 
 use super::role::Role;
-use super::{BINARY, BREAK_AFTER, GONE_FOR, SECONDS, alone, chat_at, on_cassandra, on_kafka, on_postgres};
+use super::{
+    BINARY, GONE_FOR, OPEN, RATE, SECONDS, alone, chat_at, chat_at_while, on_cassandra, on_kafka, on_postgres,
+};
 
-const PASSWORD: &str = "a password";
+pub(super) const PASSWORD: &str = "a password";
 /// Two for each pair of the load, and one who logs in meanwhile.
 const PEOPLE: usize = 9;
-/// Five roles are killed and come back.
-const SECONDS_OF_KILLS: u64 = 60;
 /// A role that is back is found again within this time.
 const BACK_WITHIN: Duration = Duration::from_secs(20);
-/// Limits that one machine meets which stands for many.
-const OPEN: [&str; 4] = [
-    "messaging.sends_per_second=1000000",
-    "messaging.sends_burst=1000000",
-    "accounts.logins_per_minute=1000000",
-    "accounts.logins_per_minute_address=1000000",
-];
-
 /// Engines, and what every process is told.
-struct Ground {
-    _engines: [Engine; 3],
-    settings: Vec<String>,
+pub(super) struct Ground {
+    pub(super) kafka: Engine,
+    pub(super) cassandra: Engine,
+    pub(super) postgres: Engine,
+    pub(super) settings: Vec<String>,
     folder: tempfile::TempDir,
 }
 
 impl Ground {
-    fn new(test: &str) -> Option<Self> {
+    pub(super) fn new(test: &str) -> Option<Self> {
         let kafka = Engine::start(test, "kafka")?;
         let cassandra = Engine::start(test, "cassandra")?;
         let postgres = Engine::start(test, "postgres")?;
         let mut settings = [on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat();
         settings.extend(OPEN.map(str::to_owned));
-        let ground =
-            Self { _engines: [kafka, cassandra, postgres], settings, folder: tempfile::tempdir().expect("a folder") };
+        let folder = tempfile::tempdir().expect("a folder");
+        let ground = Self { kafka, cassandra, postgres, settings, folder };
         ground.import();
         Some(ground)
     }
@@ -64,19 +58,19 @@ impl Ground {
     }
 
     /// Those who chat, as the load wants them.
-    fn users(&self) -> PathBuf {
+    pub(super) fn users(&self) -> PathBuf {
         let line = |person: Person| serde_json::to_string(&person).expect("plain data");
         let file = self.folder.path().join("users.jsonl");
         fs::write(&file, people().take(PEOPLE - 1).map(line).collect::<Vec<_>>().join("\n")).expect("written");
         file
     }
 
-    fn with(&self, more: &[String]) -> Vec<String> {
+    pub(super) fn with(&self, more: &[String]) -> Vec<String> {
         [self.settings.as_slice(), more].concat()
     }
 }
 
-fn people() -> impl Iterator<Item = Person> {
+pub(super) fn people() -> impl Iterator<Item = Person> {
     (0..PEOPLE).map(|number| Person { user_name: format!("person_{number}"), password: PASSWORD.to_owned() })
 }
 
@@ -87,7 +81,7 @@ fn logs_in(gateway: &str) -> bool {
     runtime.block_on(log_in(gateway, &late)).is_ok()
 }
 
-fn log_ins_come_back(gateway: &str) {
+pub(super) fn log_ins_come_back(gateway: &str) {
     let mut waited = Duration::ZERO;
     while !logs_in(gateway) {
         assert!(waited < BACK_WITHIN, "log-ins work again");
@@ -125,15 +119,12 @@ fn promises_hold_while_roles_are_killed_one_after_the_other() {
     let mut gateway = Role::start(&["gateway"], &ground.with(&asked));
     let url = gateway.url("gateway").to_owned();
     let users = ground.users();
-    let kept = std::thread::scope(|scope| {
-        let chat = scope.spawn(|| chat_at(&url, &users, SECONDS_OF_KILLS));
-        std::thread::sleep(BREAK_AFTER);
+    let kept = chat_at_while(&url, &users, RATE, || {
         killed_for_a_moment(&mut account, &url, false);
         killed_for_a_moment(&mut left, &url, true);
         killed_for_a_moment(&mut config, &url, true);
         killed_for_a_moment(&mut idgen, &url, true);
         killed_for_a_moment(&mut gateway, &url, false);
-        chat.join().expect("no panic")
     });
     assert!(kept);
 }

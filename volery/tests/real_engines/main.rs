@@ -1,6 +1,14 @@
-//! The binary on real engines below: people chat, an engine or a role is killed and comes back meanwhile,
-//! and the checker finds every promise kept. What an outage looks like while it lasts is in [`outage`], what a topic
-//! looks like that was made anew in [`replaced`]. The engines are started by `engines/engines`.
+//! The binary on real engines below: people chat, an engine or a role is killed or stands still and comes back
+//! meanwhile, and the checker finds every promise kept. The engines are started by `engines/engines`.
+//!
+//! | module | breaks |
+//! |---|---|
+//! | this one | one engine |
+//! | [`apart`] | roles in processes of their own, by kills |
+//! | [`paused`] | the same roles and their engines, by holding them |
+//! | [`three`] | some of three brokers and three Cassandra nodes; [`fewer`] takes a copy from a partition for it |
+//! | [`outage`] | what an outage looks like while it lasts |
+//! | [`replaced`] | what a topic looks like that was made anew |
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
@@ -13,24 +21,41 @@ use loadtest::cli::{Arguments, run};
 use volery_testkit::engine::Engine;
 
 mod apart;
+mod fewer;
 #[expect(dead_code, reason = "made for the cluster's tests, which use all of it")]
 #[path = "../cluster/kit/mod.rs"]
 mod kit;
 mod outage;
+mod paused;
 mod replaced;
 mod role;
+mod three;
 
 use role::Role;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_volery");
 
+/// Messages a second, of all who chat.
+const RATE: u64 = 60;
 /// How long people chat, and when an engine is broken meanwhile.
 const SECONDS: u64 = 12;
 /// The same where the timeline is broken. What is judged is judged at rest, so archive must have caught up by then:
 /// a node of Cassandra takes ten seconds to come back, its clients up to ten more.
 const LONGER: u64 = 30;
+/// The longest that a load lasts which ends with what it is there for.
+const LONGEST: u64 = 400;
+/// What is judged is judged at rest: archive must have caught up by then.
+const ARCHIVED_WITHIN: Duration = Duration::from_secs(5);
 const BREAK_AFTER: Duration = Duration::from_secs(4);
 const GONE_FOR: Duration = Duration::from_secs(2);
+
+/// Limits that one machine meets which stands for many.
+const OPEN: [&str; 4] = [
+    "messaging.sends_per_second=1000000",
+    "messaging.sends_burst=1000000",
+    "accounts.logins_per_minute=1000000",
+    "accounts.logins_per_minute_address=1000000",
+];
 
 /// Engines and load want both cores: one test after the other.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -43,7 +68,7 @@ fn on_kafka(kafka: &Engine) -> Vec<String> {
     vec![
         "log.engine=kafka".to_owned(),
         format!("log.kafka_brokers={}", kafka.address("KAFKA_BROKERS")),
-        "log.kafka_copies=1".to_owned(),
+        format!("log.kafka_copies={}", kafka.address("KAFKA_REPLICAS")),
     ]
 }
 
@@ -51,7 +76,7 @@ fn on_cassandra(cassandra: &Engine) -> Vec<String> {
     vec![
         "timeline.engine=cassandra".to_owned(),
         format!("timeline.cql_nodes={}", cassandra.address("CASSANDRA_NODES")),
-        "timeline.cql_copies=1".to_owned(),
+        format!("timeline.cql_copies={}", cassandra.address("CASSANDRA_REPLICAS")),
     ]
 }
 
@@ -67,20 +92,49 @@ fn flags(settings: &[String]) -> Vec<&str> {
 /// A few people chat for a while on a server of their own; whether every promise was kept.
 fn chat(settings: &[String], seconds: u64) -> bool {
     let settings = settings.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]);
-    chat_with(["--server".to_owned(), BINARY.to_owned()].into_iter().chain(settings), seconds)
+    chat_with(["--server".to_owned(), BINARY.to_owned()].into_iter().chain(settings), RATE, seconds)
 }
 
 /// The same on a cluster that runs, with users that it has.
 fn chat_at(gateway: &str, users: &Path, seconds: u64) -> bool {
     let users = users.display().to_string();
-    chat_with(["--target".to_owned(), gateway.to_owned(), "--users".to_owned(), users].into_iter(), seconds)
+    chat_with(["--target".to_owned(), gateway.to_owned(), "--users".to_owned(), users].into_iter(), RATE, seconds)
 }
 
-fn chat_with(place: impl Iterator<Item = String>, seconds: u64) -> bool {
+/// The same for as long as `acts` last and everything is archived after them.
+fn chat_at_while(gateway: &str, users: &Path, rate: u64, acts: impl FnOnce()) -> bool {
+    let over = tempfile::tempdir().expect("a folder");
+    let file = over.path().join("over");
+    let words = ["--target", gateway, "--users", &users.display().to_string(), "--until", &file.display().to_string()]
+        .map(str::to_owned);
+    std::thread::scope(|scope| {
+        let chat = scope.spawn(|| chat_with(words.into_iter(), rate, LONGEST));
+        // Whatever becomes of the acts, nobody waits for the load longer than it takes.
+        let ends = Ends(&file);
+        std::thread::sleep(BREAK_AFTER);
+        acts();
+        std::thread::sleep(ARCHIVED_WITHIN);
+        assert!(!chat.is_finished(), "the load is to outlast what it is there for");
+        drop(ends);
+        chat.join().expect("no panic")
+    })
+}
+
+/// Ends a load when it is dropped.
+struct Ends<'a>(&'a Path);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        // A load that is not told ends by itself, later.
+        let _ = std::fs::write(self.0, "");
+    }
+}
+
+fn chat_with(place: impl Iterator<Item = String>, rate: u64, seconds: u64) -> bool {
     let out = tempfile::tempdir().expect("a folder");
-    let words = ["loadtest", "pairs", "--warm-up", "0", "--pairs", "4", "--rate", "60"];
+    let words = ["loadtest", "pairs", "--warm-up", "0", "--pairs", "4"];
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-    words.extend(["--seconds".to_owned(), seconds.to_string()]);
+    words.extend(["--rate".to_owned(), rate.to_string(), "--seconds".to_owned(), seconds.to_string()]);
     words.extend(["--out".to_owned(), out.path().display().to_string()]);
     words.extend(place);
     run(&Arguments::parse_from(&words), words.join(" ")).expect("a run")

@@ -13,15 +13,15 @@ use super::role::Role;
 use super::{alone, flags, on_cassandra, on_kafka, on_postgres};
 
 /// The code of *reconnect, then retry*.
-const RETRY: u16 = 4004;
+pub(super) const RETRY: u16 = 4004;
 
-fn health(server: &Server) -> (u16, Value) {
+pub(super) fn health(server: &Server) -> (u16, Value) {
     let answer = server.http("GET", "/healthz", None, None);
     (answer.status, answer.json()["parts"].clone())
 }
 
 /// Waits until these parts say that something is missing; nobody is sent elsewhere for it.
-fn until_degraded(server: &Server, parts: &[&str]) {
+pub(super) fn until_degraded(server: &Server, parts: &[&str]) {
     wait_for(&format!("{parts:?} are degraded"), || {
         let (status, health) = health(server);
         assert_eq!(status, 200, "the others go on: {health}");
@@ -32,7 +32,7 @@ fn until_degraded(server: &Server, parts: &[&str]) {
 }
 
 /// Waits, longer than for anything else, until everything is as before.
-fn until_healed(server: &Server) {
+pub(super) fn until_healed(server: &Server) {
     let deadline = now() + 3 * NEVER;
     loop {
         let (_, health) = health(server);
@@ -53,11 +53,11 @@ fn two(server: &Server) -> (Device, Device) {
     (server.synced("ada"), server.synced("bob"))
 }
 
-fn hears(device: &mut Device, text: &str) {
+pub(super) fn hears(device: &mut Device, text: &str) {
     device.wait(text, |heard| heard.op == ServerOp::Message && text_of(&heard.body) == text);
 }
 
-fn page(device: &mut Device, chat: &str) -> super::kit::device::Heard {
+pub(super) fn page(device: &mut Device, chat: &str) -> super::kit::device::Heard {
     device.call("history", json!({"chat": chat, "limit": 10}))
 }
 
@@ -71,7 +71,7 @@ fn comes_back(device: &mut Device) {
 }
 
 /// The pages hold these and nothing else, in this order.
-fn holds(device: &mut Device, chat: &str, texts: &[&str]) {
+pub(super) fn holds(device: &mut Device, chat: &str, texts: &[&str]) {
     let page = device.pages_of(chat, texts.len());
     assert_eq!(page.iter().map(text_of).collect::<Vec<_>>(), texts);
 }

@@ -52,6 +52,21 @@ impl Role {
         self.child.wait().expect("it ended");
     }
 
+    /// Stops it where it is, connections open.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on after a pause.
+    pub(crate) fn proceed(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
+    }
+
     /// Starts it again, at the same addresses.
     pub(crate) fn restart(&mut self) {
         (self.child, self.ready) = spawn(&self.names, &self.settings);

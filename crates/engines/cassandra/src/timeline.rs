@@ -1,12 +1,14 @@
 //! [`CassandraTimeline`]: the port, put together from the parts. What is decided here is only the order
 //! within an apply: rows, then the day that promises them, then the commit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::Consistency;
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::event::SendKey;
@@ -24,8 +26,16 @@ use crate::read;
 use crate::schema::{self, OpenError};
 use crate::statement::{Cluster, Counts};
 
-/// A connection over which nothing comes is asked; one that does not answer by then is replaced.
-const KEEPALIVE: Duration = Duration::from_secs(5);
+/// Connections are asked for a sign of life this often, and given up when there is none within [`ALIVE_WITHIN`]:
+/// a node that stands still closes nothing, and would be asked again and again.
+const ALIVE_EVERY: Duration = Duration::from_secs(2);
+
+/// As patient as a request.
+const ALIVE_WITHIN: Duration = Duration::from_secs(3);
+
+/// A statement that one node leaves unanswered for so long is given to another as well: well above what a
+/// busy node takes, so that load is not doubled where it is high, and well below a request's deadline.
+const ASK_ANOTHER_AFTER: Duration = Duration::from_secs(1);
 
 /// A record that could not be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,15 +63,19 @@ impl CassandraTimeline {
         if !options.is_named_well() {
             return Err(OpenError::Name(options.keyspace.clone()));
         }
-        let profile = ExecutionProfile::builder().consistency(Consistency::Quorum);
-        let profile = profile.request_timeout(Some(options.request_timeout)).build();
+        let another = SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: ASK_ANOTHER_AFTER };
+        let profile = ExecutionProfile::builder()
+            .consistency(Consistency::Quorum)
+            .speculative_execution_policy(Some(Arc::new(another)))
+            .request_timeout(Some(options.request_timeout))
+            .build();
         let session = SessionBuilder::new()
             .known_nodes(&options.nodes)
             .default_execution_profile_handle(profile.into_handle())
             .connection_timeout(options.request_timeout)
             .keyspaces_to_fetch([&options.keyspace])
-            .keepalive_interval(KEEPALIVE)
-            .keepalive_timeout(KEEPALIVE)
+            .keepalive_interval(ALIVE_EVERY)
+            .keepalive_timeout(ALIVE_WITHIN)
             .build()
             .await?;
         schema::prepare(&session, options).await?;

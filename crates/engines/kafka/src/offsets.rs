@@ -66,7 +66,9 @@ fn anew(questions: &BaseConsumer, topic: &str, error: KafkaError) -> KafkaResult
 
 impl Offsets {
     pub(crate) fn new(options: &Options) -> KafkaResult<Self> {
-        let groups = GROUPS.iter().map(|(reader, group)| Ok((*reader, Arc::new(options.consumer(group, DEADLINE)?))));
+        // They fetch nothing.
+        let consumer = |group| options.consumer(group, Duration::ZERO).map(Arc::new);
+        let groups = GROUPS.iter().map(|(reader, group)| Ok((*reader, consumer(group)?)));
         Ok(Self {
             topic: options.topic(),
             questions: Arc::new(options.plain()?),

@@ -30,6 +30,13 @@ const PRODUCER_KIB: usize = (32 << 10) / PRODUCERS;
 /// Every question to the cluster ends by then.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
+/// A broker that leaves a request unanswered for so long is left, and who leads is asked of another one. librdkafka
+/// would wait a minute for a broker that stands still with its connections open.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// The same of an append, which has that long altogether.
+const APPENDED_WITHIN: Duration = Duration::from_secs(4);
+
 /// Which log this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -56,6 +63,7 @@ impl Options {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers).set("client.id", "volery");
         config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000");
+        config.set("socket.timeout.ms", millis(SILENCE)).set("socket.connection.setup.timeout.ms", millis(SILENCE));
         config
     }
 
@@ -63,7 +71,8 @@ impl Options {
     /// reordering, and gives up after 4 s.
     pub(crate) fn producer<T: FromClientConfig>(&self) -> KafkaResult<T> {
         let mut config = self.client();
-        config.set("enable.idempotence", "true").set("acks", "all").set("message.timeout.ms", "4000");
+        config.set("enable.idempotence", "true").set("acks", "all");
+        config.set("message.timeout.ms", millis(APPENDED_WITHIN)).set("socket.timeout.ms", millis(APPENDED_WITHIN));
         // What comes while requests are under way travels together; nothing waits for company.
         config.set("linger.ms", "0").set("batch.size", (BATCH_MOST / 4).to_string());
         config
@@ -79,17 +88,22 @@ impl Options {
 
     /// Reads or commits as `group`, with nobody joining it: partitions are assigned by hand and an offset
     /// that is not there is an error, never a jump. A fetch waits for records as long as `patience`, and
-    /// holds up the client's next one as long. Holds about 4 MiB of records.
+    /// holds up the client's next one as long; shorter than [`SILENCE`] by a second or more. Holds about 4 MiB of
+    /// records.
     pub(crate) fn consumer<T: FromClientConfig>(&self, group: &str, patience: Duration) -> KafkaResult<T> {
         let mut config = self.client();
         config.set("group.id", group).set("enable.auto.commit", "false").set("auto.offset.reset", "error");
         config.set("check.crcs", "true").set("isolation.level", "read_uncommitted");
-        config.set("fetch.wait.max.ms", patience.as_millis().to_string());
+        config.set("fetch.wait.max.ms", millis(patience));
         config.set("fetch.queue.backoff.ms", "10").set("fetch.error.backoff.ms", "50");
         config.set("fetch.message.max.bytes", RECORD_MOST.to_string());
         config.set("queued.min.messages", "1000").set("queued.max.messages.kbytes", "4096");
         config.create()
     }
+}
+
+fn millis(time: Duration) -> String {
+    time.as_millis().to_string()
 }
 
 /// Connects and learns where the topic's partitions are. A client that is asked for one without it finds

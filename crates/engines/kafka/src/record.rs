@@ -1,4 +1,7 @@
-//! Our records as Kafka's messages and back. What comes back in another shape is damage, said with words.
+//! Our records as Kafka's messages and back.
+//!
+//! Trap avoided: whoever may write to the topic may write what is none of ours. It must not stop the partition: it
+//! is passed on as a record that nobody understands, and so it is set aside. Damage is what Kafka itself breaks.
 
 use bytes::Bytes;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders, Timestamp as Stamped};
@@ -34,10 +37,11 @@ pub(crate) fn stamp(timestamp: Stamped) -> Option<Timestamp> {
     }
 }
 
-/// What was stored, or what is wrong with it.
+/// What was stored, or what is wrong with it. A key that is not one of ours is nobody's, a value that is not there is
+/// empty.
 pub(crate) fn stored(message: &BorrowedMessage<'_>) -> Result<StoredRecord, &'static str> {
-    let key = message.key().and_then(|key| key.try_into().ok()).ok_or("the key is not one of ours")?;
-    let value = message.payload().map(Bytes::copy_from_slice).ok_or("there is no value")?;
+    let key = message.key().and_then(|key| key.try_into().ok()).unwrap_or_default();
+    let value = message.payload().map(Bytes::copy_from_slice).unwrap_or_default();
     let stamp = stamp(message.timestamp()).ok_or("the stamp is not the log's")?;
     let offset = u64::try_from(message.offset()).map_err(|_| "the offset is below 0")?;
     let headers = message.headers().into_iter().flat_map(Headers::iter);
