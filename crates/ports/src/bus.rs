@@ -12,8 +12,9 @@
 //! - **Listening** is by [`Topic`]: typing by the partition of whom it is for, since a node that has a partition
 //!   has its users' sessions; presence by the user, since nobody else's changes are worth hearing. To follow or
 //!   to leave takes hold soon, not at once. A node hears itself.
-//! - [`News::Anew`] says that something may have been missed: an engine was away, or is heard for the first
-//!   time. It may come at any time; whoever hears it says again what holds, and reads again what it shows.
+//! - [`News::Anew`] says that something may be missed: an engine went away, came back, or is heard for the first
+//!   time. It may come at any time; whoever hears it says again what holds, and reads again what it shows. Others
+//!   may take seconds longer until they have.
 //! - **Nothing waits long.** Each call answers within seconds, also while an engine stands still. An engine that
 //!   is away comes back by itself, with everything followed that was followed before.
 
@@ -96,7 +97,7 @@ pub enum News {
         /// From now on.
         presence: Presence,
     },
-    /// Something may have been missed.
+    /// Something may be missed.
     Anew,
 }
 

@@ -6,7 +6,9 @@
 //! | [`log`] | a log that is reached over a network; appends and reads apart |
 //! | [`timeline`] | the timeline |
 //! | [`accounts`] | the account store |
+//! | [`bus`] | typing and presence |
 
 pub(crate) mod accounts;
+pub(crate) mod bus;
 pub(crate) mod log;
 pub(crate) mod timeline;

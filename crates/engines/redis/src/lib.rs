@@ -21,4 +21,4 @@ mod link;
 mod names;
 
 pub use bus::{OpenError, Options, RedisBus};
-pub use names::read;
+pub use names::{channel, read};

@@ -133,7 +133,11 @@ pub(crate) async fn keep(link: Arc<Link>) {
         };
         let why = why.map_or_else(|| "the connection ended".to_owned(), |error| error.to_string());
         tracing::debug!(why, "Redis is away");
-        drop(link.connection.send_replace(Err(Away(why))));
+        let broke = link.connection.send_replace(Err(Away(why))).is_ok();
+        if broke {
+            // What was read is not kept up any more.
+            link.hub.lock().tell_all(News::Anew);
+        }
         tokio::time::sleep(pause).await;
         pause = (2 * pause).min(AGAIN_AFTER_MOST);
     }

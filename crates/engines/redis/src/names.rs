@@ -15,7 +15,9 @@ pub(crate) fn key(user: UserId) -> String {
     format!("{PRESENCE}{user}")
 }
 
-pub(crate) fn channel(topic: Topic) -> String {
+/// Where a topic is heard.
+#[must_use]
+pub fn channel(topic: Topic) -> String {
     match topic {
         Topic::Presence(user) => key(user),
         Topic::Typing(partition) => format!("{TYPING}{}", partition.0),

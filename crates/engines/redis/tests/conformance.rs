@@ -61,6 +61,7 @@ async fn keeps_the_contract_and_heals() {
         }
         until_away(&one).await;
         until_away(&other).await;
+        ear.anew().await;
         ear.forget_anew();
         if stands_still {
             engine.proceed()
