@@ -67,7 +67,7 @@ engines-down: ## stops them; what they hold stays
 
 cluster-up: tools ## two processes of every role on real engines; REPLICAS=3 three nodes of Kafka and Cassandra, NODES=3 of each role
 	$(CARGO) build --locked --package volery
-	@engines/engines up kafka cassandra postgres
+	@engines/engines up kafka cassandra redis postgres
 	@cluster/cluster up
 	@echo && cluster/cluster status && cluster/cluster env
 

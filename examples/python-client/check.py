@@ -171,6 +171,25 @@ def marks(ada, bob, chat):
     until([ada, bob], lambda: ada.status(chat, newest) == "read", "the newest message is read")
 
 
+def lively(ada, bob, chat):
+    """Bob is seen typing until he has written, and whether he is there."""
+    ada.watch([bob.user])
+    until([ada, bob], lambda: ada.is_online(bob.user), "the other side is there")
+
+    def seen():
+        bob.typing(ada.user)
+        return ada.is_typing(chat, bob.user)
+
+    until([ada, bob], seen, "the other side is seen typing")
+    expect(not bob.is_typing(chat, ada.user), "only who types is seen typing")
+    bob.drop()
+    until([ada], lambda: not ada.is_online(bob.user), "the other side has gone")
+    expect(ada.online[bob.user]["last_seen"] > 0, "it is known since when")
+    until([ada, bob], lambda: ada.is_online(bob.user), "the other side is back")
+    refused(lambda: ada.ask("presence", {"users": [str(n) for n in range(1, 258)]}), "bad_request", "too many at once")
+    refused(lambda: ada.ask("typing", {"to": "1"}), "unknown_recipient", "typing to nobody")
+
+
 def pages(gateway, client, chat, written, reaction):
     """Archive may be a moment behind: pages are read again until the newest message is on them."""
     message_id, reacted = reaction
@@ -252,6 +271,8 @@ def check(gateway, folder):
     step("changes")
     marks(ada, bob, chat)
     step("marks")
+    lively(ada, bob, chat)
+    step("typing and presence")
     pages(gateway, ada, chat, written, reaction)
     step("pages")
     ada.close()

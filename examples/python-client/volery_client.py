@@ -85,6 +85,7 @@ class Client:
         self.attempts = 0
         self.failed = []
         self.gaps = 0
+        self.watched = []
         self.reset_connection()
 
     # ----- accounts -----
@@ -134,6 +135,7 @@ class Client:
         self.repeat_at = {}
         self.ping_at = self.heard = None
         self.session_over = False
+        self.online, self.typists, self.typing_said = {}, {}, {}
 
     def connect(self):
         """Opens a session and retries what is unconfirmed. Raises Closed or Problem."""
@@ -154,6 +156,8 @@ class Client:
         self.s["session"] = self.session = welcome["session"]
         self.state.save()
         self.ping_at = time.monotonic() + random.uniform(49.5, 60.5)
+        if self.watched:
+            self.watch(self.watched)
         self.forget_applied_changes()
         for chat in {self.chat_with(send["to"]) for send in self.s["unconfirmed"]}:
             self.retry_next(chat)
@@ -263,10 +267,35 @@ class Client:
             self.address = body["address"]
         elif operation == "pong":
             self.store_position(body)
+        elif operation == "typing":
+            self.typists[body["chat"], body["user"]] = time.monotonic() + 6
+        elif operation == "presence":
+            self.online.update({present["user"]: present for present in body["users"]})
         elif operation in ("ack", "error") and self.under_way.get(number):
             self.send_answered(number, operation, body)
         if number in self.answers and operation not in EVENTS:
             self.answers[number] = (operation, body)
+
+    # ----- typing and presence: nothing of it is stored -----
+
+    def typing(self, to):
+        """The user is writing; call it as often as they do."""
+        now = time.monotonic()
+        if self.synced and now - self.typing_said.get(to, -3) >= 3:
+            self.typing_said[to] = now
+            self.say("typing", {"to": to})
+
+    def is_typing(self, chat, user):
+        return time.monotonic() < self.typists.get((chat, user), 0)
+
+    def watch(self, users):
+        """Whether these are there is told from now on, and of nobody else; in later sessions, too."""
+        self.watched, self.online = list(users), {}
+        if self.socket and self.session:
+            self.say("presence", {"users": self.watched})
+
+    def is_online(self, user):
+        return self.online.get(user, {}).get("online", False)
 
     def do_what_is_due(self):
         now = time.monotonic()
@@ -348,6 +377,7 @@ class Client:
 
     def on_message(self, message, page=False):
         """Merges a message; as an event it knows more than the changes that were held before."""
+        self.typists.pop((message["chat"], message["from"]), None)
         held = self.s["messages"].setdefault(message["chat"], {})
         known = held.get(message["id"])
         if known and not page:

@@ -19,6 +19,7 @@
 //! | `http_body`, `http_query`, `http_time`, `forwarded_for` | `volery_gateway`: `input`, `when`, `caller` |
 //! | `access_token`, `import_lines` | `volery_account`: `token`, `import` with its names and PHC strings |
 //! | `configuration` | `volery_node::config`: file, environment, flags |
+//! | `bus_message` | `volery_redis`: what is heard on a channel |
 //! | `client_session` | `volery_client` before a hostile node |
 //! | `client_state`, `client_answer` | `volery_client`: state file; account file and answers of a gateway |
 //!
@@ -121,6 +122,7 @@ targets! {
     access_token: outside::token, outside::tokens, &[b".", b"eyJ", b"e30", b"=", b"-_"], BUILT;
     import_lines: outside::import, outside::imports, wire::TEXT, BUILT;
     configuration: outside::configuration, outside::configurations, outside::CONFIGURATION, BUILT;
+    bus_message: outside::heard, outside::messages, &[b"volery:typing:", b"volery:presence:", b"\n", b" ", b"online", b"0"], PLAIN;
     client_session: client::session, client::sessions, wire::BINARY, BUILT;
     client_state: client::state, client::states, client::STATE, BUILT;
     client_answer: client::answer, client::answers, wire::TEXT, PLAIN;

@@ -63,5 +63,6 @@ gates! {
     segment sealed_segment log_folder timeline_row
     http_body http_query http_time forwarded_for
     access_token import_lines configuration
+    bus_message
     client_session client_state client_answer
 }

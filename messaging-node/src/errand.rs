@@ -62,6 +62,16 @@ pub(crate) fn run(effect: Effect, act: &SessionActor, ctx: &mut Context<SessionA
                 Err(error) => tracing::debug!(%error, "undelivered chats could not be read"),
             });
         }
+        Effect::Typing(to) => act.thread.typing(act.user(), to),
+        Effect::Watch { request, added, left } => {
+            let thread = act.thread.clone();
+            let unread = thread.watch(&act.signal, &added, &left);
+            let asked = async move { thread.read_presence(unread).await };
+            answer(ctx, act, asked, move |(), act, ctx| {
+                let thread = act.thread.clone();
+                act.feed(ctx, |core, _, effects| core.watches(request, &|user| thread.presence(user), effects));
+            });
+        }
         Effect::Reply(..) | Effect::Event { .. } | Effect::Close(_) => {}
     }
 }

@@ -13,6 +13,7 @@
 //! | `worker` | one thread: its sessions, partitions, generator; who comes and what moves |
 //! | `partition` | the actor that reads a partition and wakes its sessions |
 //! | `session` | the actor that owns a socket |
+//! | `voice` | what the node says of typing and presence |
 //! | `errand` | what a session asks of log, accounts and history |
 
 pub mod core;
@@ -21,6 +22,7 @@ mod greeter;
 pub mod node;
 mod partition;
 mod session;
+mod voice;
 mod worker;
 
 pub use node::{MessagingNode, Options, Parts, StartError};

@@ -15,11 +15,13 @@ use volery_kernel::time::Clock;
 use volery_node::health::{Health, Part};
 use volery_node::metrics::Metrics;
 use volery_ports::accounts::Accounts;
+use volery_ports::bus::Bus;
 use volery_ports::history::History;
 use volery_ports::log::Log;
 
 use crate::core::pace::Rate;
 use crate::greeter;
+use crate::voice::{Voice, voice};
 use crate::worker::{Stop, Worker};
 
 /// What may differ between nodes.
@@ -46,6 +48,8 @@ pub struct Parts {
     pub accounts: Arc<dyn Accounts>,
     /// The past.
     pub history: Arc<dyn History>,
+    /// Who is typing, who is online: what may be lost.
+    pub bus: Arc<dyn Bus>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Makes a thread's generator; numbers are reserved by whoever gives it.
@@ -95,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) history: Arc<dyn History>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) voice: Voice,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) metrics: Metrics,
@@ -117,7 +123,7 @@ impl MessagingNode {
     /// # Errors
     /// [`StartError`].
     pub async fn start(options: Options, parts: Parts) -> Result<Self, StartError> {
-        let Parts { log, accounts, history, clock, generators, tls, metrics, health, map } = parts;
+        let Parts { log, accounts, history, bus, clock, generators, tls, metrics, health, map } = parts;
         let threads = options.threads.max(1);
         if generators.len() < threads {
             return Err(StartError::Generators { threads, generators: generators.len() });
@@ -125,11 +131,16 @@ impl MessagingNode {
         let listener = listen(options.listen).map_err(|error| StartError::Listen(options.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(options.listen, error))?;
         let partitions = same_partitions(log.partitions(), &map.borrow())?;
-        let shared = Arc::new(Shared { options, partitions, log, accounts, history, clock, tls, metrics, map });
+        let (voice, speaking) = voice(Arc::clone(&bus), metrics.clone());
+        let shared =
+            Arc::new(Shared { options, partitions, log, accounts, history, bus, voice, clock, tls, metrics, map });
         let part = health.part("messaging");
         let mut started = Vec::with_capacity(threads);
         for (thread, generator) in generators.into_iter().take(threads).enumerate() {
             started.push(start_thread(thread, threads, &shared, generator).await?);
+        }
+        if let Some((arbiter, _)) = started.first() {
+            arbiter.spawn(speaking);
         }
         let workers: Vec<_> = started.iter().map(|(_, worker)| worker.clone()).collect();
         let mut stop_greeting = Vec::with_capacity(threads);

@@ -22,9 +22,13 @@ use volery_kernel::time::Timestamp;
 use volery_node::metrics::{Metrics, Queue, Reader};
 use volery_ports::log::ReadError;
 
+use crate::core::present::Present;
 use crate::core::stream::Follower;
 use crate::core::tail::Tail;
 use crate::node::Shared;
+
+/// Who is told at once to be typing to one session; more are not seen.
+const TYPISTS_MOST: usize = 8;
 
 /// How a session's actor is called: from its partition, from a successor, from the housekeeping.
 pub(crate) struct Signal {
@@ -39,6 +43,10 @@ pub(crate) struct Signal {
     /// When the session wants a tick, to the second.
     pub(crate) due: Cell<Timestamp>,
     check: Cell<bool>,
+    /// Somebody who is watched came or went.
+    presence: Cell<bool>,
+    /// Who types to the session's user; a pointer while nobody does.
+    typists: Cell<Option<Box<SmallVec<[UserId; 1]>>>>,
 }
 
 impl Signal {
@@ -55,6 +63,8 @@ impl Signal {
             heard,
             due,
             check: flag(),
+            presence: flag(),
+            typists: Cell::default(),
         }
     }
 
@@ -101,6 +111,31 @@ impl Signal {
         self.raise(&self.check);
     }
 
+    pub(crate) fn tell_presence(&self) {
+        self.raise(&self.presence);
+    }
+
+    fn tell_typing(&self, from: UserId) {
+        let mut typists = self.typists.take().unwrap_or_default();
+        if typists.len() < TYPISTS_MOST && !typists.contains(&from) {
+            typists.push(from);
+        }
+        self.typists.set(Some(typists));
+        self.poll_again();
+    }
+
+    pub(crate) fn has_presence(&self) -> bool {
+        self.presence.get()
+    }
+
+    pub(crate) fn take_presence(&self) -> bool {
+        self.presence.take()
+    }
+
+    pub(crate) fn take_typists(&self) -> Option<Box<SmallVec<[UserId; 1]>>> {
+        self.typists.take()
+    }
+
     pub(crate) fn take_news(&self) -> bool {
         self.news.take()
     }
@@ -122,6 +157,13 @@ impl Signal {
     }
 }
 
+/// A session's number is never used again.
+impl PartialEq for Signal {
+    fn eq(&self, other: &Self) -> bool {
+        self.who.session == other.who.session
+    }
+}
+
 /// A user's sessions, most often one.
 type Sessions = SmallVec<[Rc<Signal>; 1]>;
 
@@ -131,6 +173,8 @@ pub(crate) struct Owned {
     sessions: RefCell<HashMap<UserId, Sessions>>,
     /// Who wants to know when the tail's head is there, whoever the records on the way concern.
     awaiting: RefCell<Vec<(Offset, Weak<Signal>)>>,
+    /// Whose sessions have just ended.
+    pub(crate) present: RefCell<Present>,
     extending: tokio::sync::Mutex<()>,
     /// Whether the tail has begun, at the log's end: a session on one that has not would miss what it skips.
     read: watch::Sender<bool>,
@@ -148,6 +192,7 @@ impl Owned {
             tail: RefCell::new(tail),
             sessions: RefCell::default(),
             awaiting: RefCell::default(),
+            present: RefCell::default(),
             extending: tokio::sync::Mutex::default(),
             read: watch::Sender::new(false),
             metrics: shared.metrics.clone(),
@@ -179,23 +224,30 @@ impl Owned {
         self.metrics.queue_bytes.of(Queue::Tail).add(bytes - self.counted.replace(bytes));
     }
 
-    /// Registers a session; an older one of the same device is told that it was replaced.
-    pub(crate) fn attach(&self, signal: &Rc<Signal>) {
+    pub(crate) fn partition(&self) -> Partition {
+        self.tail.borrow().partition()
+    }
+
+    /// Registers a session; an older one of the same device is told that it was replaced. Whether it is its
+    /// user's first.
+    pub(crate) fn attach(&self, signal: &Rc<Signal>) -> bool {
         let mut sessions = self.sessions.borrow_mut();
         let of_user = sessions.entry(signal.who.user).or_default();
         for older in of_user.iter().filter(|older| older.who.device == signal.who.device) {
             older.replace();
         }
         of_user.push(Rc::clone(signal));
+        of_user.len() == 1
     }
 
     /// Removes this very session and no other.
-    pub(crate) fn detach(&self, signal: &Rc<Signal>) {
+    pub(crate) fn detach(&self, signal: &Rc<Signal>, now: Timestamp) {
         let mut sessions = self.sessions.borrow_mut();
         if let Some(of_user) = sessions.get_mut(&signal.who.user) {
             of_user.retain(|other| !Rc::ptr_eq(other, signal));
             if of_user.is_empty() {
                 sessions.remove(&signal.who.user);
+                self.present.borrow_mut().left(signal.who.user, now);
             }
         }
     }
@@ -207,6 +259,18 @@ impl Owned {
                 signal.tell_news();
             }
         }
+    }
+
+    /// Somebody types to a user; nobody is told who has no session here.
+    pub(crate) fn tell_typing(&self, to: UserId, from: UserId) {
+        if let Some(of_user) = self.sessions.borrow().get(&to) {
+            of_user.iter().for_each(|signal| signal.tell_typing(from));
+        }
+    }
+
+    /// Everybody who has a session.
+    pub(crate) fn users(&self) -> Vec<UserId> {
+        self.sessions.borrow().keys().copied().collect()
     }
 
     /// Tells this session once the tail reaches up to `end`, if it does not yet: `synced` may wait for

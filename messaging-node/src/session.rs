@@ -99,7 +99,8 @@ impl Actor for SessionActor {
         metrics.sessions.dec();
         metrics.sockets.dec();
         self.count_queues([0; 2]);
-        self.owned.detach(&self.signal);
+        self.thread.watch(&self.signal, &[], &self.core.watched());
+        self.owned.detach(&self.signal, self.now());
         if let Some(socket) = self.socket.take() {
             actix_rt::spawn(socket.finish(LINGER));
         }
@@ -210,6 +211,22 @@ impl SessionActor {
         }
     }
 
+    /// Who types, who came or went. Told to those alone who keep up: typing is over soon, and presence waits
+    /// until they do.
+    fn hear_of_others(&mut self, ctx: &mut Context<Self>) {
+        let typists = self.signal.take_typists();
+        if !self.core.is_live() || self.socket.as_ref().is_none_or(is_backed_up) {
+            return;
+        }
+        if let Some(typists) = typists {
+            self.feed(ctx, |core, _, effects| core.typed_to(&typists, effects));
+        }
+        if self.signal.take_presence() {
+            let thread = Rc::clone(&self.thread);
+            self.feed(ctx, |core, _, effects| core.presence_changed(&|user| thread.presence(user), effects));
+        }
+    }
+
     fn timer_fired(&mut self) -> bool {
         let now = self.now();
         self.timer.take_if(|(at, _)| *at <= now).is_some()
@@ -220,6 +237,7 @@ impl SessionActor {
     fn exchange(&mut self, ctx: &mut Context<Self>, task: &mut Task<'_>) -> Option<Gone> {
         loop {
             let gone = self.read(ctx, task);
+            self.hear_of_others(ctx);
             let held_back = self.socket.as_ref().is_some_and(is_backed_up);
             let gone = gone.or_else(|| self.flush(task));
             if gone.is_some() || !held_back || self.socket.as_ref().is_none_or(is_backed_up) {
@@ -284,7 +302,11 @@ impl SessionActor {
         let now = self.now();
         let resumes = paused && self.core.wants_input(now);
         let sooner = self.core.wake_at(now).is_some_and(|due| due < self.signal.due.get());
-        if resumes || sooner || self.socket.as_ref().is_some_and(|socket| socket.queued() > 0) {
+        if resumes
+            || sooner
+            || self.signal.has_presence()
+            || self.socket.as_ref().is_some_and(|socket| socket.queued() > 0)
+        {
             self.signal.poll_again();
         }
     }

@@ -16,13 +16,16 @@ use volery_kernel::id::UserId;
 use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
 use volery_kernel::slot::Partition;
+use volery_ports::bus::{Ear, News};
 
 use crate::core::pace::Rate;
 use crate::core::served::Served;
+use crate::core::watching::Watching;
 use crate::node::Shared;
 use crate::partition::Signal;
 
 mod adopting;
+mod living;
 mod moving;
 mod pacing;
 
@@ -41,6 +44,10 @@ pub(crate) struct Thread {
     pub(crate) known: RefCell<HashSet<UserId>>,
     /// How fast its sessions may send.
     pub(crate) rate: Cell<Rate>,
+    /// Whom its sessions watch.
+    pub(crate) watching: RefCell<Watching<Rc<Signal>>>,
+    /// Hears who types to its users, and of those who are watched.
+    ear: Box<dyn Ear>,
 }
 
 impl Thread {
@@ -67,6 +74,13 @@ pub(crate) struct Worker {
     /// The next step of a parting, while sessions are sent to other nodes.
     parting: Option<SpawnHandle>,
     ready: Option<mpsc::Sender<()>>,
+    news: Option<mpsc::Receiver<News>>,
+    /// How long the thread is up.
+    seconds: u64,
+    /// When those who are watched are read besides.
+    read_at: u64,
+    /// Its sessions end with the node.
+    stopping: bool,
 }
 
 impl Worker {
@@ -81,9 +95,24 @@ impl Worker {
         let served = Served::new(shared.options.name.clone(), Arc::clone(&maps.borrow_and_update()));
         let mut rates = shared.options.rate.clone();
         let rate = Cell::new(*rates.borrow_and_update());
-        let thread = Rc::new(Thread { shared, generator, known: RefCell::default(), rate });
+        let (ear, news) = listen(&shared);
+        let (known, watching) = (RefCell::default(), RefCell::default());
+        let thread = Rc::new(Thread { shared, generator, known, rate, watching, ear });
         let (maps, rates, slots) = (Some(maps), Some(rates), HashMap::new());
-        Self { thread, mine, served, maps, rates, slots, parting: None, ready: Some(ready) }
+        Self {
+            thread,
+            mine,
+            served,
+            maps,
+            rates,
+            slots,
+            parting: None,
+            ready: Some(ready),
+            news: Some(news),
+            seconds: 0,
+            read_at: 0,
+            stopping: false,
+        }
     }
 
     fn signals(&self) -> impl Iterator<Item = Rc<Signal>> {
@@ -113,8 +142,23 @@ impl Actor for Worker {
         if let Some(rates) = self.rates.take() {
             ctx.add_stream(each(rates));
         }
-        ctx.run_interval(Duration::from_secs(1), |worker, _| worker.housekeep());
+        if let Some(news) = self.news.take() {
+            ctx.add_stream(living::news(news));
+        }
+        ctx.run_interval(Duration::from_secs(1), Self::housekeep);
     }
+}
+
+/// What finds no room is dropped and counted.
+fn listen(shared: &Shared) -> (Box<dyn Ear>, mpsc::Receiver<News>) {
+    let (heard, news) = mpsc::channel(living::HEARD_MOST);
+    let dropped = shared.metrics.bus_dropped.clone();
+    let ear = shared.bus.listen(Arc::new(move |news| {
+        if heard.try_send(news).is_err() {
+            dropped.inc();
+        }
+    }));
+    (ear, news)
 }
 
 /// Each value that is told of; ends when nobody tells of them any more.
@@ -127,8 +171,8 @@ fn each<T: Clone + 'static>(told: watch::Receiver<T>) -> impl Stream<Item = T> {
 }
 
 impl Worker {
-    /// Once a second: silent sockets, tokens that ended.
-    fn housekeep(&self) {
+    /// Once a second: silent sockets, tokens that ended, users who have gone.
+    fn housekeep(&mut self, ctx: &mut Context<Self>) {
         let now = self.thread.shared.clock.now();
         for signal in self.signals() {
             let silent = now.since(signal.heard.get()) > limits::SILENCE_MS.value;
@@ -136,6 +180,7 @@ impl Worker {
                 signal.tell_check();
             }
         }
+        self.speak(now, ctx);
     }
 }
 
@@ -148,6 +193,7 @@ impl Handler<Stop> for Worker {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Stop, _: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
         self.signals().for_each(|signal| signal.stop());
         let all: Vec<_> = self.slots.values().map(|slot| Rc::clone(&slot.owned)).collect();
         Box::pin(async move {

@@ -269,7 +269,7 @@ impl World {
                 self.append(partition, events.clone(), Owner::Marks(id, events));
             }
             Effect::CheckUser(user) => self.ask(id, Answered::Checked(user)),
-            Effect::Authenticate(..) => {}
+            Effect::Authenticate(..) | Effect::Typing(_) | Effect::Watch { .. } => {}
             Effect::AskEnd => self.ask(id, Answered::AskEnd),
             Effect::AskArchived => self.ask(id, Answered::AskArchived),
             Effect::Fetch(from, position) => {

@@ -24,7 +24,7 @@ use crate::Failure;
 use crate::accounts::OpenAccounts;
 use crate::cluster::OpenCluster;
 use crate::common::{Common, door_of_sessions};
-use crate::engines::{OpenLog, OpenStore};
+use crate::engines::{OpenLog, OpenStore, open_bus};
 use crate::history::OpenHistory;
 use crate::numbers::OpenNumbers;
 use crate::roles::Role;
@@ -156,6 +156,7 @@ impl Process {
             log: self.log()?,
             accounts: Arc::clone(&self.accounts()?.tokens),
             history: Arc::clone(&self.history()?.reads),
+            bus: open_bus(common).await?,
             clock: Arc::clone(&common.clock),
             generators: self.numbers.as_mut().ok_or_else(absent)?.generators(),
             tls: common.certificates.doors.as_ref().map(DoorTls::config),

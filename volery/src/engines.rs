@@ -9,25 +9,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use volery_cassandra::{CassandraTimeline, Options as CassandraOptions};
+use volery_embedded::bus::LocalBus;
 use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
 use volery_embedded::timeline::{EmbeddedTimeline, Options as TimelineOptions};
 use volery_history::node::{ARCHIVE_OFTEN_MS, ARCHIVE_SELDOM_MS};
 use volery_kafka::{KafkaLog, Options as KafkaOptions};
 use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
-use volery_node::config::{Config, LogEngine, TimelineEngine};
+use volery_node::config::{BusEngine, Config, LogEngine, TimelineEngine};
 use volery_node::health::{Health, Part};
 use volery_node::metrics::{Metrics, Queue, Statement};
+use volery_ports::bus::Bus;
 use volery_ports::cluster_store::ClusterStore;
 use volery_ports::log::Log;
 use volery_ports::sql::AccountStore;
 use volery_ports::timeline::Timeline;
+use volery_redis::{Options as RedisOptions, RedisBus};
 use volery_sql::{PostgresStore, SqliteStore};
 
 use crate::Failure;
 use crate::calls::Calls;
+use crate::common::Common;
 use crate::trusted::TrustedLog;
 use crate::watched::accounts::WatchedAccounts;
+use crate::watched::bus::WatchedBus;
 use crate::watched::log::WatchedLog;
 use crate::watched::timeline::WatchedTimeline;
 
@@ -153,6 +158,24 @@ impl OpenStore {
         let calls = Calls::new(health.part("accounts"), metrics.clone());
         Self { accounts: Arc::new(WatchedAccounts::new(self.accounts, calls)), ..self }
     }
+}
+
+/// What may be lost. An engine that is away keeps nobody from starting.
+pub(crate) async fn open_bus(common: &Common<'_>) -> Result<Arc<dyn Bus>, Failure> {
+    let Common { config, health, metrics, clock, roles, .. } = common;
+    let bus: Arc<dyn Bus> = match config.bus_engine {
+        BusEngine::Embedded => {
+            if !roles.are_of_the_only_node() {
+                tracing::warn!("bus.engine is embedded: typing and presence reach no session of another node");
+            }
+            Arc::new(LocalBus::new(Arc::clone(clock)))
+        }
+        BusEngine::Redis => {
+            let password = std::env::var("REDISCLI_AUTH").ok();
+            Arc::new(RedisBus::open(&RedisOptions { url: config.bus_redis_url.0.clone(), password }).await?)
+        }
+    };
+    Ok(Arc::new(WatchedBus::new(bus, Calls::new(health.part("bus"), metrics.clone()))))
 }
 
 pub(crate) fn partitions(config: &Config) -> Result<Partitions, Failure> {

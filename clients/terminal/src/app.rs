@@ -163,6 +163,7 @@ impl App {
 
     /// After drawing: marks what was seen, asks for what comes next.
     pub(crate) fn after_drawing(&mut self) -> Done {
+        self.watch()?;
         let Some(id) = self.chat else { return Ok(()) };
         let Some(chat) = self.client.device().view().chat(id) else { return Ok(()) };
         let mark = self.seen.mark(chat);
@@ -176,6 +177,28 @@ impl App {
             self.client.older(id)?;
         }
         Ok(())
+    }
+
+    /// Watches those whose chats are listed; the open one goes first, if there are too many.
+    fn watch(&mut self) -> Done {
+        let (open, view) = (self.chat, self.client.device().view());
+        let listed = view.chats().into_iter().map(|chat| chat.id());
+        let peers = open.into_iter().chain(listed).filter_map(|chat| chat.peer_of(view.me()));
+        let peers: Vec<UserId> = peers.filter(|peer| *peer != view.me()).collect();
+        self.client.watch(peers)
+    }
+
+    /// Whether the other side of a chat is there.
+    pub(crate) fn is_online(&self, chat: ChatId) -> bool {
+        let device = self.client.device();
+        let peer = chat.peer_of(device.view().me());
+        peer.and_then(|peer| device.core().presence(peer)).is_some_and(|present| present.online)
+    }
+
+    /// Who types in the open chat, for people.
+    pub(crate) fn typing(&self) -> Option<String> {
+        let typist = self.client.device().core().typists(self.chat?).next()?;
+        Some(format!("{} is typing…", self.name(typist)))
     }
 
     // ----- chats -----
@@ -279,7 +302,11 @@ impl App {
             _ => {}
         }
         match self.mode {
-            Mode::Write => self.write(key, control, alt),
+            Mode::Write => {
+                let before = self.editor.text().len();
+                self.write(key, control, alt)?;
+                self.say_typing(before)
+            }
             Mode::Choose(at) => self.choose(key, at),
             Mode::React(id) => self.react(key, id),
             Mode::Find => self.find(key),
@@ -288,6 +315,13 @@ impl App {
                 Ok(())
             }
         }
+    }
+
+    /// Others see that a message becomes longer; what it will be is nobody's business.
+    fn say_typing(&mut self, before: usize) -> Done {
+        let me = self.client.device().view().me();
+        let peer = self.chat.filter(|_| self.editor.text().len() > before).and_then(|chat| chat.peer_of(me));
+        peer.map_or(Ok(()), |peer| self.client.typing(peer))
     }
 
     fn page(&self) -> isize {

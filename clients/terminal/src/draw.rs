@@ -31,7 +31,7 @@ const HELP: &str = " Enter            send
  Ctrl-R           connect now
  Ctrl-C           leave
 
- ⧖ queued   ✓ sent   ✓✓ delivered   ✓✓ in colour: read   ✗ not sent";
+ ⧖ queued   ✓ sent   ✓✓ delivered   ✓✓ in colour: read   ✗ not sent   ● there";
 
 pub(crate) fn draw(app: &mut App, frame: &mut Frame<'_>) {
     let [body, status] = Layout::vertical([Constraint::Min(3), Constraint::Length(1)]).areas(frame.area());
@@ -62,8 +62,8 @@ fn draw_chats(app: &App, frame: &mut Frame<'_>, area: Rect) {
             count if count >= limits::UNREAD_MOST.value => " 99+".to_owned(),
             count => format!(" {count}"),
         };
-        let name = cut(&app.title(chat.id()), width.saturating_sub(unread.len() + 1));
-        let pad = width.saturating_sub(Span::raw(&name).width() + unread.len() + 1);
+        let name = cut(&app.title(chat.id()), width.saturating_sub(unread.len() + 2));
+        let pad = width.saturating_sub(Span::raw(&name).width() + unread.len() + 2);
         let selected = Some(chat.id()) == app.chat;
         let mut style = Style::new();
         if selected {
@@ -73,7 +73,8 @@ fn draw_chats(app: &App, frame: &mut Frame<'_>, area: Rect) {
             style = style.add_modifier(Modifier::BOLD);
         }
         let count = Span::styled(unread, Style::new().fg(Color::Yellow));
-        Line::from(vec![Span::raw(format!(" {name}{}", " ".repeat(pad))), count]).style(style)
+        let dot = Span::styled(if app.is_online(chat.id()) { "●" } else { " " }, Style::new().fg(Color::Green));
+        Line::from(vec![dot, Span::raw(format!(" {name}{}", " ".repeat(pad))), count]).style(style)
     });
     let block = Block::new().borders(Borders::RIGHT).border_style(Style::new().fg(Color::DarkGray));
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()).block(block), area);
@@ -89,7 +90,14 @@ fn draw_right(app: &mut App, frame: &mut Frame<'_>, area: Rect) {
     let [title, conversation, editor] = areas.areas(area);
     let name =
         app.chat.map_or_else(|| "Ctrl-F finds somebody to write to · F1 helps".to_owned(), |chat| app.title(chat));
-    frame.render_widget(Line::styled(format!(" {name}"), Style::new().add_modifier(Modifier::BOLD)), title);
+    let dot = app.chat.filter(|chat| app.is_online(*chat)).map_or("", |_| " ●");
+    let typing = app.typing().map(|typing| format!("  {typing}")).unwrap_or_default();
+    let line = Line::from(vec![
+        Span::styled(format!(" {name}"), Style::new().add_modifier(Modifier::BOLD)),
+        Span::styled(dot, Style::new().fg(Color::Green)),
+        Span::styled(typing, Style::new().fg(Color::DarkGray)),
+    ]);
+    frame.render_widget(line, title);
     draw_conversation(app, frame, conversation);
     draw_editor(app, frame, editor, &rows, cursor);
 }

@@ -58,6 +58,16 @@ limits! {
     RECEIVED_EVERY_MS: u64 = 1_000, "milliseconds", "what follows from receiving (delivered) is at most this old";
     MARK_EVERY_MS: u64 = 500, "milliseconds", "one mark a chat and this long: later ones are coalesced";
     MARKED_CHATS: usize = 1_024, "chats", "chats whose marks a session holds back for coalescing; more are taken from the chat list";
+    TYPING_EVERY_MS: u64 = 2_000, "milliseconds", "a session is seen typing to somebody at most this often: more is said to nobody";
+    TYPING_SAID_EVERY_MS: u64 = 3_000, "milliseconds", "a client says again this often that its user is still typing";
+    TYPING_SHOWN_MS: u64 = 6_000, "milliseconds", "a client shows that somebody types for this long: one repetition may get lost";
+    TYPING_TO_MOST: usize = 8, "users", "to whom one session can be seen typing at once: a person writes to one";
+    WATCHED_MOST: usize = 256, "users", "whose presence one session watches: those of two pages of chats, and more than a screen shows";
+    ONLINE_GRACE_MS: u64 = 5_000, "milliseconds", "whose last session ended counts as online for so long: a reconnect is not seen";
+    ONLINE_KEPT_MS: u64 = 90_000, "milliseconds", "a user whose node died counts as online for so long: two renewals may fail";
+    ONLINE_RENEWED_MS: u64 = 30_000, "milliseconds", "presence is said again, and that of those who are watched read again, this often";
+    LAST_SEEN_KEPT_MS: u64 = 2_592_000_000, "milliseconds", "when somebody was there last is forgotten after 30 days";
+    BUS_QUEUE: usize = 4_096, "messages", "what a node has to say of typing and presence while the bus is slow; more is dropped";
     TAIL_BYTES: usize = 67_108_864, "bytes", "newest events of all partitions of a node, held in memory so that a short absence reads no disk";
     READ_BACK_BYTES: usize = 16_777_216, "bytes", "how far one partition's tail is extended backwards by reading the log; longer absences read the index";
     UNREAD_MOST: usize = 100, "messages", "unread messages counted exactly; people read \"99+\" beyond";

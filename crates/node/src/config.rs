@@ -18,7 +18,9 @@ pub use layers::{FILE_VARIABLE, Sources, nearest};
 pub use process::load_process;
 pub use reference::reference;
 pub use table::{Config, keys};
-pub use value::{Bounds, Filter, LogEngine, LogFormat, Millis, Nodes, PublicUrl, Size, TimelineEngine, Value};
+pub use value::{
+    Bounds, BusEngine, Filter, LogEngine, LogFormat, Millis, Nodes, PublicUrl, Size, TimelineEngine, Value,
+};
 
 /// One key of the table.
 #[derive(Clone, Copy, Debug)]

@@ -17,9 +17,11 @@
 //! | [`cluster`] | messaging, gateway, operators | config-node |
 //! | [`cluster_store`] | config-node | an engine |
 //! | [`ids::Numbers`] | every node that issues ids | idgen |
+//! | [`bus`] | sessions | an engine |
 
 pub mod account_service;
 pub mod accounts;
+pub mod bus;
 pub mod cluster;
 pub mod cluster_store;
 pub mod history;

@@ -4,6 +4,7 @@
 //! stands for it on another machine.
 
 pub mod accounts;
+pub mod bus;
 pub mod cluster;
 pub mod cluster_store;
 pub mod engine;

@@ -205,6 +205,22 @@ pub struct Resume {
     pub position: Blob,
 }
 
+/// Its user is writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Typing {
+    /// The user to whom it will go.
+    #[serde(with = "field::user")]
+    pub to: UserId,
+}
+
+/// Whom a session watches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// These and no others; nobody, if there are none.
+    #[serde(with = "field::users")]
+    pub users: Vec<UserId>,
+}
+
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -217,6 +233,8 @@ pub enum Request<'a> {
     React(Change<'a>),
     Unreact(Change<'a>),
     Mark(Mark),
+    Typing(Typing),
+    Presence(Presence),
     History(History),
     Chats(Chats),
     Received(Received),

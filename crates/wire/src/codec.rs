@@ -17,6 +17,8 @@ use crate::server::{At, Message, Reply};
 
 /// What a body fits into, beside its texts.
 const BODY_BYTES: usize = 256;
+/// What is said of one user in a list.
+const USER_BYTES: usize = 64;
 
 /// Which encoding a socket speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +80,8 @@ pub fn decode_request(encoding: Encoding, frame: &[u8]) -> Result<(u64, Request<
         ClientOp::React => body.read().map(Request::React),
         ClientOp::Unreact => body.read().map(Request::Unreact),
         ClientOp::Mark => body.read().map(Request::Mark),
+        ClientOp::Typing => body.read().map(Request::Typing),
+        ClientOp::Presence => body.read().map(Request::Presence),
         ClientOp::History => body.read().map(Request::History),
         ClientOp::Chats => body.read().map(|chats: Chats| Request::Chats(chats)),
         ClientOp::Received => body.read().map(Request::Received),
@@ -107,6 +111,8 @@ pub fn decode_reply(encoding: Encoding, frame: &[u8]) -> Result<Option<(u64, Rep
         ServerOp::Message => body.read().map(Reply::Message),
         ServerOp::Changed => body.read().map(Reply::Changed),
         ServerOp::Marked => body.read().map(Reply::Marked),
+        ServerOp::Presence => body.read().map(Reply::Presence),
+        ServerOp::Typing => body.read().map(Reply::Typing),
         ServerOp::Page => body.read().map(Reply::Page),
         ServerOp::Synced => body.read().map(|at: At| Reply::Synced(at)),
         ServerOp::Gap => Ok(Reply::Gap),
@@ -135,6 +141,11 @@ pub fn encode_request(encoding: Encoding, request: u64, message: &Request<'_>) -
         Request::React(body) => frame(ClientOp::React, encode_body(encoding, body)),
         Request::Unreact(body) => frame(ClientOp::Unreact, encode_body(encoding, body)),
         Request::Mark(body) => frame(ClientOp::Mark, encode_body(encoding, body)),
+        Request::Typing(body) => frame(ClientOp::Typing, encode_body(encoding, body)),
+        Request::Presence(body) => {
+            let room = BODY_BYTES + USER_BYTES * body.users.len();
+            frame(ClientOp::Presence, encode_long(encoding, body, room))
+        }
         Request::History(body) => frame(ClientOp::History, encode_body(encoding, body)),
         Request::Chats(body) => frame(ClientOp::Chats, encode_body(encoding, body)),
         Request::Received(body) => frame(ClientOp::Received, encode_body(encoding, body)),
@@ -153,6 +164,11 @@ pub fn encode_reply(encoding: Encoding, reply: &Reply<'_>) -> (ServerOp, Vec<u8>
         Reply::Message(body) => (ServerOp::Message, encode_long(encoding, body, about(body))),
         Reply::Changed(body) => (ServerOp::Changed, encode_body(encoding, body)),
         Reply::Marked(body) => (ServerOp::Marked, encode_body(encoding, body)),
+        Reply::Presence(body) => {
+            let room = BODY_BYTES + USER_BYTES * body.users.len();
+            (ServerOp::Presence, encode_long(encoding, body, room))
+        }
+        Reply::Typing(body) => (ServerOp::Typing, encode_body(encoding, body)),
         Reply::Page(body) => {
             let room = BODY_BYTES + body.messages.iter().map(about).sum::<usize>();
             (ServerOp::Page, encode_long(encoding, body, room))

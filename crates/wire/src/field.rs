@@ -114,6 +114,25 @@ optional_field! {
     source_or_none, Source, "super::source";
 }
 
+/// Several users.
+pub mod users {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, UserId};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct One(#[serde(with = "super::user")] UserId);
+
+    /// Writes the numbers.
+    pub fn serialize<S: Serializer>(value: &[UserId], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(value.iter().map(|user| One(*user)))
+    }
+
+    /// Reads the numbers.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<UserId>, D::Error> {
+        Ok(Vec::<One>::deserialize(deserializer)?.into_iter().map(|one| one.0).collect())
+    }
+}
+
 /// A chat, written `direct:<user>:<user>` or `group:<id>` in both encodings.
 pub mod chat {
     use super::{ChatId, Cow, Deserialize, Deserializer, Error, Serializer};

@@ -57,6 +57,8 @@ operations! {
         React = 6, "react", "One's reaction to a message, replacing the one before.";
         Unreact = 7, "unreact", "Takes one's reaction back.";
         Mark = 8, "mark", "The user has read a chat up to here.";
+        Typing = 9, "typing", "Its user is writing to somebody.";
+        Presence = 10, "presence", "Whom this session watches from now on, instead of those before.";
         History = 11, "history", "A page of a chat.";
         Chats = 12, "chats", "A page of the chat list.";
         Received = 13, "received", "Confirms all event frames up to a number.";
@@ -73,6 +75,8 @@ operations! {
         Message = 66, "message", "Event: a message, whole; replaces what is held under its id.";
         Changed = 67, "changed", "Event: a message was edited, deleted or reacted to.";
         Marked = 68, "marked", "Event: somebody holds or has read a chat up to here.";
+        Presence = 69, "presence", "Answers `presence`; later, who of them came or went.";
+        Typing = 70, "typing", "Somebody is writing in a chat.";
         Page = 71, "page", "Answers `history`.";
         Synced = 72, "synced", "Everything that the stream held at `hello` or `resume` was sent.";
         Gap = 73, "gap", "The window was full: the session is behind and catches up until `synced`.";

@@ -168,6 +168,37 @@ pub struct Marked {
     pub position: Option<Blob>,
 }
 
+/// Somebody is writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Typing {
+    /// In which chat.
+    #[serde(with = "field::chat")]
+    pub chat: ChatId,
+    /// Who.
+    #[serde(with = "field::user")]
+    pub user: UserId,
+}
+
+/// Whether somebody is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Present {
+    /// Who.
+    #[serde(with = "field::user")]
+    pub user: UserId,
+    /// At least one session is open.
+    pub online: bool,
+    /// Who is not online: when the last session ended, in milliseconds since the Unix epoch, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<u64>,
+}
+
+/// Who of those who are watched is there: all of them as an answer, later those who came or went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// By user.
+    pub users: Vec<Present>,
+}
+
 /// How a retry ended: `id` and `source`, or `error`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -289,6 +320,8 @@ pub enum Reply<'a> {
     Message(Message<'a>),
     Changed(Changed<'a>),
     Marked(Marked),
+    Presence(Presence),
+    Typing(Typing),
     Page(Page<'a>),
     Synced(At),
     Gap,

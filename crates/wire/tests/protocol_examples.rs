@@ -109,6 +109,8 @@ fn client_op(request: &Request<'_>) -> ClientOp {
         Request::React(_) => ClientOp::React,
         Request::Unreact(_) => ClientOp::Unreact,
         Request::Mark(_) => ClientOp::Mark,
+        Request::Typing(_) => ClientOp::Typing,
+        Request::Presence(_) => ClientOp::Presence,
         Request::History(_) => ClientOp::History,
         Request::Chats(_) => ClientOp::Chats,
         Request::Received(_) => ClientOp::Received,

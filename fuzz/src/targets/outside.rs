@@ -1,4 +1,5 @@
-//! What people and programs send over HTTP, tokens, imports, and the configuration of a process.
+//! What people and programs send over HTTP, tokens, imports, the configuration of a process, and what is heard
+//! from Redis.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use volery_kernel::time::Timestamp;
 use volery_node::config::{Loaded, Mistakes, Origin, Sources, keys, load};
 use volery_ports::account_service::{AccountService as _, LogIn, Registration};
 use volery_ports::accounts::Accounts as _;
+use volery_ports::bus::{News, Topic};
 use volery_testkit::sql::{CountedIds, ManualClock, Model};
 
 use super::log::block_on;
@@ -53,6 +55,33 @@ pub(crate) fn queries() -> Vec<Vec<u8>> {
         "limit=100&before=9223372036854775807&cursor=AQID",
         "around_time=2026-11-21T09%3A30%3A00.5%2B01:00&limit=1",
         "cursor=AQEAAAAAAAAAAQAAAAAAAAACAAAAAAAAAAAJ&x=%F0%9F%91%8D",
+    ];
+    texts.map(|text| text.as_bytes().to_vec()).into()
+}
+
+/// A message is of the topic on whose channel it came, whoever said it.
+pub(crate) fn heard(bytes: &[u8]) -> Verdict {
+    let text = String::from_utf8_lossy(bytes);
+    let (channel, payload) = text.split_once('\n').unwrap_or((&text, ""));
+    let read = volery_redis::read(channel, payload);
+    if let Some((topic, news)) = read {
+        assert_eq!(volery_redis::read(&volery_redis::channel(topic), payload), read);
+        let same = match (topic, news) {
+            (Topic::Presence(of), News::Presence { user, .. }) => of == user,
+            (Topic::Typing(_), News::Typing { .. }) => true,
+            _ => false,
+        };
+        assert!(same, "{news:?} on {topic:?}");
+    }
+    Verdict::of(read)
+}
+
+pub(crate) fn messages() -> Vec<Vec<u8>> {
+    let texts = [
+        "volery:typing:7\n9223372036854775807 1",
+        "volery:presence:42\nonline",
+        "volery:presence:42\n1800000000000",
+        "volery:presence:9223372036854775807\nunknown",
     ];
     texts.map(|text| text.as_bytes().to_vec()).into()
 }

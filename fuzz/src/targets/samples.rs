@@ -73,6 +73,8 @@ pub(crate) fn requests() -> Vec<Request<'static>> {
             source: Source(u64::MAX),
             id: id(1),
         }),
+        Request::Typing(client::Typing { to: user(2) }),
+        Request::Presence(client::Presence { users: vec![user(1), user(u64::MAX >> 1)] }),
         Request::History(history()),
         Request::Chats(client::Chats { cursor: blob(), limit: Some(1) }),
         Request::Received(client::Received { n: u64::MAX }),
@@ -154,6 +156,13 @@ pub(crate) fn replies() -> Vec<Reply<'static>> {
         Reply::Message(message(20)),
         Reply::Changed(changed()),
         Reply::Marked(marked),
+        Reply::Presence(server::Presence {
+            users: vec![
+                server::Present { user: user(1), online: true, last_seen: None },
+                server::Present { user: user(2), online: false, last_seen: Some(1_800_000_000_000) },
+            ],
+        }),
+        Reply::Typing(server::Typing { chat: chat(), user: user(2) }),
         Reply::Page(server::Page {
             chat: chat(),
             messages: vec![message(10), message(12)],

@@ -13,16 +13,22 @@
 //! | [`window`] | what was sent and not confirmed |
 //! | [`sends`] | from accepted to acknowledged, in order |
 //! | [`marks`] | coalescing delivered and read |
+//! | [`lively`] | what a session keeps of typing and presence |
+//! | [`present`] | who of a partition came or went |
+//! | [`watching`] | whom the sessions of a thread watch |
 //! | [`pace`] | how fast a session may send |
 //! | [`served`] | which partitions a node serves, and where the others are |
 //! | [`session`] | all of it together: requests in, effects out |
 
 pub mod entry;
+pub mod lively;
 pub mod marks;
 pub mod pace;
+pub mod present;
 pub mod sends;
 pub mod served;
 pub mod session;
 pub mod stream;
 pub mod tail;
+pub mod watching;
 pub mod window;

@@ -25,11 +25,13 @@ use volery_wire::codec::Malformed;
 use volery_wire::server::{self, Reply};
 
 mod following;
+mod living;
 mod marking;
 mod paging;
 mod sending;
 
 use super::entry::{Entry, blob};
+use super::lively::Lively;
 use super::marks::Marks;
 use super::pace::{Pace, Rate};
 use super::sends::Sends;
@@ -89,6 +91,17 @@ pub enum Effect {
     Chats(u64, Option<Vec<u8>>, usize),
     /// Ask which chats are undelivered; answer with [`Session::undelivered`].
     AskUndelivered,
+    /// Let this user see that the session's is typing; nothing comes of it.
+    Typing(UserId),
+    /// Watch others than before; answer with [`Session::watches`] when all are known.
+    Watch {
+        /// The request to answer.
+        request: u64,
+        /// Watched from now on.
+        added: Vec<UserId>,
+        /// Watched no more.
+        left: Vec<UserId>,
+    },
     /// Close the socket.
     Close(Close),
 }
@@ -102,6 +115,7 @@ pub struct Session {
     sends: Sends,
     parked: VecDeque<Parked>,
     marks: Marks,
+    lively: Option<Box<Lively>>,
     pace: Pace,
     welcomed: Timestamp,
     token_until: Timestamp,
@@ -154,6 +168,7 @@ impl Session {
             sends: Sends::new(who, generation, largest_id.max(who.session.0)),
             parked: VecDeque::new(),
             marks: Marks::default(),
+            lively: None,
             pace: Pace::new(rate),
             welcomed: now,
             token_until,
@@ -236,6 +251,8 @@ impl Session {
                 return self.send(id, change.head(), Ok(content), ctx, effects);
             }
             Request::Mark(mark) => self.mark(&mark, ctx.now),
+            Request::Typing(typing) => self.typing(id, typing.to, ctx, effects),
+            Request::Presence(presence) => self.watch(id, presence.users, ctx.now, effects),
             Request::History(history) => self.history(id, history, effects),
             Request::Chats(chats) => self.chat_list(id, chats, effects),
             Request::Received(received) => self.received(received.n, effects),
@@ -287,6 +304,7 @@ impl Session {
 
     /// Does what is due.
     pub fn tick(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        self.calm_down(ctx.now);
         let mut out = Vec::new();
         self.sends.tick(ctx.now, &mut out);
         self.carry_out(out, effects);

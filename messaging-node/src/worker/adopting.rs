@@ -96,7 +96,9 @@ impl Worker {
         let signal = Rc::new(Signal::new(opening.who, now));
         let mut effects = Vec::new();
         let core = Session::open(opening, now, &mut effects);
-        owned.attach(&signal);
+        if owned.attach(&signal) {
+            self.thread.came(&owned, signal.who.user);
+        }
         let Guest { socket, encoding, .. } = guest;
         SessionActor::new(socket, encoding, core, signal, owned, Rc::clone(&self.thread), effects).start();
     }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use volery_kernel::map::PartitionMap;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
+use volery_ports::bus::Topic;
 
 use super::Worker;
 use crate::core::served::{Moves, Place, STEP_MS, told_now};
@@ -29,6 +30,10 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    pub(super) fn is_ours(&self) -> bool {
+        self.lost.is_none()
+    }
+
     /// Sends those away whose turn it is. False when the last has left.
     fn part(&mut self, since: Timestamp, now: Timestamp, place: Place<'_>) -> bool {
         let sessions = self.owned.signals();
@@ -86,6 +91,8 @@ impl Worker {
                 }
             }
         }
+        let topics: Vec<_> = gained.iter().copied().map(Topic::Typing).collect();
+        self.thread.ear.follow(&topics);
     }
 
     fn read(&self, partition: Partition, budget: usize) -> Slot {
@@ -101,6 +108,7 @@ impl Worker {
         for partition in lost {
             if let Some(slot) = self.slots.get_mut(partition) {
                 slot.lost = Some(now);
+                slot.owned.present.borrow_mut().forget();
             }
         }
         if self.parting.is_none() {
@@ -110,10 +118,16 @@ impl Worker {
 
     /// One step of all partings, and the next one after it, while there is something to part from.
     fn part(&mut self, ctx: &mut Context<Self>) {
-        let (served, now) = (&self.served, self.thread.shared.clock.now());
+        let (served, ear, now) = (&self.served, &self.thread.ear, self.thread.shared.clock.now());
         self.slots.retain(|partition, slot| match slot.lost {
             None => true,
-            Some(since) => slot.part(since, now, served.place(*partition)),
+            Some(since) => {
+                let stays = slot.part(since, now, served.place(*partition));
+                if !stays {
+                    ear.leave(&[Topic::Typing(*partition)]);
+                }
+                stays
+            }
         });
         let goes_on = self.slots.values().any(|slot| slot.lost.is_some());
         let step = Duration::from_millis(STEP_MS);

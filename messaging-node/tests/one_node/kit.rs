@@ -19,6 +19,7 @@ use volery_door::frame::Kind;
 use volery_door::handshake::client::Offer;
 use volery_door::listener::connect;
 use volery_door::socket::{Gone, Heard, Limits, Socket};
+use volery_embedded::bus::LocalBus;
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::code::Close;
 use volery_kernel::event::{Body, Event, Seen, SendKey};
@@ -225,6 +226,7 @@ impl Node {
                 log: log.clone(),
                 accounts: Arc::new(Everybody),
                 history: history.clone(),
+                bus: Arc::new(LocalBus::new(Arc::clone(&clock))),
                 clock,
                 generators: vec![Arc::new(Mutex::new(generator))],
                 metrics: metrics.clone(),

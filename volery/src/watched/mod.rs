@@ -7,8 +7,10 @@
 //! | [`ailing`] | which of those do not work |
 //! | [`timeline`] | the timeline |
 //! | [`accounts`] | the account store |
+//! | [`bus`] | typing and presence |
 
 pub(crate) mod accounts;
 mod ailing;
+pub(crate) mod bus;
 pub(crate) mod log;
 pub(crate) mod timeline;

@@ -7,6 +7,7 @@
 //! | [`killed`] | `kill -9` in the middle of a conversation loses and doubles nothing (G1–G4) |
 //! | [`streams`] | echoes, resume, reset, positions, replaced and slow sessions (G4, G5) |
 //! | [`marks`] | delivered, read, unread |
+//! | [`lively`] | typing and presence |
 //! | [`bad_input`] | a code or a numbered close, counted, with nobody else disturbed (G9) |
 //! | [`stale`] | a send that was long on its way is refused, and its retry taken once (G2) |
 //! | [`settings`] | what an operator sets takes hold of who is connected; refusals change nothing |
@@ -24,6 +25,7 @@ mod encrypted;
 mod full;
 mod killed;
 mod kit;
+mod lively;
 mod logout;
 mod marks;
 mod process;

@@ -84,6 +84,10 @@ fn on_postgres(postgres: &Engine) -> Vec<String> {
     vec![format!("accounts.database={}", postgres.address("POSTGRES_URL"))]
 }
 
+fn on_redis(redis: &Engine) -> Vec<String> {
+    vec!["bus.engine=redis".to_owned(), format!("bus.redis_url={}", redis.address("REDIS_URL"))]
+}
+
 /// The same as flags of a server.
 fn flags(settings: &[String]) -> Vec<&str> {
     settings.iter().flat_map(|setting| ["--set", setting.as_str()]).collect()

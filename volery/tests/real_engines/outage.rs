@@ -10,7 +10,7 @@ use super::kit::http::Answer;
 use super::kit::server::PASSWORD;
 use super::kit::{Device, NEVER, Server, http, now, wait_for};
 use super::role::Role;
-use super::{alone, flags, on_cassandra, on_kafka, on_postgres};
+use super::{alone, flags, on_cassandra, on_kafka, on_postgres, on_redis};
 
 /// The code of *reconnect, then retry*.
 pub(super) const RETRY: u16 = 4004;
@@ -176,6 +176,58 @@ fn without_postgres_those_who_are_known_go_on() {
     until_healed(&server);
     server.http("POST", "/v1/login", None, Some(&log_in)).good();
     holds(&mut bob, &chat, &["before", "during"]);
+}
+
+/// Waits until a device is told of somebody that they are online, or not, in a frame that it was not asked for.
+fn is_told(device: &mut Device, user: u64, online: bool) {
+    let told = json!([user.to_string(), online]);
+    device.until(&format!("told that {user} is online: {online}"), |device| {
+        let news = device.heard.iter().filter(|heard| heard.op == ServerOp::Presence && heard.n == 0);
+        news.flat_map(|heard| heard.body["users"].as_array().into_iter().flatten())
+            .any(|present| json!([present["user"], present["online"]]) == told)
+    });
+}
+
+/// Types until that is seen: what was said a moment ago is not said again.
+fn is_seen_typing(bob: &mut Device, ada: &mut Device) {
+    wait_for("typing is seen", || {
+        bob.ask("typing", json!({"to": ada.user.to_string()}));
+        bob.settle();
+        ada.settle();
+        ada.heard.iter().any(|heard| heard.op == ServerOp::Typing).then_some(())
+    });
+}
+
+#[test]
+fn without_redis_people_talk_and_nobody_is_seen() {
+    let _alone = alone();
+    let Some(redis) = Engine::start("without_redis_people_talk_and_nobody_is_seen", "redis") else { return };
+    redis.kill();
+    let server = Server::start_with(&["ada", "bob"], &flags(&on_redis(&redis)));
+    let (mut ada, mut bob) = two(&server);
+    until_degraded(&server, &["bus"]);
+    let watched = json!({"users": [bob.user.to_string()]});
+    assert_eq!(ada.call("presence", watched).body["users"][0]["online"], false, "nobody is seen");
+    redis.restart();
+    is_told(&mut ada, bob.user, true);
+    is_seen_typing(&mut bob, &mut ada);
+
+    ada.heard.clear();
+    redis.kill();
+    is_told(&mut ada, bob.user, false);
+    until_degraded(&server, &["bus"]);
+    ada.say(bob.user, "during");
+    hears(&mut bob, "during");
+    assert!(server.metric("volery_engine_errors_total{call=\"say\",engine=\"bus\"}") > 0);
+    bob.ask("typing", json!({"to": ada.user.to_string()}));
+    bob.settle();
+    wait_for("what is lost is counted", || (server.metric("volery_bus_dropped_total") > 0).then_some(()));
+
+    ada.heard.clear();
+    redis.restart();
+    is_told(&mut ada, bob.user, true);
+    is_seen_typing(&mut bob, &mut ada);
+    until_healed(&server);
 }
 
 #[test]

@@ -36,6 +36,7 @@ impl Core {
         if self.token_ends().is_some_and(|at| at <= turn.now) {
             self.ask_token(turn);
         }
+        self.lively.expire(turn.now);
         self.confirm(turn);
         self.say_marks(turn);
         self.pump(turn);
@@ -76,7 +77,7 @@ impl Core {
                 let marks = [self.marks.due(), self.delivered.due()].into_iter().flatten();
                 let marks = marks.filter(|_| stage == Stage::Synced);
                 let alive = [Some(self.dead_at()), Some(self.ping_at), self.probe_at()];
-                let times = alive.into_iter().chain([self.token_ends(), self.received.due()]);
+                let times = alive.into_iter().chain([self.token_ends(), self.received.due(), self.lively.due()]);
                 times.flatten().chain(marks).min()
             }
         }

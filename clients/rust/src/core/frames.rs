@@ -45,6 +45,7 @@ impl Core {
         turn.store(Change::Session(welcome.session));
         self.plan_ping(turn);
         self.go(Phase::Open { session: welcome.session, stage: Stage::Syncing }, turn);
+        self.watch_again(turn);
         self.pump(turn);
     }
 
@@ -71,6 +72,7 @@ impl Core {
             Reply::Gap if self.reset_to.is_none() => self.stage(Stage::Syncing, turn),
             Reply::Reset(at) => self.reset(at, turn),
             Reply::Error(error) => self.error(n, error, turn),
+            Reply::Typing(_) | Reply::Presence(_) => self.lively.told(reply, turn.now),
             Reply::Page(page) => page.messages.iter().for_each(|message| self.meet(message, turn)),
             Reply::ChatList(list) => {
                 list.chats.iter().filter_map(|chat| chat.newest.as_ref()).for_each(|message| self.meet(message, turn));
@@ -88,6 +90,7 @@ impl Core {
         match reply {
             Reply::Message(message) => {
                 self.meet(message, turn);
+                self.lively.wrote(message.chat, message.from);
                 if message.from != self.user {
                     self.brought = self.brought.max(message.source);
                     let shown = Shown { source: message.source, id: message.id };

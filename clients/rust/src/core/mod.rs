@@ -10,6 +10,7 @@
 mod backoff;
 mod due;
 mod frames;
+mod lively;
 mod marks;
 mod received;
 mod turn;
@@ -28,6 +29,7 @@ use crate::intent::{Draft, Local};
 use crate::outbox::{Full, Item, Outbox};
 use crate::state::{Change, Held, State};
 use backoff::Backoff;
+use lively::Lively;
 use marks::Marks;
 use received::Received;
 pub use turn::{Down, Effect, Link, Loss, SocketId, Turn};
@@ -91,6 +93,7 @@ pub struct Core {
     outbox: Outbox,
     marks: Marks,
     delivered: Marks,
+    lively: Lively,
     phase: Phase,
     socket: SocketId,
     moved: Option<String>,
@@ -125,6 +128,7 @@ impl Core {
             outbox: Outbox::restore(state),
             marks: Marks::default(),
             delivered: Marks::of(state.undelivered.iter().map(|held| (held.chat, held.shown))),
+            lively: Lively::default(),
             phase: Phase::Down(Down::Stopped),
             socket: 0,
             moved: None,
@@ -210,6 +214,7 @@ impl Core {
         let intent = self.outbox.push(draft)?;
         let local = intent.local;
         turn.store(Change::Wanted(intent.clone()));
+        self.lively.sent();
         self.pump(turn);
         Ok(local)
     }
@@ -348,6 +353,7 @@ impl Core {
         }
         self.marks.close();
         self.delivered.close();
+        self.lively.forget();
         self.received = Received::default();
         (self.reset_to, self.waiting_since) = (None, None);
         (self.probed, self.pages_unconfirmed) = (false, false);

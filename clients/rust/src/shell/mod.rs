@@ -233,6 +233,22 @@ impl Client {
         self.step(|device, turn| device.read(chat, shown, turn)).map(|_| ())
     }
 
+    /// The user is writing to somebody: with each key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn typing(&mut self, to: UserId) -> Result<(), StoreError> {
+        self.core(|core, turn| core.typing(to, turn)).map(|_| ())
+    }
+
+    /// These are on the screen.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn watch(&mut self, users: Vec<UserId>) -> Result<(), StoreError> {
+        self.core(|core, turn| core.watch(users, turn)).map(|_| ())
+    }
+
     /// Closes the socket in order and waits a moment for it, and for marks that are on their way.
     ///
     /// # Errors

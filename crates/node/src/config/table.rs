@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::value::{Bounds, Filter, LogEngine, LogFormat, Millis, Nodes, PublicUrl, Size, TimelineEngine, Value};
+use super::value::{
+    Bounds, BusEngine, Filter, LogEngine, LogFormat, Millis, Nodes, PublicUrl, Size, TimelineEngine, Value,
+};
 use super::{Key, Mistake, Origin, Said};
 
 const KIB: u64 = 1 << 10;
@@ -61,6 +63,8 @@ table! {
     timeline_cql_keyspace: String = "timeline.cql_keyspace", "volery", Bounds::Any, "The keyspace; it is made if it is not there.";
     timeline_cql_copies: u32 = "timeline.cql_copies", "3", Bounds::Within(1, 9), "Copies of each row in a keyspace that is made; most of them answer each read and write.";
     timeline_cache_bytes: Size = "timeline.cache_bytes", "128MiB", Bounds::Within(1_024 * KIB, TIB), "Memory for blocks of the embedded timeline and its indexes.";
+    bus_engine: BusEngine = "bus.engine", "embedded", Bounds::OneOf(&["embedded", "redis"]), "What carries typing and presence: the process itself, which reaches its own sessions alone, or Redis, which several messaging nodes share.";
+    bus_redis_url: PublicUrl = "bus.redis_url", "redis://127.0.0.1:16379", Bounds::OneOf(&["redis"]), "Redis (6.2 or later), `redis://host:port`; a password stands in REDISCLI_AUTH, not here.";
     accounts_database: Option<PublicUrl> = "accounts.database", "", Bounds::OneOf(&["postgres", "postgresql"]), "The PostgreSQL database of accounts, `postgres://user@host:port/name`; a password stands in PGPASSWORD, not here. Without it: SQLite in the data folder.";
     accounts_nodes: Option<Nodes> = "accounts.nodes", "", Bounds::Any, "Where account runs in processes of its own, written as in `history.nodes`. Asked by messaging and gateway.";
     accounts_listen: SocketAddr = "accounts.listen", "127.0.0.1:8412", Bounds::Any, "Where `volery account` listens for other roles; port 0 takes a free one.";
@@ -125,6 +129,10 @@ pub(super) fn contradictions(config: &Config, said: &BTreeMap<&'static str, Said
             "accounts.database",
             "has a password, which `config show` would show: set PGPASSWORD instead".to_owned(),
         );
+    }
+    if has_password(&config.bus_redis_url.0) {
+        let text = "has a password, which `config show` would show: set REDISCLI_AUTH instead".to_owned();
+        refuse("bus.redis_url", text);
     }
     let tls = [&config.rpc_tls_ca, &config.rpc_tls_cert, &config.rpc_tls_key].map(Option::is_some);
     for (key, set) in ["rpc.tls_ca", "rpc.tls_cert", "rpc.tls_key"].into_iter().zip(tls) {

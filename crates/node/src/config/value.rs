@@ -63,6 +63,15 @@ pub enum LogEngine {
     Kafka,
 }
 
+/// Where the bus is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusEngine {
+    /// In the process.
+    Embedded,
+    /// A server that nodes share.
+    Redis,
+}
+
 /// Where the timeline is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimelineEngine {
@@ -166,6 +175,7 @@ macro_rules! one_of_two {
 }
 
 one_of_two!(LogFormat: "text" => Text, "json" => Json);
+one_of_two!(BusEngine: "embedded" => Embedded, "redis" => Redis);
 one_of_two!(LogEngine: "embedded" => Embedded, "kafka" => Kafka);
 one_of_two!(TimelineEngine: "embedded" => Embedded, "cassandra" => Cassandra);
 

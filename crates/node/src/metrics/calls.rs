@@ -48,6 +48,10 @@ calls! {
         TimelineIndexStart = "index_start";
         TimelineExpireIndex = "expire_index";
     }
+    "bus" {
+        BusSay = "say";
+        BusPresence = "presence";
+    }
     "accounts" {
         AccountsCreateUsers = "create_users";
         AccountsCredentials = "credentials";

@@ -14,7 +14,7 @@ use volery_wire::{client, field::Blob};
 use super::{Bad, Effect, Session};
 use crate::core::entry;
 
-/// Pages that one session may wait for at once.
+/// Pages, or answers on presence, that one session may wait for at once.
 const PAGES_MOST: u32 = 8;
 
 impl Session {

@@ -94,6 +94,7 @@ impl Session {
         ctx: &mut Context<'_>,
         effects: &mut Vec<Effect>,
     ) {
+        self.typing_checked(user, &exists, ctx.now, effects);
         if self.parked.front().is_none_or(|front| front.user != user) {
             return;
         }
