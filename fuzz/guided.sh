@@ -24,9 +24,12 @@ run() {
   mkdir -p "$met" "corpus/$1"
   fuzz seeds "$1" "$met"
   echo "== $1 for $seconds s"
+  local ended=0
   FUZZ_TARGET=$1 "$built" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
-    -use_value_profile=1 -print_final_stats=1 -artifact_prefix="corpus/$1/" "$met"
+    -use_value_profile=1 -print_final_stats=1 -artifact_prefix="corpus/$1/" "$met" || ended=$?
   rmdir --ignore-fail-on-non-empty "corpus/$1"
+  # `set -e` does not hold in a function whose failure is looked at.
+  return $ended
 }
 
 found=0

@@ -20,6 +20,8 @@ pub(crate) enum Owner {
     Marks(ConnId, Vec<Event>),
     Fanout(Partition, u64, Partition),
     Archive(Partition, u64),
+    /// An answer that was set by.
+    SetBy(Partition, u64),
 }
 
 /// How the log fares.
@@ -207,6 +209,7 @@ impl World {
                 let offset = result.ok().and_then(|appended| appended.first().copied()).map(|appended| appended.offset);
                 self.archive_appended(partition, life, offset);
             }
+            Owner::SetBy(partition, life) => self.set_by_appended(partition, life, result.is_ok()),
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct ArchiveShell {
     /// A step is under way.
     busy: bool,
     applying: Option<(Vec<Write>, Option<Commit>)>,
+    /// An answer that was set by is under way again.
+    again: bool,
 }
 
 impl World {
@@ -75,7 +77,7 @@ impl World {
         }
         self.read_back(Reader::Archive, partition, core.next_offset()).iter().for_each(|record| core.warm(record));
         let life = self.next_life();
-        self.archives.insert((partition, life), ArchiveShell { core, busy: false, applying: None });
+        self.archives.insert((partition, life), ArchiveShell { core, busy: false, applying: None, again: false });
         tell!(self, ["all"], "archive of p{partition} starts after {:?}", commit.map(|commit| commit.source.offset()));
         self.after(1, Task::ArchiveRun(partition, life));
     }
@@ -125,8 +127,15 @@ impl World {
                 self.story.count(if found.is_some() { What::RetryFound } else { What::RetryNew });
                 self.after(1, Task::ArchiveRun(partition, life));
             }
+            Step::Append(target, _) if shell.core.waits_for(target) && shell.core.sets_by() => {
+                shell.busy = false;
+                self.after(1, Task::ArchiveRun(partition, life));
+            }
             Step::Append(target, event) => self.append(target, vec![event], Owner::Archive(partition, life)),
-            Step::Read => self.feed_archive(partition, life),
+            Step::Read => {
+                self.append_set_by(partition, life);
+                self.feed_archive(partition, life);
+            }
         }
     }
 
@@ -204,10 +213,38 @@ impl World {
     pub(crate) fn archive_appended(&mut self, partition: Partition, life: u64, offset: Option<Offset>) {
         let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
         shell.busy = false;
-        if let Some(offset) = offset {
-            shell.core.appended(offset);
+        let done = offset.map(|offset| shell.core.appended(offset)).is_some();
+        let set_by = !done && shell.core.sets_by();
+        if set_by {
+            self.story.count(What::AnswerSetBy);
+            self.pass_over_set_by(partition, life);
         }
-        self.after(if offset.is_some() { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
+        self.after(if done || set_by { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
+    }
+
+    fn pass_over_set_by(&mut self, partition: Partition, life: u64) {
+        let passes = self.mutated(Mutation::SetByPassedOver);
+        if let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|_| passes) {
+            shell.core.answered();
+        }
+    }
+
+    /// One at a time, in their order.
+    fn append_set_by(&mut self, partition: Partition, life: u64) {
+        let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|shell| !shell.again) else { return };
+        if let Some((target, event)) = shell.core.set_by().map(|(target, event)| (target, event.clone())) {
+            shell.again = true;
+            self.append(target, vec![event], Owner::SetBy(partition, life));
+        }
+    }
+
+    pub(crate) fn set_by_appended(&mut self, partition: Partition, life: u64, done: bool) {
+        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
+        shell.again = false;
+        if done {
+            shell.core.answered();
+        }
+        self.after(if done { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
     }
 
     // ----- how far it is -----

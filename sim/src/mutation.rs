@@ -56,6 +56,7 @@ mutations! {
     CommitBeforeRows: "archive commits before its rows are written";
     FanoutCommitsEarly: "fan-out commits what it has read, not what it has appended";
     MissedPassedOver: "what did not fit into a target's lane is passed over when it is read again";
+    SetByPassedOver: "archive commits over an answer that was set by and never appends it";
     PassesOverDerived: "archive passes over a derived event whose origin is not archived";
 }
 
@@ -139,6 +140,10 @@ impl Mutation {
             Self::CommitBeforeRows => {
                 faults(plan, &[(Kind::Archive, 6), (Kind::Cut, 1)]);
                 (plan.rough, plan.faults_end) = (3, 30_000);
+            }
+            Self::SetByPassedOver => {
+                faults(plan, &[(Kind::Log, 6), (Kind::Cut, 1)]);
+                log(plan, &[(Trouble::Lost, 1), (Trouble::Refused, 1)]);
             }
             Self::MissedPassedOver => faults(plan, &[(Kind::Log, 4), (Kind::Cut, 1)]),
             Self::FanoutCommitsEarly => faults(plan, &[(Kind::Fanout, 4), (Kind::Log, 3), (Kind::Cut, 1)]),

@@ -34,6 +34,7 @@ happenings! {
     RetryFound = "retry resolved to an existing id";
     RetryNew = "retry resolved as new";
     RetryAnswered = "retry answered";
+    AnswerSetBy = "answer set by, its target took nothing";
     AppendRefused = "append refused, nothing written";
     AppendLost = "append failed and lost";
     AppendKept = "append failed and kept";

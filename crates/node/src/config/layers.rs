@@ -48,7 +48,9 @@ struct Collector {
 
 impl Collector {
     fn file(&mut self, path: &Path, text: &str) {
-        let at = |offset: usize| Origin::File { path: path.to_owned(), line: line(text, offset) };
+        let breaks: Vec<usize> = text.match_indices('\n').map(|(offset, _)| offset).collect();
+        let line = |offset| 1 + breaks.partition_point(|&before| before < offset);
+        let at = |offset: usize| Origin::File { path: path.to_owned(), line: line(offset) };
         match DeTable::parse(text) {
             Ok(table) => self.table("", table.get_ref(), &at),
             Err(error) => {
@@ -119,10 +121,6 @@ fn is_section(name: &str) -> bool {
     keys().iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
-fn line(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
-}
-
 /// Kubernetes sets variables for every service, in our name space if the service is called `volery-…`.
 fn injected_by_kubernetes(name: &str, value: &str) -> bool {
     name.ends_with("_SERVICE_HOST")
@@ -141,10 +139,13 @@ fn nearest_key(name: &str, origin: &Origin) -> Option<String> {
     nearest(name, keys().iter().map(spelled))
 }
 
-/// The known name that is nearest to one that is not known; none if none is near.
+/// The known name that is nearest to one that is not known; none if none is near. A name that is too long to be near
+/// to any is compared with none: it may be as long as whoever wrote it liked.
 pub fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    let near = |known: &String| 1 + known.len() / 4;
+    let known = known.filter(|known| name.len().abs_diff(known.len()) <= near(known));
     let known = known.map(|known| (distance(name, &known), known));
-    known.min().filter(|(distance, known)| *distance <= 1 + known.len() / 4).map(|(_, known)| known)
+    known.min().filter(|(distance, known)| *distance <= near(known)).map(|(_, known)| known)
 }
 
 /// Insertions, deletions and replacements from one to the other.
