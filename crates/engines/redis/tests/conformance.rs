@@ -1,7 +1,7 @@
 //! Redis against the contract, and while it is gone, stands still or comes late. It is started by
 //! `engines/engines`.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::time::Duration;
 
