@@ -62,7 +62,7 @@ pub(crate) fn queries() -> Vec<Vec<u8>> {
 /// A message is of the topic on whose channel it came, whoever said it.
 pub(crate) fn heard(bytes: &[u8]) -> Verdict {
     let text = String::from_utf8_lossy(bytes);
-    let (channel, payload) = text.split_once('\n').unwrap_or((&text, ""));
+    let (channel, payload) = text.split_once('\n').unwrap_or((&*text, ""));
     let read = volery_redis::read(channel, payload);
     if let Some((topic, news)) = read {
         assert_eq!(volery_redis::read(&volery_redis::channel(topic), payload), read);

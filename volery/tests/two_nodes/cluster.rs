@@ -15,6 +15,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use volery_account::{AccountNode, AccountOptions, AccountParts, EventSink, HashCost, NotAppended};
+use volery_embedded::bus::LocalBus;
 use volery_embedded::log::{EmbeddedLog, Options as LogOptions};
 use volery_embedded::timeline::{EmbeddedTimeline, Options as TimelineOptions};
 use volery_gateway::{Gateway, GatewayOptions, GatewayParts, Rates};
@@ -32,7 +33,9 @@ use volery_node::health::Health;
 use volery_node::metrics::Metrics;
 use volery_node::shutdown::{Shutdown, Stage};
 use volery_ports::account_service::{AccountService as _, Registration};
+use volery_ports::bus::Bus;
 use volery_ports::log::Log;
+use volery_redis::{Options as RedisOptions, RedisBus};
 use volery_sql::SqliteStore;
 
 /// How many there are.
@@ -73,10 +76,16 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// With so many of the load test's people. Nobody owns anything yet.
     pub(crate) fn start(folder: &Path, people: usize) -> Self {
+        Self::start_on(folder, people, None)
+    }
+
+    /// The same; with a Redis, each node has a bus of its own on it.
+    pub(crate) fn start_on(folder: &Path, people: usize, redis: Option<String>) -> Self {
         let (map, told) = watch::channel(owned_by(1, &[], &[None; PARTITIONS as usize]));
         let (shutdown, (ready, up), folder) = (Shutdown::new(), mpsc::channel(), folder.to_owned());
         let stop = shutdown.clone();
-        let run = async move { run(&folder, people, told, stop, |up| ready.send(up).expect("somebody waits")).await };
+        let ready = move |up| ready.send(up).expect("somebody waits");
+        let run = async move { run(&folder, people, redis, told, stop, ready).await };
         let thread = std::thread::spawn(move || actix_rt::System::new().block_on(run));
         let up = up.recv_timeout(STARTED_WITHIN).expect("it is up");
         Self { up, map, shutdown, thread: Some(thread) }
@@ -113,11 +122,12 @@ fn owned_by(version: u64, members: &[Member], owners: &[Option<u16>]) -> Arc<Par
 async fn run(
     folder: &Path,
     people: usize,
+    redis: Option<String>,
     map: watch::Receiver<Arc<PartitionMap>>,
     shutdown: Shutdown,
     ready: impl FnOnce(Up),
 ) {
-    let below = Below::open(folder);
+    let below = Below::open(folder, redis);
     let (accounts, generators) = below.accounts(folder, people).await;
     let (mut nodes, mut members, counted) = (Vec::new(), Vec::new(), [metrics(), metrics()]);
     for ((name, generator), metrics) in NAMES.iter().zip(generators).zip(&counted) {
@@ -142,10 +152,12 @@ struct Below {
     log: Arc<EmbeddedLog>,
     timeline: EmbeddedTimeline,
     history: HistoryNode,
+    bus: LocalBus,
+    redis: Option<String>,
 }
 
 impl Below {
-    fn open(folder: &Path) -> Self {
+    fn open(folder: &Path, redis: Option<String>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let partitions = Partitions::new(PARTITIONS).expect("some");
         let log = EmbeddedLog::open(&LogOptions::new(folder.join("log"), partitions), Arc::clone(&clock));
@@ -159,7 +171,8 @@ impl Below {
             metrics: metrics(),
             health: Health::new(),
         });
-        Self { clock, log, timeline, history: history.expect("history") }
+        let bus = LocalBus::new(Arc::clone(&clock));
+        Self { clock, log, timeline, history: history.expect("history"), bus, redis }
     }
 
     /// Who people are, and a generator for each node.
@@ -206,6 +219,7 @@ impl Below {
             log: self.log.clone(),
             accounts: accounts.clone(),
             history: self.history.reads(),
+            bus: self.bus().await,
             clock: Arc::clone(&self.clock),
             generators: vec![generator],
             metrics: metrics.clone(),
@@ -213,6 +227,14 @@ impl Below {
             map: map.clone(),
         };
         MessagingNode::start(options, parts).await.expect("a node")
+    }
+
+    /// A node's.
+    async fn bus(&self) -> Arc<dyn Bus> {
+        match self.redis.clone() {
+            Some(url) => Arc::new(RedisBus::open(&RedisOptions { url, password: None }).await.expect("a bus")),
+            None => Arc::new(self.bus.clone()),
+        }
     }
 
     fn gateway(&self, accounts: Arc<AccountNode>, map: watch::Receiver<Arc<PartitionMap>>) -> Gateway {

@@ -1,9 +1,14 @@
 //! People write to each other across two messaging nodes while partitions move from one to the other, go
-//! without an owner and come back; what they saw is judged in the end.
+//! without an owner and come back; what they saw is judged in the end. Typing and presence between them are in
+//! [`lively`].
 
-#![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 mod cluster;
+#[expect(dead_code, unused_imports, reason = "made for the cluster's tests, which use all of it")]
+#[path = "../cluster/kit/mod.rs"]
+mod kit;
+mod lively;
 
 use std::time::Duration;
 

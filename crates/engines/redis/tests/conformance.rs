@@ -1,7 +1,7 @@
 //! Redis against the contract, and while it is gone, stands still or comes late. It is started by
 //! `engines/engines`.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::time::Duration;
 
@@ -51,23 +51,16 @@ async fn keeps_the_contract_and_heals() {
     let ear = Listener::new(&other, &[Topic::Typing(P), Topic::Presence(user(7))]);
     ear.catch_up(&one, P).await;
     let online = Said::Changed { user: user(7), presence: Presence::Online, keep_ms: 60_000 };
-    for stands_still in [true, false] {
+    let ways: [(fn(&Engine), fn(&Engine)); 2] = [(Engine::pause, Engine::proceed), (Engine::kill, Engine::restart)];
+    for (breaks, mends) in ways {
         one.say(vec![online.clone()]).await.expect("it is there");
         ear.hears(&[News::Presence { user: user(7), presence: Presence::Online }]).await;
-        if stands_still {
-            engine.pause()
-        } else {
-            engine.kill()
-        }
+        breaks(&engine);
         until_away(&one).await;
         until_away(&other).await;
         ear.anew().await;
         ear.forget_anew();
-        if stands_still {
-            engine.proceed()
-        } else {
-            engine.restart()
-        }
+        mends(&engine);
         ear.anew().await;
         ear.catch_up(&one, P).await;
         let (said, news) = typing();

@@ -188,3 +188,13 @@ fn tls_at_the_doors_is_whole_and_clients_are_told_of_it() {
     assert_eq!(named(&[keys[0], keys[1], public("ws://127.0.0.1:1")]), Err("messaging.public_url".to_owned()));
     assert_eq!(named(&[public("wss://chat.example.org")]), Ok(()), "a proxy before it ends TLS");
 }
+
+#[test]
+fn where_redis_is_is_checked_before_anybody_connects() {
+    let found = |url| mistakes(&Sources { flags: vec![pair("bus.redis_url", url)], ..Sources::default() });
+    let told = found("redis://:secret@host:6379").concat();
+    assert!(told.contains("REDISCLI_AUTH") && !told.contains("secret"), "{told}");
+    for url in ["rediss://host", "host:6379", "redis://"] {
+        assert_eq!(found(url).len(), 1, "{url}");
+    }
+}
