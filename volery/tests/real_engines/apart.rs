@@ -106,7 +106,7 @@ fn promises_hold_while_roles_are_killed_one_after_the_other() {
     let mut idgen = Role::start(&["idgen"], &ground.settings);
     let numbers = format!("idgen.nodes={}", idgen.url("idgen"));
     let mut account = Role::start(&["account"], &ground.with(std::slice::from_ref(&numbers)));
-    let history = Role::start(&["history"], &ground.settings);
+    let mut history = Role::start(&["history"], &ground.settings);
     let mut config = Role::start(&["config"], &ground.settings);
     let asked = [
         numbers,
@@ -120,6 +120,7 @@ fn promises_hold_while_roles_are_killed_one_after_the_other() {
     let url = gateway.url("gateway").to_owned();
     let users = ground.users();
     let kept = chat_at_while(&url, &users, RATE, || {
+        killed_for_a_moment(&mut history, &url, true);
         killed_for_a_moment(&mut account, &url, false);
         killed_for_a_moment(&mut left, &url, true);
         killed_for_a_moment(&mut config, &url, true);

@@ -31,8 +31,6 @@ mod replaced;
 mod role;
 mod three;
 
-use role::Role;
-
 const BINARY: &str = env!("CARGO_BIN_EXE_volery");
 
 /// Messages a second, of all who chat.
@@ -144,20 +142,16 @@ fn chat_with(place: impl Iterator<Item = String>, rate: u64, seconds: u64) -> bo
     run(&Arguments::parse_from(&words), words.join(" ")).expect("a run")
 }
 
-/// They chat while something is killed and started again.
-fn chat_while(settings: &[String], seconds: u64, kill: impl FnOnce(), restart: impl FnOnce()) -> bool {
+/// They chat while an engine is killed and started again.
+fn chat_while_it_is_killed(settings: &[String], seconds: u64, engine: &Engine) -> bool {
     std::thread::scope(|scope| {
         let chat = scope.spawn(|| chat(settings, seconds));
         std::thread::sleep(BREAK_AFTER);
-        kill();
+        engine.kill();
         std::thread::sleep(GONE_FOR);
-        restart();
+        engine.restart();
         chat.join().expect("no panic")
     })
-}
-
-fn chat_while_it_is_killed(settings: &[String], seconds: u64, engine: &Engine) -> bool {
-    chat_while(settings, seconds, || engine.kill(), || engine.restart())
 }
 
 #[test]
@@ -172,20 +166,6 @@ fn promises_hold_while_the_timeline_is_away() {
     let _alone = alone();
     let Some(cassandra) = Engine::start("promises_hold_while_the_timeline_is_away", "cassandra") else { return };
     assert!(chat_while_it_is_killed(&on_cassandra(&cassandra), LONGER, &cassandra));
-}
-
-#[test]
-fn promises_hold_while_a_history_of_its_own_is_killed() {
-    let _alone = alone();
-    let name = "promises_hold_while_a_history_of_its_own_is_killed";
-    let Some(kafka) = Engine::start(name, "kafka") else { return };
-    let Some(cassandra) = Engine::start(name, "cassandra") else { return };
-    let Some(postgres) = Engine::start(name, "postgres") else { return };
-    let engines = [on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat();
-    let history = Role::start(&["history"], &engines);
-    let settings = [engines, vec![format!("history.nodes={}", history.url("history"))]].concat();
-    let history = std::cell::RefCell::new(history);
-    assert!(chat_while(&settings, LONGER, || history.borrow_mut().kill(), || history.borrow_mut().restart()));
 }
 
 #[test]
