@@ -11,7 +11,7 @@ pub mod habit;
 mod rest;
 mod unit;
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -33,6 +33,8 @@ use clockwork::Clockwork;
 use habit::{Habit, Quiet};
 use unit::Unit;
 
+/// How long archive is given before what it lacks is looked for again.
+const READ_AGAIN_EVERY: Duration = Duration::from_millis(500);
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Devices that connect at once where nobody wants a storm.
@@ -251,9 +253,25 @@ impl Fleet {
             self.units[device].borrow_mut().record_view(chats);
             self.world.clockwork.wake(device);
         }
-        let reading = || self.units.iter().filter(|unit| !unit.borrow().rest.is_done()).count();
+        let again = Cell::new(clock::nanos());
+        let reading = || {
+            if clock::since(again.get()) >= READ_AGAIN_EVERY {
+                again.set(clock::nanos());
+                self.read_again();
+            }
+            self.units.iter().filter(|unit| !unit.borrow().rest.is_done()).count()
+        };
         self.until("devices have not read their chats", within, reading).await?;
         Ok(self.world.recorder.borrow_mut().take().map(Recorder::into_history))
+    }
+
+    fn read_again(&self) {
+        for (device, unit) in self.units.iter().enumerate() {
+            if unit.borrow().rest.waits() {
+                unit.borrow_mut().rest.again();
+                self.world.clockwork.wake(device);
+            }
+        }
     }
 
     /// Which device reads which chats: each chat once, by the first device that shows it.

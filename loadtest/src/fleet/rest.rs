@@ -1,14 +1,20 @@
-//! The end of a checked run, for one device: it records what it shows, then reads the chat list and
-//! the chats that were given to it, from beginning to end. A state machine over answers.
+//! The end of a checked run, for one device: it records what it shows, then reads the chats that were given to it,
+//! from beginning to end, and the chat list. A state machine over answers.
 //!
 //! The trap: pages that are read here must not enter the view, or a message that the stream owed
 //! would be there after all. Their answers are this module's own.
+//!
+//! Another: archive may be behind what was delivered, after an outage for seconds. A chat whose pages lack what the
+//! device shows is read again a few times before it counts as what is stored.
+
+use std::collections::BTreeMap;
 
 use volery_checker::frames::row;
 use volery_checker::history::{Line, Marks, Row, What};
 use volery_client::core::{Core, Turn};
 use volery_client::device::Device;
 use volery_kernel::chat::ChatId;
+use volery_kernel::id::Id;
 use volery_wire::client::{Chats, History, Request};
 use volery_wire::field::Blob;
 use volery_wire::server::{ChatList, Page, Reply};
@@ -17,14 +23,16 @@ use crate::record::row_of_line;
 
 /// Rows of a page, the most there are.
 const LIMIT: u32 = 100;
+/// How often chats are read again in which something is missing; somebody says when, twice a second.
+const AGAIN_MOST: u32 = 60;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Stage {
     /// The run goes on.
     #[default]
     Off,
-    List,
     Chats,
+    List,
     Done,
 }
 
@@ -38,16 +46,31 @@ pub(super) struct Rest {
     /// To be read, the last first, and the rows of that one, newest first.
     chats: Vec<ChatId>,
     rows: Vec<Row>,
+    /// What the device shows, ascending.
+    shown: BTreeMap<ChatId, Vec<Id>>,
+    /// How often something was missing, and whether it is waited for just now.
+    missing: u32,
+    waits: bool,
 }
 
 impl Rest {
     /// The run is over; these chats are to be read whole. Gives what the device holds: what a newer page
     /// hides, because something between them was never read, came all the same and is there.
     pub(super) fn begin(&mut self, device: &Device, chats: Vec<ChatId>) -> What {
-        (self.stage, self.chats) = (Stage::List, chats);
+        (self.stage, self.chats) = (Stage::Chats, chats);
         let shown = device.view().chats();
+        self.shown = shown.iter().map(|chat| (chat.id(), chat.timeline.held().map(|line| line.id).collect())).collect();
         let rows = shown.iter().flat_map(|chat| chat.timeline.held().map(|line| row_of_line(chat.id(), line)));
         What::View { rows: rows.collect(), marks: Vec::new() }
+    }
+
+    /// Something is missing: call [`Rest::again`] in a while.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
+    }
+
+    pub(super) fn again(&mut self) {
+        self.waits = false;
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -65,16 +88,16 @@ impl Rest {
     pub(super) fn next(&mut self) -> Option<Request<'static>> {
         let cursor = self.cursor.clone();
         match (&self.stage, self.asked) {
+            _ if self.waits => None,
             (Stage::Off | Stage::Done, _) | (_, Some(_)) => None,
-            (Stage::List, None) => Some(Request::Chats(Chats { cursor, limit: Some(LIMIT) })),
-            (Stage::Chats, None) => {
-                let Some(&chat) = self.chats.last() else {
-                    self.stage = Stage::Done;
-                    return None;
-                };
+            (Stage::Chats, None) if let Some(&chat) = self.chats.last() => {
                 let (before, after, around, around_time) = (None, None, None, None);
                 let limit = Some(LIMIT);
                 Some(Request::History(History { chat, before, after, around, around_time, cursor, limit }))
+            }
+            (Stage::Chats | Stage::List, None) => {
+                self.stage = Stage::List;
+                Some(Request::Chats(Chats { cursor, limit: Some(LIMIT) }))
             }
         }
     }
@@ -104,10 +127,23 @@ impl Rest {
         if self.cursor.is_some() {
             return None;
         }
-        let chat = self.chats.pop()?;
         let mut rows = std::mem::take(&mut self.rows);
         rows.reverse();
+        if self.missing < AGAIN_MOST && self.lacks(&rows) {
+            (self.missing, self.waits) = (self.missing + 1, true);
+            return None;
+        }
+        let chat = self.chats.pop()?;
+        // Marks come after the messages that they are of.
+        self.waits = self.chats.is_empty() && self.missing > 0;
         Some(What::Timeline { chat, rows })
+    }
+
+    /// Whether the chat that was read lacks what is shown of it.
+    fn lacks(&self, rows: &[Row]) -> bool {
+        let shown = self.chats.last().and_then(|chat| self.shown.get(chat));
+        let stored = |id: &Id| rows.binary_search_by_key(id, |row| row.id).is_ok();
+        !shown.into_iter().flatten().all(stored)
     }
 
     fn list(&mut self, list: &ChatList<'_>) -> Option<What> {
@@ -125,7 +161,7 @@ impl Rest {
         if self.cursor.is_some() {
             return None;
         }
-        self.stage = Stage::Chats;
+        self.stage = Stage::Done;
         Some(What::Lines(std::mem::take(&mut self.lines)))
     }
 }
@@ -150,9 +186,6 @@ mod tests {
         let mut rest = Rest::default();
         assert_eq!(rest.next(), None);
         assert!(matches!(rest.begin(&shown, vec![chat(2), chat(3)]), What::View { .. }));
-        assert!(matches!(rest.next(), Some(Request::Chats(_))));
-        let list = Reply::ChatList(ChatList { chats: Vec::new(), next: None });
-        assert_eq!(rest.hear(&list), Some(What::Lines(Vec::new())));
         assert!(matches!(rest.next(), Some(Request::History(ask)) if ask.chat == chat(3) && ask.cursor.is_none()));
         assert_eq!(rest.hear(&page(chat(3), Some(Blob(vec![7])))), None);
         assert!(matches!(rest.next(), Some(Request::History(ask)) if ask.cursor.is_some()));
@@ -160,7 +193,26 @@ mod tests {
         assert!(matches!(rest.next(), Some(Request::History(ask)) if ask.cursor.is_none()));
         assert_eq!(rest.hear(&page(chat(3), None)), Some(What::Timeline { chat: chat(3), rows: Vec::new() }));
         assert!(rest.hear(&page(chat(2), None)).is_some() && !rest.is_done());
+        assert!(matches!(rest.next(), Some(Request::Chats(_))));
+        let list = Reply::ChatList(ChatList { chats: Vec::new(), next: None });
+        assert_eq!(rest.hear(&list), Some(What::Lines(Vec::new())));
         assert_eq!((rest.next(), rest.is_done()), (None, true));
+    }
+
+    #[test]
+    fn a_chat_that_lacks_what_is_shown_is_read_again_for_a_while() {
+        let chat = ChatId::direct(id(1), id(2));
+        let mut rest = Rest { stage: Stage::Chats, chats: vec![chat], ..Rest::default() };
+        rest.shown.insert(chat, vec![Id::new(7).expect("an id")]);
+        for _ in 0..AGAIN_MOST {
+            assert!(matches!(rest.next(), Some(Request::History(_))));
+            assert_eq!((rest.hear(&page(chat, None)), rest.waits(), rest.next()), (None, true, None));
+            rest.again();
+        }
+        let stored = Some(What::Timeline { chat, rows: Vec::new() });
+        assert_eq!((rest.hear(&page(chat, None)), rest.waits()), (stored, true), "the checker judges what is lost");
+        rest.again();
+        assert!(matches!(rest.next(), Some(Request::Chats(_))));
     }
 
     fn id(raw: u64) -> volery_kernel::id::UserId {
