@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use volery_config::follow::{HeldLease, Standing, follow_map, hold_lease};
-use volery_config::{ConfigNode, ConfigOptions, ConfigParts, HASH, StartError};
+use volery_config::{ConfigNode, ConfigOptions, ConfigParts, HASH, LEVEL, StartError};
 use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
 use volery_kernel::slot::{Partition, Partitions};

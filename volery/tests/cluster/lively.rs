@@ -19,7 +19,7 @@ fn watch(device: &mut Device, users: &[u64]) -> Heard {
 /// Whether somebody is said to be online in this frame; `None` if nothing is said of them.
 fn online(heard: &Heard, user: u64) -> Option<bool> {
     let users = heard.body["users"].as_array().filter(|_| heard.op == ServerOp::Presence)?;
-    users.iter().find(|present| present["user"] == user.to_string())?["online"].as_bool()
+    users.iter().find(|present| present["user"].as_str() == Some(&user.to_string()))?["online"].as_bool()
 }
 
 fn types(device: &mut Device, to: u64) -> u64 {

@@ -58,7 +58,8 @@ fn hears_typing(ada: &mut Device, bob: &mut Device) {
 
 fn says(users: &Value, user: u64, online: bool) -> bool {
     let present = users["users"].as_array().into_iter().flatten();
-    present.into_iter().any(|present| present["user"] == user.to_string() && present["online"] == online)
+    let user = user.to_string();
+    present.into_iter().any(|present| present["user"].as_str() == Some(&user) && present["online"] == online)
 }
 
 #[test]
