@@ -55,18 +55,18 @@ async fn keeps_the_contract_and_heals() {
         one.say(vec![online.clone()]).await.expect("it is there");
         ear.hears(&[News::Presence { user: user(7), presence: Presence::Online }]).await;
         if stands_still {
-            engine.pause()
+            engine.pause();
         } else {
-            engine.kill()
+            engine.kill();
         }
         until_away(&one).await;
         until_away(&other).await;
         ear.anew().await;
         ear.forget_anew();
         if stands_still {
-            engine.proceed()
+            engine.proceed();
         } else {
-            engine.restart()
+            engine.restart();
         }
         ear.anew().await;
         ear.catch_up(&one, P).await;
