@@ -42,11 +42,16 @@ kafka_configure() {
   [ -d "$dir/data" ] || kafka_format "$1" "$dir"
 }
 
+# The id of the cluster: the same for all of a set's brokers and after every start, another one for another set.
+kafka_id() {
+  dirname "$(folder 1)" | md5sum | head -c 16 | base64 | tr '+/' '-_' | tr -d '='
+}
+
 # Prepares the data aside.
 kafka_format() {
   rm -rf "$2/data.new"
   kafka_properties "$1" "$2/data.new" >"$2/format.properties"
-  java -cp "$(jars)/*" kafka.tools.StorageTool format -t dm9sZXJ5LWthZmthLTAwMQ -c "$2/format.properties" \
+  java -cp "$(jars)/*" kafka.tools.StorageTool format -t "$(kafka_id)" -c "$2/format.properties" \
     >"$2/format.log" 2>&1 9>&- || fail "$1" "cannot prepare $2/data: $(tail -n 1 "$2/format.log")"
   mv "$2/data.new" "$2/data"
 }

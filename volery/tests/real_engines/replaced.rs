@@ -2,6 +2,8 @@
 //! noticed, nothing is acknowledged into it, nobody is told `synced`, and a new generation makes all well. And brokers
 //! of another cluster, which are refused.
 
+use std::process::Stdio;
+
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -10,7 +12,7 @@ use volery_kernel::slot::Partitions;
 use volery_testkit::engine::Engine;
 use volery_wire::op::ServerOp;
 
-use super::kit::server::{up, volery};
+use super::kit::server::{ended, up, volery};
 use super::kit::{Device, Server, wait_for};
 use super::{alone, flags, on_kafka};
 
@@ -50,9 +52,11 @@ fn two_who_talked(kafka: &Engine) -> (Server, Device, Device, String) {
     let server = Server::start_with(&["ada", "bob"], &flags(&on_kafka(kafka)));
     let (mut ada, mut bob) = (server.synced("ada"), server.synced("bob"));
     let chat = ada.chat_with(bob.user);
+    let before = ada.position.clone();
     for n in 0..10 {
         ada.say(bob.user, &format!("{n}"));
     }
+    ada.until("her own stream has begun", |ada| ada.position != before);
     bob.until("all of it", |bob| bob.texts(&chat).len() == 10);
     bob.settle();
     ada.pages_of(&chat, 10);
@@ -131,9 +135,11 @@ fn the_brokers_of_another_cluster_are_refused() {
     server.terminate();
     assert!(server.ended().success());
     let elsewhere: Vec<_> = flags(&on_kafka(&other)).into_iter().map(str::to_owned).collect();
-    let refused = up(&server.data(), &elsewhere).output().expect("it runs");
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && told.contains("the cluster uses the log"), "{told}");
+    let mut child = up(&server.data(), &elsewhere).stderr(Stdio::piped()).spawn().expect("it runs");
+    let told = child.stderr.take().expect("piped");
+    assert!(!ended(child).success());
+    let told = std::io::read_to_string(told).expect("readable");
+    assert!(told.contains("the cluster uses the log"), "{told}");
 
     server.start_again();
     for device in [&mut ada, &mut bob] {

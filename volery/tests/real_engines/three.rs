@@ -290,6 +290,7 @@ fn hears_in_the_end(device: &mut Device, chat: &str, text: &str) {
 }
 
 #[test]
+#[ignore = "four minutes and 6 GiB; it still depends on which broker leads the controllers: run it by name"]
 fn promises_hold_while_some_of_three_brokers_and_three_cassandra_nodes_are_away() {
     let _alone = alone();
     let name = "promises_hold_while_some_of_three_brokers_and_three_cassandra_nodes_are_away";
