@@ -61,6 +61,8 @@ pub struct Archive {
     writes: Vec<Write>,
     done: Option<Commit>,
     committed: Option<Commit>,
+    /// What the last [`Step::Apply`] commits: an answer may be appended before that is written.
+    offered: Option<Commit>,
     retry: Option<(Send, Retry)>,
     set_by: VecDeque<SetBy>,
     newest_stamp: Timestamp,
@@ -89,6 +91,7 @@ impl Archive {
             writes: Vec::new(),
             done: committed,
             committed,
+            offered: None,
             retry: None,
             set_by: VecDeque::new(),
             newest_stamp,
@@ -114,6 +117,14 @@ impl Archive {
 
     /// What to do next. Asked again without an answer, it says the same.
     pub fn next(&mut self, archived: Archived<'_>) -> Step {
+        let step = self.step(archived);
+        if let Step::Apply(_, commit) = step {
+            self.offered = commit;
+        }
+        step
+    }
+
+    fn step(&mut self, archived: Archived<'_>) -> Step {
         if let Some(step) = self.retry_step() {
             return step;
         }
@@ -147,7 +158,7 @@ impl Archive {
     /// The rows of the last [`Step::Apply`] are there.
     pub fn applied(&mut self) {
         self.writes.clear();
-        self.committed = self.through();
+        self.committed = self.offered.take().or(self.committed);
         if let Some((send, retry @ (Retry::Note | Retry::NoteSource(_)))) = &mut self.retry {
             *retry = match *retry {
                 Retry::NoteSource(source) => Retry::Answer(Outcome::Accepted { id: send.id, source }),
