@@ -160,11 +160,12 @@ fn ask_end(act: &SessionActor, ctx: &mut Context<SessionActor>) {
 /// Asked until history answers: without it a device cannot start anew.
 fn ask_archived(act: &SessionActor, ctx: &mut Context<SessionActor>) {
     let shared = act.thread.shared.clone();
-    let partition = act.owned.tail.borrow().partition();
+    let beginning = act.owned.tail.borrow().beginning();
+    let partition = beginning.partition;
     let asked = async move {
         loop {
             match shared.history.archived(partition).await {
-                Ok(position) => return position.unwrap_or(Position { partition, ..Position::default() }),
+                Ok(position) => return position.unwrap_or(beginning),
                 Err(error) => {
                     tracing::debug!(%partition, %error, "it is not known how far archive is");
                     tokio::time::sleep(std::time::Duration::from_secs(1)).await;

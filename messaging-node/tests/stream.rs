@@ -17,8 +17,7 @@ use volery_messaging::core::window::Window;
 fn at_the_beginning(tail: &Tail) -> Stream {
     let (user, device) = (UserId::new(1).unwrap(), DeviceId::new(2).unwrap());
     let who = Follower { user, device, session: SessionNumber(Id::new(3).unwrap()) };
-    let resume = Position { partition: tail.partition(), ..Position::default() };
-    Stream::new(who, Some(resume))
+    Stream::new(who, Some(tail.beginning()))
 }
 
 fn pump(stream: &mut Stream, tail: &Tail) -> Vec<&'static str> {
@@ -123,6 +122,10 @@ fn positions_that_the_log_does_not_have_are_answered_by_reset() {
     assert_eq!(resumed(at(2, 3, id), 3, &tail), ["ask end", "reset"], "the log ends before it");
     assert_eq!(resumed(at(1, 2, id), 3, &tail), ["ask end", "reset"], "an earlier log");
     assert_eq!(resumed(at(3, 2, id), 3, &tail), ["ask end", "reset"], "a log that is no more");
+    let beginning = |generation| Position::beginning(Partition(0), generation);
+    assert_eq!(resumed(beginning(2), 3, &tail), ["ask end", "synced"]);
+    assert_eq!(resumed(beginning(1), 3, &tail), ["ask end", "reset"], "nothing of an earlier log is not nothing");
+    assert_eq!(resumed(Position::default(), 3, &tail), ["ask end", "reset"], "nothing of no log");
     let elsewhere = Position { partition: Partition(1), ..at(2, 2, id) };
     assert_eq!(resumed(elsewhere, 3, &tail), ["ask end", "reset"]);
 }

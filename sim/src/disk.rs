@@ -3,10 +3,12 @@
 
 use volery_checker::history::What as Step;
 use volery_client::state::{Change, State};
+use volery_kernel::id::Id;
 use volery_kernel::position::{Position, Source};
 use volery_wire::field::Blob;
 
 use crate::device::Device;
+use crate::log::GENERATION;
 use crate::record::Labels;
 use crate::story::{What, tell};
 use crate::view::View;
@@ -76,13 +78,11 @@ impl World {
         };
         let (generation, offset) = (held.source.generation(), held.source.offset());
         let wrong = match way {
+            _ if held.id == Id::ZERO => Position::beginning(held.partition, GENERATION + 1),
             0 => Position { id: held.id.next(), ..held },
             1 => Position { source: Source::new(generation, offset + 10_000), ..held },
             _ => Position { source: Source::new(generation + 1, offset), ..held },
         };
-        if held.source == Source::ZERO {
-            return false;
-        }
         disk.position = Some(Blob(wrong.to_bytes().to_vec()));
         self.story.count(What::OtherLog);
         true

@@ -337,7 +337,7 @@ impl World {
     }
 
     fn ask_archived(&mut self, id: ConnId, n: usize, partition: Partition) {
-        let begin = Position { partition, ..Position::default() };
+        let begin = Position::beginning(partition, GENERATION);
         let archived = block_on(self.reads.archived(partition)).map(|position| position.unwrap_or(begin));
         let tail = self.nodes[n].tail_end(partition).filter(|_| self.mutated(Mutation::ResetAtTail));
         match archived {

@@ -48,8 +48,8 @@ impl Source {
     }
 }
 
-/// Everything up to and including this record is held. Opaque to clients. The default source and id
-/// mean "nothing yet": the place before a partition's first record.
+/// Everything up to and including this record is held. Opaque to clients. The default lies before every
+/// record of every log; [`Position::beginning`] before those of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The partition whose stream this is.
@@ -69,6 +69,13 @@ impl Position {
     /// Length of the encoded form in bytes.
     pub const LEN: usize = 19;
     const VERSION: u8 = 1;
+
+    /// The place before the first record of a log generation. It sorts between the generations: a device
+    /// that holds nothing must not be taken, in the next log, for one that holds that log's beginning.
+    #[must_use]
+    pub const fn beginning(partition: Partition, generation: u16) -> Self {
+        Self { partition, source: Source(Source::new(generation, 0).0.saturating_sub(1)), id: Id::ZERO }
+    }
 
     /// The bytes that clients store and send back: version, partition, source, id, big-endian.
     #[must_use]
@@ -107,6 +114,15 @@ mod tests {
             id: Id::first_at(crate::time::Timestamp(0)).next(),
         };
         assert_eq!(position.to_bytes(), [1, 0, 2, 0, 1, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_beginning_lies_between_two_generations_and_is_no_record() {
+        let beginning = Position::beginning(Partition(2), 3);
+        assert!(Source::new(2, OFFSET_MAX) <= beginning.source && beginning.source < Source::new(3, 0));
+        assert_eq!(beginning.id, Id::ZERO);
+        assert_ne!(beginning, Position::beginning(Partition(2), 2));
+        assert_eq!(Position::from_bytes(&beginning.to_bytes()), Ok(beginning));
     }
 
     proptest! {

@@ -121,7 +121,7 @@ impl Stream {
     pub fn end_is(&mut self, end: Offset, tail: &Tail, steps: &mut Vec<Step>) {
         if let Cursor::Waiting { resume } = self.cursor {
             match resume.filter(|position| self.is_plausible(*position, end, tail)) {
-                Some(position) => self.follow(position),
+                Some(position) => self.follow(position, tail),
                 None => {
                     self.loosen(tail, None);
                     steps.push(Step::Reset);
@@ -133,13 +133,13 @@ impl Stream {
     }
 
     fn is_plausible(&self, position: Position, end: Offset, tail: &Tail) -> bool {
-        let begins = position == Position { partition: tail.partition(), ..Position::default() };
+        let begins = position == tail.beginning();
         let in_log = position.source.generation() == tail.generation() && position.source.offset() < end;
         position.partition == tail.partition() && (begins || in_log)
     }
 
-    fn follow(&mut self, position: Position) {
-        let begins = position.source == Position::default().source;
+    fn follow(&mut self, position: Position, tail: &Tail) {
+        let begins = position == tail.beginning();
         self.unverified = (!begins).then_some(position);
         let next = if begins { 0 } else { position.source.offset() + 1 };
         self.cursor = Cursor::InOrder { next };

@@ -68,6 +68,12 @@ impl Tail {
         self.generation
     }
 
+    /// The position of somebody who holds nothing of this log.
+    #[must_use]
+    pub fn beginning(&self) -> Position {
+        Position::beginning(self.partition, self.generation)
+    }
+
     /// First offset whose events are held.
     #[must_use]
     pub fn start(&self) -> Offset {
@@ -205,9 +211,7 @@ impl Tail {
     /// The position of somebody who holds everything below `next`; `None` if its id is not known here.
     #[must_use]
     pub fn position_before(&self, next: Offset) -> Option<Position> {
-        let Some(offset) = next.checked_sub(1) else {
-            return Some(Position { partition: self.partition, source: Source::ZERO, id: Id::ZERO });
-        };
+        let Some(offset) = next.checked_sub(1) else { return Some(self.beginning()) };
         let id = self.id_at(offset)?;
         Some(Position { partition: self.partition, source: Source::new(self.generation, offset), id })
     }

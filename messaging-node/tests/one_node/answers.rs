@@ -43,7 +43,7 @@ fn newest_page() -> Request<'static> {
 #[test]
 fn history_that_could_not_be_read_is_read_later() {
     Node::run(async |node| {
-        let beginning = Position { partition: node.partition(), ..Position::default() };
+        let beginning = Position::beginning(node.partition(), 1);
         let mut device = node.device(Some(Blob(beginning.to_bytes().to_vec()))).await;
         // After its answer nothing of the connection itself wakes the session any more.
         device.ask(&[Request::Ping]);

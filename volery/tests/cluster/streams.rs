@@ -13,6 +13,14 @@ fn ops(device: &Device, op: ServerOp) -> usize {
     device.heard.iter().filter(|heard| heard.op == op).count()
 }
 
+/// After a reset a session is told of its own sends as well; one that comes back with its position is not.
+fn back(mut device: Device) -> Device {
+    device.settle();
+    device.connect();
+    device.sync();
+    device
+}
+
 /// A message arrives with this text.
 fn hears(device: &mut Device, text: &str) -> Value {
     device.wait(text, |heard| heard.op == ServerOp::Message && text_of(&heard.body) == text).body
@@ -21,12 +29,8 @@ fn hears(device: &mut Device, text: &str) -> Value {
 #[test]
 fn everybody_else_hears_of_a_send_once() {
     let server = Server::start(&["ada", "bob"]);
-    let (mut phone, mut laptop) = (server.synced("ada"), server.synced("ada").in_json());
-    // After a reset a session is told of its own sends as well: the phone comes back with its position.
-    phone.settle();
-    phone.connect();
-    phone.sync();
-    let mut bob = server.synced("bob");
+    let (mut phone, mut laptop) = (back(server.synced("ada")), server.synced("ada").in_json());
+    let mut bob = back(server.synced("bob"));
     let chat = phone.chat_with(bob.user);
     let (id, source) = phone.say(bob.user, "hello");
     let (echo, message) = (hears(&mut laptop, "hello"), hears(&mut bob, "hello"));
