@@ -2,72 +2,31 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod world;
+
 use volery_kernel::code::Code;
-use volery_kernel::generator::Generator;
-use volery_kernel::id::{DeviceId, EPOCH_MS, Id, SessionNumber, UserId};
+use volery_kernel::id::UserId;
 use volery_kernel::limits;
-use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Timestamp;
-use volery_messaging::core::pace::Rate;
-use volery_messaging::core::session::{Context, Effect, Opening, Session};
-use volery_messaging::core::stream::Follower;
-use volery_messaging::core::tail::Tail;
+use volery_messaging::core::session::{Context, Effect, Session};
 use volery_ports::bus::Presence;
 use volery_wire::client::{self, Request};
+use volery_wire::field::Blob;
 use volery_wire::server::Reply;
+use world::{World, user};
 
-const WELCOME: Timestamp = Timestamp(EPOCH_MS + 1_000_000);
-
-struct World {
-    session: Session,
-    ids: Generator,
-    tail: Tail,
-    known: Option<bool>,
+/// What follows from an input so long after `welcome`, in words.
+fn at(world: &mut World, ms: u64, input: impl FnOnce(&mut Session, &mut Context<'_>, &mut Vec<Effect>)) -> Vec<String> {
+    world.at(ms, input).iter().map(words).collect()
 }
 
-impl World {
-    fn new(known: Option<bool>) -> Self {
-        let opening = Opening {
-            who: Follower {
-                user: user(1),
-                device: DeviceId::new(2).unwrap(),
-                session: SessionNumber(Id::new(3).unwrap()),
-            },
-            token_until: WELCOME.plus(100_000_000),
-            largest_id: Id::ZERO,
-            resume: None,
-            request: 1,
-            rate: Rate { per_second: 50, burst: 200 },
-            generation: 1,
-        };
-        let session = Session::open(opening, WELCOME, &mut Vec::new());
-        let ids = Generator::new(1, WELCOME, WELCOME.plus(100_000_000));
-        Self { session, ids, tail: Tail::new(Partition(0), 1, 0, 1_000), known }
-    }
-
-    /// What follows from an input so long after `welcome`, in words.
-    fn at(&mut self, ms: u64, input: impl FnOnce(&mut Session, &mut Context<'_>, &mut Vec<Effect>)) -> Vec<String> {
-        let (known, mut effects) = (self.known, Vec::new());
-        let known = |_| known;
-        let (now, partitions) = (WELCOME.plus(ms), Partitions::new(1).unwrap());
-        let mut ctx = Context { now, ids: &mut self.ids, tail: &self.tail, partitions, known: &known };
-        input(&mut self.session, &mut ctx, &mut effects);
-        effects.iter().map(words).collect()
-    }
-
-    fn types(&mut self, to: u64, ms: u64) -> Vec<String> {
-        let request = Request::Typing(client::Typing { to: user(to) });
-        self.at(ms, |session, ctx, effects| session.request(7, request, ctx, effects))
-    }
-
-    fn watches(&mut self, users: impl IntoIterator<Item = u64>) -> Vec<String> {
-        let request = Request::Presence(client::Presence { users: users.into_iter().map(user).collect() });
-        self.at(10, |session, ctx, effects| session.request(7, request, ctx, effects))
-    }
+fn types(world: &mut World, to: u64, ms: u64) -> Vec<String> {
+    world.hear(Request::Typing(client::Typing { to: user(to) }), ms).iter().map(words).collect()
 }
 
-fn user(number: u64) -> UserId {
-    UserId::new(number).unwrap()
+fn watches(world: &mut World, users: impl IntoIterator<Item = u64>) -> Vec<String> {
+    let request = Request::Presence(client::Presence { users: users.into_iter().map(user).collect() });
+    world.hear(request, 10).iter().map(words).collect()
 }
 
 fn words(effect: &Effect) -> String {
@@ -94,11 +53,11 @@ fn words(effect: &Effect) -> String {
 fn typing_goes_to_those_to_whom_a_send_may_go() {
     let none: [&str; 0] = [];
     let mut world = World::new(Some(true));
-    assert_eq!(world.types(9, 0), ["typing to 9"]);
-    assert_eq!(world.types(9, limits::TYPING_EVERY_MS.value - 1), none, "too soon");
-    assert_eq!(world.types(9, limits::TYPING_EVERY_MS.value), ["typing to 9"]);
-    assert_eq!(world.types(1, 10_000), none, "nobody watches oneself");
-    assert_eq!(World::new(Some(false)).types(9, 0), ["7: unknown_recipient"]);
+    assert_eq!(types(&mut world, 9, 0), ["typing to 9"]);
+    assert_eq!(types(&mut world, 9, limits::TYPING_EVERY_MS.value - 1), none, "too soon");
+    assert_eq!(types(&mut world, 9, limits::TYPING_EVERY_MS.value), ["typing to 9"]);
+    assert_eq!(types(&mut world, 1, 10_000), none, "nobody watches oneself");
+    assert_eq!(types(&mut World::new(Some(false)), 9, 0), ["7: unknown_recipient"]);
 
     let mut world = World::new(None);
     for (found, expected) in [
@@ -106,41 +65,41 @@ fn typing_goes_to_those_to_whom_a_send_may_go() {
         (Ok(false), vec!["7: unknown_recipient"]),
         (Err(Code::AccountsUnavailable), vec!["7: accounts_unavailable"]),
     ] {
-        assert_eq!(world.types(9, 20_000), ["look 9 up"]);
+        assert_eq!(types(&mut world, 9, 20_000), ["look 9 up"]);
         let checked = |found: Result<bool, Code>| {
             move |session: &mut Session, ctx: &mut Context<'_>, effects: &mut Vec<Effect>| {
                 session.checked(user(9), found, ctx, effects);
             }
         };
-        assert_eq!(world.at(20_010, checked(found)), expected);
-        assert_eq!(world.at(20_020, checked(found)), none, "asked once, answered once");
+        assert_eq!(at(&mut world, 20_010, checked(found)), expected);
+        assert_eq!(at(&mut world, 20_020, checked(found)), none, "asked once, answered once");
     }
 }
 
 #[test]
 fn who_is_watched_is_told_once_and_then_again_when_it_changes() {
     let mut world = World::new(Some(true));
-    assert_eq!(world.watches([5, 4, 5]), ["7: +4,5 -"]);
+    assert_eq!(watches(&mut world, [5, 4, 5]), ["7: +4,5 -"]);
     let first = |who: UserId| if who == user(4) { Presence::Online } else { Presence::Unknown };
-    assert_eq!(world.at(20, |session, _, effects| session.watches(7, &first, effects)), ["7: 4 5?0"]);
+    assert_eq!(at(&mut world, 20, |session, _, effects| session.watches(7, &first, effects)), ["7: 4 5?0"]);
     let seen = |_: UserId| Presence::Seen(Timestamp(77));
-    let news = world.at(30, |session, _, effects| session.presence_changed(&first, effects));
+    let news = at(&mut world, 30, |session, _, effects| session.presence_changed(&first, effects));
     assert_eq!(news, [""; 0], "nothing changed");
-    assert_eq!(world.watches([4, 6]), ["7: +6 -5"]);
-    assert_eq!(world.at(40, |session, _, effects| session.presence_changed(&seen, effects)), ["0: 4?77 6?77"]);
+    assert_eq!(watches(&mut world, [4, 6]), ["7: +6 -5"]);
+    assert_eq!(at(&mut world, 40, |session, _, effects| session.presence_changed(&seen, effects)), ["0: 4?77 6?77"]);
     assert_eq!(world.session.watched(), [user(4), user(6)]);
-    assert_eq!(world.watches([]), ["7: + -4,6"]);
-    assert_eq!(world.watches(1..=257), ["7: bad_request"]);
+    assert_eq!(watches(&mut world, []), ["7: + -4,6"]);
+    assert_eq!(watches(&mut world, 1..=257), ["7: bad_request"]);
     assert_eq!(world.session.watched(), [], "nothing changed");
 }
 
 #[test]
 fn questions_that_wait_are_bounded() {
     let mut world = World::new(Some(true));
-    let answers: Vec<_> = (0..9).flat_map(|round| world.watches([round])).collect();
+    let answers: Vec<_> = (0..9).flat_map(|round| watches(&mut world, [round])).collect();
     assert_eq!(answers.last().map(String::as_str), Some("7: busy"));
-    world.at(20, |session, _, effects| session.watches(7, &|_| Presence::Unknown, effects));
-    assert_eq!(world.watches([9]), ["7: +9 -7"]);
+    at(&mut world, 20, |session, _, effects| session.watches(7, &|_| Presence::Unknown, effects));
+    assert_eq!(watches(&mut world, [9]), ["7: +9 -7"]);
 }
 
 #[test]
@@ -148,13 +107,13 @@ fn only_who_is_synced_is_told_without_being_asked() {
     let mut world = World::new(Some(true));
     assert!(!world.session.is_live());
     let chat = "direct:1:9";
-    let told = world.at(10, |session, _, effects| session.typed_to(&[user(9)], effects));
+    let told = at(&mut world, 10, |session, _, effects| session.typed_to(&[user(9)], effects));
     assert_eq!(told, [format!("0: 9 types in {chat}")]);
     // Nothing was there before, so pages hold nothing: the device goes on from the log's end.
-    world.at(20, |session, ctx, effects| session.end_is(0, ctx, effects));
-    let position = volery_kernel::position::Position::default().to_bytes().to_vec();
-    let resume = Request::Resume(client::Resume { position: volery_wire::field::Blob(position) });
-    world.at(30, |session, ctx, effects| session.request(8, resume, ctx, effects));
-    world.at(40, |session, ctx, effects| session.end_is(0, ctx, effects));
+    at(&mut world, 20, |session, ctx, effects| session.end_is(0, ctx, effects));
+    let position = Blob(world.tail.beginning().to_bytes().to_vec());
+    let resume = Request::Resume(client::Resume { position });
+    at(&mut world, 30, |session, ctx, effects| session.request(8, resume, ctx, effects));
+    at(&mut world, 40, |session, ctx, effects| session.end_is(0, ctx, effects));
     assert!(world.session.is_live());
 }

@@ -148,6 +148,12 @@ impl OpenStore {
         })
     }
 
+    /// The same, if it is there: whoever only looks makes none where nobody would read it.
+    pub(crate) async fn there(config: &Config) -> Result<Option<Self>, Failure> {
+        let is_there = config.accounts_database.is_some() || config.data_dir.join(ACCOUNTS).exists();
+        if is_there { Self::open(config).await.map(Some) } else { Ok(None) }
+    }
+
     fn of<S: AccountStore + ClusterStore>(store: S) -> Self {
         let store = Arc::new(store);
         Self { accounts: store.clone(), cluster: store }

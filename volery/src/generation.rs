@@ -17,7 +17,7 @@ use volery_node::metrics::Metrics;
 use volery_ports::log::Log;
 use volery_ports::timeline::{Commit, Timeline};
 
-use crate::engines::{self, ACCOUNTS, OpenLog, OpenStore, OpenTimeline};
+use crate::engines::{self, OpenLog, OpenStore, OpenTimeline};
 use crate::{Failure, compose};
 
 /// Says how log and timeline stand to each other; with `begin`, begins a new log if they contradict each other.
@@ -52,14 +52,13 @@ async fn look(config: &Config, begin: bool) -> Result<(), Failure> {
     log.into_iter().for_each(OpenLog::close);
     let Found { bad, newest } = found?;
     match (bad, begin) {
-        (0, true)
-            if let Some(name) = name
-                && use_log(config, &name).await? =>
-        {
-            println!("It fits what was archived: the cluster uses {name:?} from now on. Start all roles.");
-            Ok(())
-        }
-        (0, true) => Err(Failure("the log fits what was archived: there is nothing to replace".to_owned())),
+        (0, true) => match name {
+            Some(name) if use_log(config, &name).await? => {
+                println!("It fits what was archived: the cluster uses {name:?} from now on. Start all roles.");
+                Ok(())
+            }
+            _ => Err(Failure("the log fits what was archived: there is nothing to replace".to_owned())),
+        },
         (0, false) => {
             println!("It fits what was archived.");
             Ok(())
@@ -79,13 +78,10 @@ async fn look(config: &Config, begin: bool) -> Result<(), Failure> {
 
 /// Tells the cluster which log it uses, where this configuration says who keeps that. Whether it was another.
 async fn use_log(config: &Config, name: &str) -> Result<bool, Failure> {
-    if config.accounts_database.is_none() && !config.data_dir.join(ACCOUNTS).exists() {
-        return Ok(false);
-    }
-    let store = OpenStore::open(config).await?.cluster;
-    let changes = store.log(name).await? != name;
+    let Some(store) = OpenStore::there(config).await? else { return Ok(false) };
+    let changes = store.cluster.log(name).await? != name;
     if changes {
-        store.put_log(name).await?;
+        store.cluster.put_log(name).await?;
     }
     Ok(changes)
 }

@@ -30,18 +30,18 @@ pub(crate) fn clippy(root: &Path) -> Result<(), Findings> {
     let build = ["test", "--no-run", "--workspace", "--all-targets", "--locked", "--message-format", "json"];
     let output = linting_cargo(root).args(build).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| vec![format!("cargo could not be started: {error}")])?;
-    let warnings = warnings(&String::from_utf8_lossy(&output.stdout));
-    for warning in &warnings {
-        println!("{warning}");
+    let complaints = complaints(&String::from_utf8_lossy(&output.stdout));
+    for complaint in &complaints {
+        println!("{complaint}");
     }
-    if output.status.success() && warnings.is_empty() {
+    if output.status.success() && complaints.is_empty() {
         return Ok(());
     }
     Err(vec!["mend what clippy says above; a lint is set aside only by `#[expect(…, reason = …)]`".to_owned()])
 }
 
-/// Each once: what a library is told, its tests are told again.
-fn warnings(messages: &str) -> BTreeSet<String> {
+/// Warnings and errors, each once: what a library is told, its tests are told again.
+fn complaints(messages: &str) -> BTreeSet<String> {
     let message = |line| serde_json::from_str::<Value>(line).ok().map(|mut line| line["message"].take());
     let told = messages.lines().filter_map(message).filter(|message| message["level"] != "note");
     told.filter_map(|message| message["rendered"].as_str().map(str::to_owned)).collect()

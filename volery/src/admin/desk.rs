@@ -70,14 +70,13 @@ impl Desk {
 
 /// What SQL keeps, if it is there.
 pub(super) async fn store(config: &Config) -> Result<OpenStore, Failure> {
-    let file = config.data_dir.join(ACCOUNTS);
-    if config.accounts_database.is_none() && !file.exists() {
-        return Err(Failure(format!(
+    OpenStore::there(config).await?.ok_or_else(|| {
+        let file = config.data_dir.join(ACCOUNTS);
+        Failure(format!(
             "there is no {}: name the data folder of `volery up` with --data, or the cluster's configuration with --config",
             file.display()
-        )));
-    }
-    OpenStore::open(config).await
+        ))
+    })
 }
 
 /// The messaging node of `volery up`, as its configuration has it.
