@@ -123,7 +123,7 @@ fn positions_that_the_log_does_not_have_are_answered_by_reset() {
     assert_eq!(resumed(at(1, 2, id), 3, &tail), ["ask end", "reset"], "an earlier log");
     assert_eq!(resumed(at(3, 2, id), 3, &tail), ["ask end", "reset"], "a log that is no more");
     let beginning = |generation| Position::beginning(Partition(0), generation);
-    assert_eq!(resumed(beginning(2), 3, &tail), ["ask end", "synced"]);
+    assert_eq!(resumed(beginning(2), 3, &tail), ["ask end", "fetch"], "nothing yet: what the tail dropped is fetched");
     assert_eq!(resumed(beginning(1), 3, &tail), ["ask end", "reset"], "nothing of an earlier log is not nothing");
     assert_eq!(resumed(Position::default(), 3, &tail), ["ask end", "reset"], "nothing of no log");
     let elsewhere = Position { partition: Partition(1), ..at(2, 2, id) };
