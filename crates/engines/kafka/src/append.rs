@@ -8,71 +8,54 @@
 //! The second: a broker takes up a connection's next request when it has answered the one before, and a request is of
 //! one partition. Through one producer, every partition would wait for the others' flushes or copies.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::error::KafkaResult;
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_ports::log::{AppendError, Appended, NewRecord};
 
-use crate::offsets::blocking;
-use crate::options::{Options, PRODUCERS, warm};
+use crate::options::{Options, producers};
+use crate::producer::Producer;
 use crate::record;
 
 pub(crate) struct Appender {
-    /// A partition's is always the same.
-    producers: Vec<FutureProducer>,
-    topic: String,
-    /// By partition: one past the last record that was appended here.
-    ends: Vec<AtomicU64>,
+    /// A partition's is always the same: partition 10 of 8 producers is the second lane of the third.
+    producers: Vec<Arc<Producer>>,
 }
 
 impl Appender {
     pub(crate) async fn new(options: &Options) -> KafkaResult<Self> {
-        let topic = options.topic();
-        let producers = (0..PRODUCERS.min(usize::from(options.partitions.count()))).map(|_| options.producer());
-        let producers: Vec<FutureProducer> = producers.collect::<KafkaResult<_>>()?;
-        let (clients, name) = (producers.clone(), topic.clone());
-        blocking(move || clients.iter().try_for_each(|producer| warm(producer.client(), &name))).await?;
-        let ends = options.partitions.iter().map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { producers, topic, ends })
+        let count = producers(options.partitions);
+        let mut producers = Vec::with_capacity(count);
+        for first in 0..count {
+            let share = options.partitions.iter().map(|partition| partition.0).skip(first).step_by(count);
+            producers.push(Producer::open(options, share).await?);
+        }
+        Ok(Self { producers })
+    }
+
+    fn way(&self, to: Partition) -> (&Producer, usize) {
+        let (number, count) = (usize::from(to.0), self.producers.len());
+        (&self.producers[number % count], number / count)
     }
 
     /// One past the last record that was appended here; 0 before the first.
     pub(crate) fn end(&self, partition: Partition) -> Offset {
-        self.ends.get(usize::from(partition.0)).map_or(0, |end| end.load(Ordering::Acquire))
+        let (producer, lane) = self.way(partition);
+        producer.end(lane)
     }
 
     /// See [`volery_ports::log::Log::append`]; the partition exists.
-    pub(crate) async fn append(&self, to: Partition, batch: &[NewRecord]) -> Result<Vec<Appended>, AppendError> {
-        record::refuse_too_large(batch)?;
+    pub(crate) async fn append(&self, to: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
+        record::refuse_too_large(&batch)?;
+        let (producer, lane) = self.way(to);
         let mut answers = Vec::with_capacity(batch.len());
         for record in batch {
-            let answer = self.send(to, record).await;
+            let answer = producer.append(lane, record).await;
             answers.push(answer.map_err(|error| after(answers.len(), error))?);
         }
         Ok(answers)
-    }
-
-    async fn send(&self, to: Partition, record: &NewRecord) -> Result<Appended, AppendError> {
-        let message = FutureRecord::to(&self.topic)
-            .partition(i32::from(to.0))
-            .key(&record.key[..])
-            .payload(&record.value[..])
-            .headers(record::headers(record));
-        let refused = |error: KafkaError| AppendError::Unavailable(error.to_string());
-        let producer = &self.producers[usize::from(to.0) % self.producers.len()];
-        let delivery = producer.send_result(message).map_err(|(error, _)| refused(error))?;
-        let unknown = |what: String| AppendError::Unknown(what);
-        let delivered = delivery.await.map_err(|_| unknown("the producer was closed".to_owned()))?;
-        let delivered = delivered.map_err(|(error, _)| unknown(error.to_string()))?;
-        let (offset, stamp) = (u64::try_from(delivered.offset).ok(), record::stamp(delivered.timestamp));
-        let appended = offset.zip(stamp).map(|(offset, stamp)| Appended { offset, stamp });
-        if let (Some(Appended { offset, .. }), Some(end)) = (appended, self.ends.get(usize::from(to.0))) {
-            end.fetch_max(offset + 1, Ordering::AcqRel);
-        }
-        appended.ok_or_else(|| unknown("it is durable, but the broker does not say where or when".to_owned()))
     }
 }
 

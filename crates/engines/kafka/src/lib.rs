@@ -1,7 +1,7 @@
 //! The log on Kafka: [`KafkaLog`] keeps the contract of [`volery_ports::log`] with a topic a generation.
 //!
 //! Each file owns one of Kafka's interfaces: `topic` what is checked before anything is written,
-//! `append` the producer, `read` a few consumers that jump, `follow` one that waits at the ends and keeps the
+//! `append` what appends, through several of `producer`, `read` a few consumers that jump, `follow` one that waits at the ends and keeps the
 //! newest records (`tail`), `offsets` everything that is a question about places. Calls of librdkafka that wait run on
 //! tokio's blocking threads, each with a deadline.
 
@@ -10,6 +10,7 @@ mod follow;
 mod log;
 mod offsets;
 mod options;
+mod producer;
 mod read;
 mod record;
 mod tail;

@@ -120,7 +120,7 @@ impl Log for KafkaLog {
 
     async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
         let partition = self.writable(partition)?;
-        self.appender.append(partition, &batch).await.inspect_err(|error| {
+        self.appender.append(partition, batch).await.inspect_err(|error| {
             // What is refused for its size says nothing of the broker.
             if !matches!(error, AppendError::TooLarge(_)) {
                 self.follower.forget(partition);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::config::FromClientConfig;
+use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::error::KafkaResult;
 use volery_kernel::slot::Partitions;
 
@@ -21,11 +21,21 @@ pub(crate) const BATCH_MOST: usize = 2 << 20;
 /// Bytes of the newest records of all partitions, from which readers at the end are served.
 pub(crate) const TAILS: usize = 64 << 20;
 
-/// Producers of a log: so many appends to different partitions of one broker are made durable at once.
-pub(crate) const PRODUCERS: usize = 8;
+/// Requests of an idempotent producer that may be under way at once, by librdkafka: with one a partition, none waits.
+const PARTITIONS_EACH: usize = 5;
 
-/// KiB that each of them holds at most: 32 MiB all together.
-const PRODUCER_KIB: usize = (32 << 10) / PRODUCERS;
+/// Producers of a log: so many appends to different partitions of one broker are made durable at once. Each costs
+/// two threads and one a broker; above 80 partitions some wait for each other when all are busy.
+const PRODUCERS: std::ops::RangeInclusive<usize> = 8..=16;
+
+/// KiB that each of them holds at most: 32 MiB of the most that there are.
+const PRODUCER_KIB: usize = (32 << 10) / *PRODUCERS.end();
+
+/// How many producers append to so many partitions.
+pub(crate) fn producers(partitions: Partitions) -> usize {
+    let partitions = usize::from(partitions.count());
+    partitions.div_ceil(PARTITIONS_EACH).clamp(*PRODUCERS.start(), *PRODUCERS.end()).min(partitions)
+}
 
 /// Every question to the cluster ends by then.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
@@ -69,16 +79,20 @@ impl Options {
 
     /// Appends: answers only when all copies in sync have it; retries by itself without doubling or
     /// reordering, and gives up after 4 s.
-    pub(crate) fn producer<T: FromClientConfig>(&self) -> KafkaResult<T> {
+    pub(crate) fn producer<C, T>(&self, context: C) -> KafkaResult<T>
+    where
+        C: ClientContext,
+        T: FromClientConfigAndContext<C>,
+    {
         let mut config = self.client();
         config.set("enable.idempotence", "true").set("acks", "all");
         config.set("message.timeout.ms", millis(APPENDED_WITHIN)).set("socket.timeout.ms", millis(APPENDED_WITHIN));
-        // What comes while requests are under way travels together; nothing waits for company.
-        config.set("linger.ms", "0").set("batch.size", (BATCH_MOST / 4).to_string());
+        // As long as it takes to hand over what has waited for the request before: it travels in one.
+        config.set("linger.ms", "0.2").set("batch.size", (BATCH_MOST / 4).to_string());
         config
             .set("message.max.bytes", BATCH_MOST.to_string())
             .set("queue.buffering.max.kbytes", PRODUCER_KIB.to_string());
-        config.create()
+        config.create_with_context(context)
     }
 
     /// Questions and the topic's administration.
