@@ -17,7 +17,7 @@ use volery_kernel::slot::Partition;
 use volery_ports::log::{AppendError, Appended, NewRecord};
 
 use crate::offsets::blocking;
-use crate::options::{Options, PRODUCERS, warm};
+use crate::options::{DEADLINE, Options, PRODUCERS, warm};
 use crate::record;
 
 pub(crate) struct Appender {
@@ -34,7 +34,7 @@ impl Appender {
         let producers = (0..PRODUCERS.min(usize::from(options.partitions.count()))).map(|_| options.producer());
         let producers: Vec<FutureProducer> = producers.collect::<KafkaResult<_>>()?;
         let (clients, name) = (producers.clone(), topic.clone());
-        blocking(move || clients.iter().try_for_each(|producer| warm(producer.client(), &name))).await?;
+        blocking(move || clients.iter().try_for_each(|producer| warm(producer.client(), &name, DEADLINE))).await?;
         let ends = options.partitions.iter().map(|_| AtomicU64::new(0)).collect();
         Ok(Self { producers, topic, ends })
     }
