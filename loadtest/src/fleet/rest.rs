@@ -5,7 +5,8 @@
 //! would be there after all. Their answers are this module's own.
 //!
 //! Another: archive may be behind what was delivered, after an outage for seconds. A chat whose pages lack what the
-//! device shows is read again a few times before it counts as what is stored.
+//! device shows, and a list that lacks how far its own messages came, are read again a few times before they count as
+//! what is stored.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,10 @@ use volery_checker::frames::row;
 use volery_checker::history::{Line, Marks, Row, What};
 use volery_client::core::{Core, Turn};
 use volery_client::device::Device;
+use volery_client::view::{Chat, Line as Shown, Status};
 use volery_kernel::chat::ChatId;
 use volery_kernel::id::Id;
+use volery_kernel::position::Source;
 use volery_wire::client::{Chats, History, Request};
 use volery_wire::field::Blob;
 use volery_wire::server::{ChatList, Page, Reply};
@@ -48,6 +51,8 @@ pub(super) struct Rest {
     rows: Vec<Row>,
     /// What the device shows, ascending.
     shown: BTreeMap<ChatId, Vec<Id>>,
+    /// Up to where the device was told that its own messages were delivered.
+    told: BTreeMap<ChatId, Source>,
     /// How often something was missing, and whether it is waited for just now.
     missing: u32,
     waits: bool,
@@ -60,6 +65,7 @@ impl Rest {
         (self.stage, self.chats) = (Stage::Chats, chats);
         let shown = device.view().chats();
         self.shown = shown.iter().map(|chat| (chat.id(), chat.timeline.held().map(|line| line.id).collect())).collect();
+        self.told = shown.iter().filter_map(|chat| Some((chat.id(), delivered(chat)?))).collect();
         let rows = shown.iter().flat_map(|chat| chat.timeline.held().map(|line| row_of_line(chat.id(), line)));
         What::View { rows: rows.collect(), marks: Vec::new() }
     }
@@ -129,8 +135,7 @@ impl Rest {
         }
         let mut rows = std::mem::take(&mut self.rows);
         rows.reverse();
-        if self.missing < AGAIN_MOST && self.lacks(&rows) {
-            (self.missing, self.waits) = (self.missing + 1, true);
+        if self.lacks(&rows) && self.reads_again() {
             return None;
         }
         let chat = self.chats.pop()?;
@@ -139,11 +144,25 @@ impl Rest {
         Some(What::Timeline { chat, rows })
     }
 
+    /// Something is missing: waits, unless that was often enough.
+    fn reads_again(&mut self) -> bool {
+        self.waits = self.missing < AGAIN_MOST;
+        self.missing += u32::from(self.waits);
+        self.waits
+    }
+
     /// Whether the chat that was read lacks what is shown of it.
     fn lacks(&self, rows: &[Row]) -> bool {
         let shown = self.chats.last().and_then(|chat| self.shown.get(chat));
         let stored = |id: &Id| rows.binary_search_by_key(id, |row| row.id).is_ok();
         !shown.into_iter().flatten().all(stored)
+    }
+
+    /// Whether the list that was read says less of own messages than the device was told.
+    fn lacks_marks(&self) -> bool {
+        let marks = |chat: &ChatId| self.lines.iter().map(|line| line.marks).find(|marks| marks.chat == *chat);
+        let listed = |chat| marks(chat).is_some_and(|marks| marks.peer_delivered >= self.told[chat]);
+        !self.told.keys().all(listed)
     }
 
     fn list(&mut self, list: &ChatList<'_>) -> Option<What> {
@@ -161,16 +180,26 @@ impl Rest {
         if self.cursor.is_some() {
             return None;
         }
+        if self.lacks_marks() && self.reads_again() {
+            self.lines.clear();
+            return None;
+        }
         self.stage = Stage::Done;
         Some(What::Lines(std::mem::take(&mut self.lines)))
     }
+}
+
+/// Up to where a device was told that its own messages were delivered.
+fn delivered(chat: &Chat) -> Option<Source> {
+    let came = |line: &&Shown| chat.peer() != chat.me() && chat.status(line) >= Some(Status::Delivered);
+    chat.timeline.held().filter(came).map(|line| line.source).max()
 }
 
 #[cfg(test)]
 mod tests {
     use volery_client::state::State;
     use volery_client::view::View;
-    use volery_kernel::position::Source;
+    use volery_wire::{client, server};
 
     use super::*;
 
@@ -213,6 +242,34 @@ mod tests {
         assert_eq!((rest.hear(&page(chat, None)), rest.waits()), (stored, true), "the checker judges what is lost");
         rest.again();
         assert!(matches!(rest.next(), Some(Request::Chats(_))));
+    }
+
+    #[test]
+    fn a_list_that_lacks_what_was_told_of_marks_is_read_again() {
+        let chat = ChatId::direct(id(1), id(2));
+        let mut rest = Rest { stage: Stage::List, ..Rest::default() };
+        rest.told.insert(chat, Source(7));
+        let list = |source| {
+            let none = client::Shown { source: Source::ZERO, id: Id::ZERO };
+            let peer_delivered = client::Shown { source: Source(source), ..none };
+            let line = server::Chat {
+                chat,
+                newest: None,
+                unread: 0,
+                read: none,
+                delivered: None,
+                peer_delivered,
+                peer_read: none,
+                newest_incoming: Source::ZERO,
+            };
+            Reply::ChatList(ChatList { chats: vec![line], next: None })
+        };
+        assert!(matches!(rest.next(), Some(Request::Chats(_))));
+        assert_eq!((rest.hear(&list(6)), rest.waits(), rest.next()), (None, true, None));
+        rest.again();
+        assert!(matches!(rest.next(), Some(Request::Chats(_))));
+        assert!(matches!(rest.hear(&list(7)), Some(What::Lines(lines)) if lines.len() == 1));
+        assert!(rest.is_done());
     }
 
     fn id(raw: u64) -> volery_kernel::id::UserId {

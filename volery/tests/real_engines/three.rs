@@ -28,7 +28,7 @@ const PARTITIONS: u16 = 8;
 const LAME: Partition = Partition(3);
 /// Those of the load, four pairs; of the others some are looked for by where their streams lie.
 const LOAD: usize = 8;
-const OTHERS: usize = 64;
+const OTHERS: usize = 96;
 /// Messages a second of the load: what was meant to be said while nothing is taken is said afterwards, all of it.
 const FEW: u64 = 20;
 /// A broker is taken for dead after 9 s without a word (`broker.session.timeout.ms`), whether it died or stands still.
@@ -37,6 +37,11 @@ const ELECTED_WITHIN: Duration = Duration::from_secs(20);
 const READ_WITHIN: Duration = Duration::from_secs(4);
 /// For so long the load must flow as before. Without one of its eight people an eighth would be missing.
 const LOOKED_AT_FOR: Duration = Duration::from_secs(5);
+/// Whoever comes is told all within this, whoever led their partition: a question is asked again after a look at who
+/// leads now.
+const SYNCED_WITHIN: Duration = Duration::from_secs(6);
+/// Connections that a held node left hanging are given up after five seconds; until then a page may still fail.
+const LEFT_WITHIN: Duration = Duration::from_secs(6);
 /// Longer than any call waits.
 const STILL_FOR: Duration = Duration::from_secs(8);
 
@@ -62,6 +67,8 @@ struct Stage {
     bob: Device,
     cyd: Device,
     xan: Device,
+    /// One of each partition.
+    each: Vec<Device>,
     /// Of Ada and Bob, and what was said there.
     chat: String,
     said: Vec<&'static str>,
@@ -81,12 +88,17 @@ impl Stage {
         let users: Vec<&str> = names.iter().map(String::as_str).collect();
         let server = Server::start_with(&users, &flags(&settings));
         has_copies_at_alone(&kafka, TOPIC, LAME, &[2, 1]);
-        let others = users[LOAD..].iter().map(|name| server.device(name));
-        let (mut lame, mut good): (Vec<_>, Vec<_>) = others.partition(|device| partition_of(device) == LAME);
-        let xan = lame.pop().expect("somebody of 64 is in one of eight partitions");
-        let [ada, bob, cyd] = std::array::from_fn(|_| good.pop().expect("most are elsewhere"));
+        let mut others: Vec<_> = users[LOAD..].iter().map(|name| server.device(name)).collect();
+        let mut take = |partition| {
+            let found = others.iter().position(|device| partition_of(device) == partition);
+            others.swap_remove(found.expect("some of 96 are in each of eight partitions"))
+        };
+        let each = partitions().iter().map(&mut take).collect();
+        let xan = take(LAME);
+        let mut good = others.into_iter().filter(|device| partition_of(device) != LAME);
+        let [ada, bob, cyd] = std::array::from_fn(|_| good.next().expect("most are elsewhere"));
         let chat = ada.chat_with(bob.user);
-        let mut stage = Self { server, kafka, cassandra, ada, bob, cyd, xan, chat, said: Vec::new() };
+        let mut stage = Self { server, kafka, cassandra, ada, bob, cyd, xan, each, chat, said: Vec::new() };
         for device in [&mut stage.ada, &mut stage.bob, &mut stage.cyd, &mut stage.xan] {
             device.connect();
             device.sync();
@@ -116,7 +128,7 @@ impl Stage {
         comes_back(&mut self.bob);
         let begun = now();
         let answer = page(&mut self.bob, &self.chat);
-        assert_eq!(answer.op, ServerOp::Page, "{answer:?}");
+        assert_eq!(answer.op, ServerOp::Page, "{answer:?}: {:?}", health(&self.server));
         now() - begun
     }
 
@@ -125,6 +137,33 @@ impl Stage {
         while now() < then {
             let took = self.reads();
             assert!(took < READ_WITHIN, "a page took {took:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Someone of each partition comes in and is told all.
+    fn everybody_comes_in(&mut self) {
+        for device in &mut self.each {
+            let begun = now();
+            device.connect();
+            device.sync();
+            let took = now() - begun;
+            println!("someone of partition {} was synced after {took:?}", partition_of(device));
+            assert!(took < SYNCED_WITHIN, "someone of partition {} was synced after {took:?}", partition_of(device));
+            device.drop_socket();
+        }
+    }
+
+    /// Waits until pages have come without a break for as long as a connection may be left hanging.
+    fn reads_for_a_while(&mut self) {
+        let (deadline, mut since) = (now() + NEVER, now());
+        while now() < since + LEFT_WITHIN {
+            comes_back(&mut self.bob);
+            let answer = page(&mut self.bob, &self.chat);
+            if answer.op != ServerOp::Page {
+                assert!(now() < deadline, "{answer:?}: {:?}", health(&self.server));
+                since = now();
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -179,6 +218,7 @@ impl Stage {
         let took = self.said_and_heard("one machine is lost");
         println!("with one broker killed a message went through after {took:?}");
         assert!(took < ELECTED_WITHIN, "{took:?}");
+        self.everybody_comes_in();
         until_healed(&self.server);
     }
 
@@ -190,6 +230,7 @@ impl Stage {
         let took = self.said_and_heard("one machine stands still");
         println!("with one broker held a message went through after {took:?}");
         assert!(took < ELECTED_WITHIN, "{took:?}");
+        self.everybody_comes_in();
         self.one_partition_takes_nothing();
         self.kafka.proceed_one(2);
         self.cassandra.proceed_one(2);
@@ -231,6 +272,7 @@ impl Stage {
         [1, 2].iter().for_each(|broker| self.kafka.proceed_one(*broker));
         self.cassandra.proceed();
         self.is_taken_up_again("too many stand still");
+        self.reads_for_a_while();
     }
 
     fn all_brokers_die(&mut self) {
@@ -290,7 +332,7 @@ fn hears_in_the_end(device: &mut Device, chat: &str, text: &str) {
 }
 
 #[test]
-#[ignore = "four minutes and 6 GiB; it still depends on which broker leads the controllers: run it by name"]
+#[ignore = "four minutes and 6 GiB; it has not passed three times in a row yet: run it by name"]
 fn promises_hold_while_some_of_three_brokers_and_three_cassandra_nodes_are_away() {
     let _alone = alone();
     let name = "promises_hold_while_some_of_three_brokers_and_three_cassandra_nodes_are_away";

@@ -18,7 +18,7 @@ use volery_kernel::slot::{Partition, Partitions};
 use volery_ports::log::Chunk;
 
 use crate::offsets::blocking;
-use crate::options::{Options, TAILS, warm};
+use crate::options::{DEADLINE, Options, TAILS, warm};
 use crate::record;
 use crate::tail::Tail;
 
@@ -75,7 +75,7 @@ impl Follower {
     pub(crate) async fn new(options: &Options) -> KafkaResult<Self> {
         let consumer: Arc<StreamConsumer> = Arc::new(options.consumer("volery-followers", FETCH)?);
         let (client, topic) = (consumer.clone(), options.topic());
-        blocking(move || warm(client.client(), &topic)).await?;
+        blocking(move || warm(client.client(), &topic, DEADLINE)).await?;
         let ends = Arc::new(Ends::new(options.partitions));
         let listening = tokio::spawn(listen(consumer.clone(), ends.clone()));
         Ok(Self { topic: options.topic(), consumer, ends, listening })

@@ -16,7 +16,7 @@ use volery_ports::log::{AppendError, Appended, Chunk, Extent, Log, NewRecord, Re
 use crate::append::Appender;
 use crate::follow::Follower;
 use crate::offsets::{Offsets, unavailable};
-use crate::options::Options;
+use crate::options::{DEADLINE, Options};
 use crate::read::{Readers, Stopped, Wanted};
 use crate::topic::{self, OpenError};
 
@@ -142,7 +142,11 @@ impl Log for KafkaLog {
 
     async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
         let partition = self.readable(partition)?;
-        let extent = self.offsets.extent(partition).await;
+        let extent = match self.offsets.extent(partition).await {
+            // A leader that stood still while another was elected tells what it knew, until it hears of that.
+            Ok(extent) if extent.end < self.appender.end(partition) => self.offsets.extent_anew(partition).await,
+            extent => extent,
+        };
         extent.inspect_err(|_| self.follower.forget(partition)).map_err(unavailable)
     }
 
@@ -151,7 +155,12 @@ impl Log for KafkaLog {
             if let Some(end) = self.follower.beyond(partition, seen, PATIENCE).await {
                 return Ok(end);
             }
-            let extent = self.extent(partition).await?;
+            let extent = tokio::select! {
+                biased;
+                // A broker that is silent holds up nothing that is heard meanwhile.
+                Some(end) = self.follower.beyond(partition, seen, 2 * DEADLINE) => return Ok(end),
+                extent = self.extent(partition) => extent?,
+            };
             if extent.end != seen {
                 // The stream broke, or never began; or what it heard is of a log that is no more.
                 self.follower.forget(partition);

@@ -19,6 +19,9 @@ use crate::options::{DEADLINE, Options, warm};
 /// The readers that commit, and the groups whose offsets are theirs.
 const GROUPS: [(Reader, &str); 2] = [(Reader::Fanout, "volery-fanout"), (Reader::Archive, "volery-archive")];
 
+/// A question is asked twice, and so is who leads: all four within the deadline.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(1_250);
+
 pub(crate) struct Offsets {
     topic: String,
     questions: Arc<BaseConsumer>,
@@ -54,14 +57,20 @@ pub(crate) fn unavailable(error: KafkaError) -> ReadError {
     ReadError::Unavailable(error.to_string())
 }
 
-/// Learns anew who leads where that was what was wrong: after a change of leaders librdkafka asks under the old
-/// epoch for ever, unless something else makes it look. Waits.
-fn anew(questions: &BaseConsumer, topic: &str, error: KafkaError) -> KafkaResult<()> {
-    use RDKafkaErrorCode::{FencedLeaderEpoch, NotLeaderForPartition, UnknownLeaderEpoch};
-    match error.rdkafka_error_code() {
-        Some(FencedLeaderEpoch | NotLeaderForPartition | UnknownLeaderEpoch) => warm(questions.client(), topic),
-        _ => Err(error),
-    }
+/// Asks whoever leads; where that fails, learns who does now, and asks again. A client that has no topic of its own
+/// never looks for itself: librdkafka asks whom it knew for a quarter of an hour, dead, held or deposed. Waits.
+fn ask<T>(questions: &BaseConsumer, topic: &str, ask: impl Fn(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
+    ask(ANSWERED_WITHIN).or_else(|_| {
+        learn(questions, topic)?;
+        ask(ANSWERED_WITHIN)
+    })
+}
+
+/// Learns who leads. The broker that was asked last is asked first, be it the one that stands still; by the second
+/// time it is left. Waits.
+fn learn(questions: &BaseConsumer, topic: &str) -> KafkaResult<()> {
+    let learn = || warm(questions.client(), topic, ANSWERED_WITHIN);
+    learn().or_else(|_| learn())
 }
 
 impl Offsets {
@@ -80,11 +89,17 @@ impl Offsets {
     pub(crate) async fn extent(&self, partition: Partition) -> KafkaResult<Extent> {
         let (questions, topic) = (self.questions.clone(), self.topic.clone());
         let ends = move || {
-            let ask = || questions.fetch_watermarks(&topic, i32::from(partition.0), DEADLINE);
-            ask().or_else(|error| anew(&questions, &topic, error).and_then(|()| ask()))
+            ask(&questions, &topic, |within| questions.fetch_watermarks(&topic, i32::from(partition.0), within))
         };
         let (start, end) = blocking(ends).await?;
         Ok(Extent { start: start.max(0).unsigned_abs(), end: end.max(0).unsigned_abs() })
+    }
+
+    /// The same of whoever leads by now, as a look at the cluster says.
+    pub(crate) async fn extent_anew(&self, partition: Partition) -> KafkaResult<Extent> {
+        let (questions, topic) = (self.questions.clone(), self.topic.clone());
+        blocking(move || learn(&questions, &topic)).await?;
+        self.extent(partition).await
     }
 
     /// The first offset whose stamp is at least `stamp`; nothing if there is none.
@@ -92,11 +107,8 @@ impl Offsets {
         let millis = i64::try_from(stamp.0).unwrap_or(i64::MAX);
         let (questions, times) = (self.questions.clone(), self.list(partition, millis)?);
         let topic = self.topic.clone();
-        let ask = move || {
-            let ask = || questions.offsets_for_times(times.clone(), DEADLINE);
-            ask().or_else(|error| anew(&questions, &topic, error).and_then(|()| ask()))
-        };
-        let found = blocking(ask).await?;
+        let found = move || ask(&questions, &topic, |within| questions.offsets_for_times(times.clone(), within));
+        let found = blocking(found).await?;
         self.place(&found, partition)
     }
 

@@ -121,7 +121,7 @@ fn millis(time: Duration) -> String {
 }
 
 /// Connects and learns where the topic's partitions are. A client that is asked for one without it finds
-/// out only when its own clock, of a second, comes round. Waits.
-pub(crate) fn warm<C: ClientContext>(client: &Client<C>, topic: &str) -> KafkaResult<()> {
-    client.fetch_metadata(Some(topic), DEADLINE).map(drop)
+/// out only when its own clock, of a second, comes round. Waits, so long at most.
+pub(crate) fn warm<C: ClientContext>(client: &Client<C>, topic: &str, within: Duration) -> KafkaResult<()> {
+    client.fetch_metadata(Some(topic), within).map(drop)
 }

@@ -19,7 +19,7 @@ use volery_kernel::position::Offset;
 use volery_ports::log::{AppendError, Appended, NewRecord};
 
 use crate::offsets::blocking;
-use crate::options::{Options, warm};
+use crate::options::{DEADLINE, Options, warm};
 use crate::record;
 
 /// The thread that hears what became of records looks this often whether the log is still open.
@@ -105,7 +105,7 @@ impl Producer {
         // Nobody else sets it.
         let _ = producer.client.context().0.set(Arc::downgrade(&producer));
         let asking = Arc::clone(&producer);
-        blocking(move || warm(asking.client.client(), &asking.topic)).await?;
+        blocking(move || warm(asking.client.client(), &asking.topic, DEADLINE)).await?;
         let hearing = Arc::downgrade(&producer);
         let thread = std::thread::Builder::new().name("volery-producer".to_owned()).spawn(move || hear(&hearing));
         thread.map_err(|error| KafkaError::ClientCreation(format!("no thread: {error}")))?;

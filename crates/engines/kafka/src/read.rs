@@ -69,7 +69,7 @@ impl Readers {
 
     fn make(&self) -> KafkaResult<BaseConsumer> {
         let consumer: BaseConsumer = self.options.consumer("volery-readers", PATIENCE)?;
-        warm(consumer.client(), &self.topic)?;
+        warm(consumer.client(), &self.topic, DEADLINE)?;
         Ok(consumer)
     }
 }
