@@ -18,6 +18,8 @@ use crate::stages::shares;
 pub(crate) const NAME: &str = "cql_statements_per_message";
 /// Statements that write.
 pub(crate) const WRITTEN: &str = "volery_timeline_statements_total{kind=\"written\"}";
+/// Those of them that write a chat row.
+pub(crate) const CHAT_ROWS: &str = "volery_timeline_chat_rows_total";
 const READ: &str = "volery_timeline_statements_total{kind=\"read\"}";
 /// What follows from the last messages is archived by then, and counted: counters are brought up once a second.
 const SETTLE: Duration = Duration::from_secs(4);

@@ -4,12 +4,16 @@
 //! is looked up only after everything before it is applied; what is new is first noted under its
 //! send key, then appended as a resolved record, then answered, so that a crash in between repeats
 //! steps and never decides twice. Trap avoided: a derived event may be read before its origin was
-//! archived; then the origin's row is written from it, else "archived" would promise too much.
+//! archived; then the origin's row is written from it, else "archived" would promise too much. So that this
+//! is rare, rows go in two steps: what was accepted here first, all else and the commit once others had the
+//! chance to do the same. The first step waits for nobody, so no partitions can wait for each other.
 //!
 //! Another: an answer goes to the asker's partition, and if that takes nothing it must hold up nobody here. So
 //! answers can be [set by](Archive::sets_by): rows are written on, and only what is committed stays behind.
 
-use std::collections::VecDeque;
+mod batch;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use volery_kernel::chat::Recipient;
 use volery_kernel::event::{Answer, Content, Event, Mark, MarkKind, Outcome, Record, Seen, Send};
@@ -20,6 +24,8 @@ use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Timestamp;
 use volery_ports::timeline::{Change, ChangeKind, Commit, Entry, Message, Sent, Write};
 
+use self::batch::{Batch, lacks};
+
 /// Writes collected before they are applied.
 const WRITES_MOST: usize = 512;
 
@@ -29,6 +35,12 @@ const SET_BY_MOST: usize = 1_024;
 /// What archive wants done next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Write these rows; then call [`Archive::wrote`] and tell the other partitions: this one has written the rows
+    /// of what was accepted in it through this place.
+    Write(Vec<Write>, Source),
+    /// Wait until these partitions have written through these places, for
+    /// [`volery_kernel::limits::ORIGIN_WITHIN_MS`] at most; then call [`Archive::waited`].
+    Await(BTreeMap<Partition, Source>),
     /// Write these rows and then how far that was; then call [`Archive::applied`].
     Apply(Vec<Write>, Option<Commit>),
     /// Read the row of a send key; then call [`Archive::looked_up`].
@@ -49,8 +61,9 @@ enum Retry {
     Answer(Outcome),
 }
 
-/// How far archive has come elsewhere; `None` if that is not known here.
-pub type Archived<'a> = &'a dyn Fn(Partition) -> Option<Source>;
+/// Through which place a partition's own archive has written the rows of what was accepted there, be they committed
+/// or not; `None` if that is not known here.
+pub type Written<'a> = &'a dyn Fn(Partition) -> Option<Source>;
 
 /// One partition's archive.
 pub struct Archive {
@@ -58,7 +71,7 @@ pub struct Archive {
     partitions: Partitions,
     rules: Rules,
     queue: VecDeque<Record>,
-    writes: Vec<Write>,
+    batch: Batch,
     done: Option<Commit>,
     committed: Option<Commit>,
     /// What the last [`Step::Apply`] commits: an answer may be appended before that is written.
@@ -88,7 +101,7 @@ impl Archive {
             partitions,
             rules: Rules::default(),
             queue: VecDeque::new(),
-            writes: Vec::new(),
+            batch: Batch::default(),
             done: committed,
             committed,
             offered: None,
@@ -115,27 +128,47 @@ impl Archive {
         self.queue.extend(records);
     }
 
-    /// What to do next. Asked again without an answer, it says the same.
-    pub fn next(&mut self, archived: Archived<'_>) -> Step {
-        let step = self.step(archived);
+    /// What to do next. Asked again without an answer, it says the same; but waits no more for what is there.
+    pub fn next(&mut self, written: Written<'_>) -> Step {
+        let step = self.step(written);
         if let Step::Apply(_, commit) = step {
             self.offered = commit;
         }
         step
     }
 
-    fn step(&mut self, archived: Archived<'_>) -> Step {
+    fn step(&mut self, written: Written<'_>) -> Step {
         if let Some(step) = self.retry_step() {
             return step;
         }
-        while self.retry.is_none() && self.writes.len() < WRITES_MOST {
+        while self.retry.is_none() && self.batch.len() < WRITES_MOST {
             let Some(record) = self.queue.pop_front() else { break };
-            self.take(record, archived);
+            self.take(record, written);
         }
-        if !self.writes.is_empty() || self.commit().is_some() {
-            return Step::Apply(self.writes.clone(), self.commit());
+        self.batch_step(written).or_else(|| self.retry_step()).unwrap_or(Step::Read)
+    }
+
+    fn batch_step(&self, written: Written<'_>) -> Option<Step> {
+        if !self.batch.own().is_empty() {
+            let through = self.done.map(|done| done.source).unwrap_or_default();
+            return Some(Step::Write(self.batch.own().to_vec(), through));
         }
-        self.retry_step().unwrap_or(Step::Read)
+        let awaited = self.batch.awaited(written);
+        if !awaited.is_empty() {
+            return Some(Step::Await(awaited));
+        }
+        let any = !self.batch.is_empty() || self.commit().is_some();
+        any.then(|| Step::Apply(self.batch.rest(written), self.commit()))
+    }
+
+    /// The rows of the last [`Step::Write`] are there.
+    pub fn wrote(&mut self) {
+        self.batch.wrote();
+    }
+
+    /// The last [`Step::Await`] is over, with success or without.
+    pub fn waited(&mut self, written: Written<'_>) {
+        self.batch.waited(written);
     }
 
     /// While a retry is under way its own record is not committed: a crash takes it up again.
@@ -157,7 +190,7 @@ impl Archive {
 
     /// The rows of the last [`Step::Apply`] are there.
     pub fn applied(&mut self) {
-        self.writes.clear();
+        self.batch.clear();
         self.committed = self.offered.take().or(self.committed);
         if let Some((send, retry @ (Retry::Note | Retry::NoteSource(_)))) = &mut self.retry {
             *retry = match *retry {
@@ -171,8 +204,8 @@ impl Archive {
         let (send, retry) = self.retry.as_ref()?;
         match retry {
             // What came before must be there when the key is looked up.
-            Retry::LookUp if self.writes.is_empty() && self.commit().is_none() => Some(Step::LookUp(send.key)),
-            Retry::LookUp => Some(Step::Apply(self.writes.clone(), self.commit())),
+            Retry::LookUp if self.batch.is_empty() && self.commit().is_none() => Some(Step::LookUp(send.key)),
+            Retry::LookUp => None,
             Retry::Note => Some(Step::Apply(vec![sent(send, None)], None)),
             Retry::NoteSource(source) => Some(Step::Apply(vec![sent(send, Some(*source))], None)),
             Retry::Resolve => {
@@ -250,7 +283,7 @@ impl Archive {
         self.set_by.pop_front();
     }
 
-    fn take(&mut self, record: Record, archived: Archived<'_>) {
+    fn take(&mut self, record: Record, written: Written<'_>) {
         self.newest_stamp = self.newest_stamp.max(record.stamp);
         let verdict = self.rules.judge(&record);
         match (verdict, record.event) {
@@ -260,7 +293,7 @@ impl Archive {
             (Verdict::Accept, event) => {
                 let (offset, stamp) = (record.offset, record.stamp);
                 self.done(offset, event.id());
-                self.apply(offset, stamp, event, archived);
+                self.apply(offset, stamp, event, written);
             }
             (_, event) => self.done(record.offset, event.id()),
         }
@@ -270,7 +303,7 @@ impl Archive {
         self.done = Some(Commit { source: Source::new(self.generation, offset), id, stamp: self.newest_stamp });
     }
 
-    fn apply(&mut self, offset: Offset, stamp: Timestamp, event: Event, archived: Archived<'_>) {
+    fn apply(&mut self, offset: Offset, stamp: Timestamp, event: Event, written: Written<'_>) {
         let here = Source::new(self.generation, offset);
         let stream = event.stream();
         match event {
@@ -278,38 +311,38 @@ impl Archive {
             Event::Resolved { send, .. } => self.accepted(send, here, stamp, true),
             Event::Echo { origin, send } => {
                 let target = self.partitions.of(send.recipient);
-                if archived(target).is_none_or(|through| through < origin) {
-                    self.writes.extend(rows(&send, origin, true));
+                if lacks(written, target, origin) {
+                    self.batch.echoed(target, origin, rows(&send, origin, true));
                 }
                 self.seen_by(send.sender, &send, offset, None);
             }
             Event::Answer(answer) => self.index(stream, offset, Entry::Answer(answer)),
             Event::Mark(Mark { reader, chat, kind, seen, .. }) => {
-                self.writes.push(Write::Mark { user: reader, chat, kind, seen });
+                self.batch.add(Write::Mark { user: reader, chat, kind, seen });
                 self.index(stream, offset, Entry::Mark { reader, chat, kind, seen });
             }
             Event::PeerMark { to, mark: Mark { reader, chat, kind, seen, .. }, .. } => {
-                self.writes.push(Write::PeerMark { user: to, chat, kind, seen });
+                self.batch.add(Write::PeerMark { user: to, chat, kind, seen });
                 self.index(stream, offset, Entry::Mark { reader, chat, kind, seen });
             }
             Event::DeviceRevoked { .. } => {}
             Event::Unknown { bytes, .. } => {
                 let offset = here.place();
-                self.writes.push(Write::SetAside { offset, reason: "unknown kind".to_owned(), bytes });
+                self.batch.add(Write::SetAside { offset, reason: "unknown kind".to_owned(), bytes });
             }
         }
     }
 
     /// An accepted send in its recipient's stream.
     fn accepted(&mut self, send: Send, here: Source, stamp: Timestamp, resolved: bool) {
-        self.writes.extend(rows(&send, here, resolved));
+        self.batch.accepted(rows(&send, here, resolved));
         let Recipient::User(user) = send.recipient else { return };
         let incoming = (user != send.sender).then_some(here);
         self.seen_by(user, &send, here.offset(), incoming);
         let counts = incoming.is_some() && send.content.target().is_none();
         if resolved && counts && is_late(send.id, stamp) {
             let seen = Seen { source: here, id: send.id };
-            self.writes.push(Write::ResolvedLate { user, chat: send.chat(), seen });
+            self.batch.add(Write::ResolvedLate { user, chat: send.chat(), seen });
         }
     }
 
@@ -322,11 +355,11 @@ impl Archive {
         };
         self.index(Recipient::User(user), offset, entry);
         if send.content.target().is_none() {
-            self.writes.push(Write::Newest { user, chat, id: send.id, incoming });
+            self.batch.add(Write::Newest { user, chat, id: send.id, incoming });
         }
         if let Some(seen) = send.shown {
             let kind = MarkKind::Read;
-            self.writes.push(match incoming {
+            self.batch.add(match incoming {
                 Some(_) => Write::PeerMark { user, chat, kind, seen },
                 None => Write::Mark { user, chat, kind, seen },
             });
@@ -335,7 +368,7 @@ impl Archive {
 
     fn index(&mut self, recipient: Recipient, offset: Offset, entry: Entry) {
         let offset = Source::new(self.generation, offset).place();
-        self.writes.push(Write::Index { recipient, offset, entry });
+        self.batch.index(recipient, offset, entry);
     }
 }
 

@@ -5,15 +5,14 @@
 //! Then this partition's archive stops, loudly, instead of mixing two histories or leaving a hole.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use volery_kernel::chat::Recipient;
 use volery_kernel::event::Event;
+use volery_kernel::id::Id;
 use volery_kernel::limits;
-use volery_kernel::position::{Offset, Position, Source};
+use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::Partition;
 use volery_node::metrics::{Reader, Stage};
 use volery_ports::log::{ReadError, Reader as LogReader};
@@ -67,7 +66,10 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
     let log = shared.log.as_ref();
     let committed = shared.timeline.committed(partition).await?;
     agree(partition, committed, shared).await?;
-    publish(partition, committed, shared);
+    if let Some(committed) = committed {
+        shared.written.raise(partition, committed.source);
+    }
+    let written = |partition| shared.written.of(partition);
     let mut archive = Archive::new(log.generation(), shared.partitions, committed);
     let from = archive.next_offset();
     for record in volery_reader::read_back(log, partition, from).await? {
@@ -79,12 +81,19 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
     // At most one: answers that were set by go in order.
     let mut again = FuturesUnordered::new();
     loop {
-        let step = archive.next(&|partition| shared.archived_through(partition));
-        match step {
+        match archive.next(&written) {
+            Step::Write(rows, through) => {
+                shared.timeline.apply(partition, rows, None).await?;
+                archive.wrote();
+                shared.written.raise(partition, through);
+            }
+            Step::Await(places) => {
+                shared.written.reach(places).await;
+                archive.waited(&written);
+            }
             Step::Apply(writes, commit) => {
                 apply(partition, writes, commit, shared).await?;
                 archive.applied();
-                publish(partition, commit, shared);
             }
             Step::LookUp(key) => archive.looked_up(shared.timeline.sent(key).await?),
             Step::Append(target, _) if archive.waits_for(target) && archive.sets_by() => {}
@@ -129,15 +138,7 @@ async fn apply(
     commit: Option<Commit>,
     shared: &Shared,
 ) -> Result<(), Unavailable> {
-    // What is written ahead of its origin is counted where it was accepted, not twice.
-    let is_of = |user| shared.partitions.of(Recipient::User(user)) == partition;
-    let messages = writes.iter().filter_map(|write| match write {
-        Write::Message { chat, message, .. } => {
-            chat.peer_of(message.sender).filter(|peer| is_of(*peer)).map(|_| message.id)
-        }
-        _ => None,
-    });
-    let messages: Vec<_> = messages.collect();
+    let messages: Vec<_> = writes.iter().filter_map(came_in).collect();
     let aside = writes.iter().filter(|write| matches!(write, Write::SetAside { .. })).count() as u64;
     shared.timeline.apply(partition, writes, commit).await?;
     let now = shared.clock.now();
@@ -155,11 +156,11 @@ async fn apply(
     Ok(())
 }
 
-/// Tells the other archives and the log's housekeeping how far this partition is.
-fn publish(partition: Partition, commit: Option<Commit>, shared: &Shared) {
-    if let (Some(commit), Some(archived)) = (commit, shared.archived.get(usize::from(partition.0))) {
-        archived.fetch_max(commit.source.0, Ordering::AcqRel);
-    }
+/// The message that was accepted where this row is written: in the stream of whom it is for. Its echo is not counted
+/// again.
+fn came_in(write: &Write) -> Option<Id> {
+    let Write::Newest { user, chat, id, incoming } = write else { return None };
+    (incoming.is_some() || chat.peer_of(*user) == Some(*user)).then_some(*id)
 }
 
 fn held_up(target: Partition) -> String {
@@ -204,13 +205,5 @@ async fn release(partition: Partition, below: Offset, released: &mut volery_kern
     };
     if let Err(error) = result.await {
         tracing::warn!(%partition, %error, "old records were not released");
-    }
-}
-
-impl Shared {
-    /// How far a partition is archived, as far as this node knows.
-    pub(crate) fn archived_through(&self, partition: Partition) -> Option<Source> {
-        let raw = self.archived.get(usize::from(partition.0))?.load(Ordering::Acquire);
-        (raw > 0).then_some(Source(raw))
     }
 }

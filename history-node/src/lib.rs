@@ -7,6 +7,7 @@
 //! | [`view`] | a stored row as people may see it (pure) |
 //! | [`cursor`] | page cursors (pure) |
 //! | `fanning`, `archiving` | the shells around both: one task a partition |
+//! | `written` | what one archive has written, for the others |
 //! | `news` | what a thread waits for, in ticks |
 //! | `standing` | how the readers of all partitions stand, for health and metrics |
 //! | [`node`] | threads and tasks put together |
@@ -22,3 +23,4 @@ pub mod node;
 pub mod reads;
 mod standing;
 pub mod view;
+mod written;

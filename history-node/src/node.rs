@@ -4,7 +4,6 @@
 //! wait for that.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use tokio::sync::oneshot;
 use volery_kernel::slot::{Partition, Partitions};
@@ -17,6 +16,7 @@ use volery_ports::timeline::Timeline;
 use crate::news::News;
 use crate::reads::Reads;
 use crate::standing::Standing;
+use crate::written::WrittenThrough;
 use crate::{archiving, fanning};
 
 /// [`Parts::archive_every_ms`] where an apply costs little.
@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) timeline: Arc<dyn Timeline>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
-    pub(crate) archived: Vec<AtomicU64>,
+    pub(crate) written: WrittenThrough,
     pub(crate) fanout: Standing,
     pub(crate) archive: Standing,
 }
@@ -67,11 +67,11 @@ impl HistoryNode {
     pub fn start(parts: Parts) -> std::io::Result<Self> {
         let Parts { log, timeline, archive_every_ms, clock, metrics, health } = parts;
         let partitions = log.partitions();
-        let archived = partitions.iter().map(|_| AtomicU64::new(0)).collect();
+        let written = WrittenThrough::new(partitions);
         let reads = Arc::new(Reads::new(Arc::clone(&timeline), partitions, log.generation()));
         let fanout = Standing::new(Reader::Fanout, health.part("fanout"), metrics.clone());
         let archive = Standing::new(Reader::Archive, health.part("archive"), metrics.clone());
-        let shared = Arc::new(Shared { partitions, log, timeline, clock, metrics, archived, fanout, archive });
+        let shared = Arc::new(Shared { partitions, log, timeline, clock, metrics, written, fanout, archive });
         let fanout = thread("fanout", &shared, fanning::TICK_MS, fanning::run)?;
         let archive = thread("archive", &shared, archive_every_ms, archiving::run)?;
         Ok(Self { reads, threads: vec![fanout, archive] })

@@ -55,9 +55,18 @@ fn archive(timeline: &ModelTimeline, generation: u16, records: Vec<Record>) -> O
     let mut archive = Archive::new(generation, Partitions::new(1).unwrap(), committed);
     let began = archive.next_offset();
     archive.read(records);
-    while let Step::Apply(writes, commit) = archive.next(&|_| None) {
-        block_on(timeline.apply(P, writes, commit)).unwrap();
-        archive.applied();
+    loop {
+        match archive.next(&|_| None) {
+            Step::Write(rows, _) => {
+                block_on(timeline.apply(P, rows, None)).unwrap();
+                archive.wrote();
+            }
+            Step::Apply(writes, commit) => {
+                block_on(timeline.apply(P, writes, commit)).unwrap();
+                archive.applied();
+            }
+            _ => break,
+        }
     }
     began
 }

@@ -1,9 +1,10 @@
 //! Archive as the simulation runs it: the real core, killed at any moment, begun anew from an older
-//! commit, and at times doubled.
+//! commit, and at times doubled. Killed between its two writings, too: what it has told the others by then stays told.
 
 use futures::executor::block_on;
 use volery_history::archive::{Archive, Step};
 use volery_kernel::chat::Recipient;
+use volery_kernel::limits;
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
@@ -17,11 +18,24 @@ use crate::oracle::Reader;
 use crate::story::{What, tell};
 use crate::world::{Task, World};
 
+/// Whoever waits for the rows of others looks again after this.
+const AWAIT_EVERY_MS: u64 = 10;
+
+/// What is being written.
+enum Writing {
+    Own(Vec<Write>, Source),
+    Rest(Vec<Write>, Option<Commit>),
+}
+
 pub(crate) struct ArchiveShell {
     core: Archive,
     /// A step is under way.
     busy: bool,
-    applying: Option<(Vec<Write>, Option<Commit>)>,
+    writing: Option<Writing>,
+    /// Its own rows are there, and neither the rest nor the commit.
+    torn: bool,
+    /// Since when it waits for the rows of others.
+    awaits: Option<u64>,
     /// An answer that was set by is under way again.
     again: bool,
 }
@@ -36,7 +50,7 @@ impl World {
     pub(crate) fn kill_archive(&mut self, partition: Partition, back: usize) -> bool {
         let lives = self.archives_of(partition);
         if lives.len() == 1 {
-            self.archives.remove(&(partition, lives[0]));
+            self.remove_archive(partition, lives[0]);
             let delay = self.rng.delay(500, 8_000);
             self.after(delay, Task::ArchiveStart(partition, back));
         }
@@ -59,7 +73,13 @@ impl World {
         let lives = self.archives_of(partition);
         if lives.len() > 1 {
             let ends = lives[self.rng.index(lives.len())];
-            self.archives.remove(&(partition, ends));
+            self.remove_archive(partition, ends);
+        }
+    }
+
+    fn remove_archive(&mut self, partition: Partition, life: u64) {
+        if self.archives.remove(&(partition, life)).is_some_and(|shell| shell.torn) {
+            self.story.count(What::ArchiveTorn);
         }
     }
 
@@ -67,6 +87,7 @@ impl World {
         let Ok(newest) = block_on(self.timeline.committed(partition)) else {
             return self.after(AGAIN_MS, Task::ArchiveStart(partition, back));
         };
+        newest.iter().for_each(|newest| self.wrote(partition, newest.source));
         let commit = match newest {
             Some(newest) if back > 0 => self.older_commit(partition, newest, back).or(self.first_commit(newest)),
             newest => newest,
@@ -77,7 +98,8 @@ impl World {
         }
         self.read_back(Reader::Archive, partition, core.next_offset()).iter().for_each(|record| core.warm(record));
         let life = self.next_life();
-        self.archives.insert((partition, life), ArchiveShell { core, busy: false, applying: None, again: false });
+        let shell = ArchiveShell { core, busy: false, writing: None, torn: false, awaits: None, again: false };
+        self.archives.insert((partition, life), shell);
         tell!(self, ["all"], "archive of p{partition} starts after {:?}", commit.map(|commit| commit.source.offset()));
         self.after(1, Task::ArchiveRun(partition, life));
     }
@@ -107,17 +129,28 @@ impl World {
     // ----- steps -----
 
     pub(crate) fn run_archive(&mut self, partition: Partition, life: u64) {
-        let timeline = self.timeline.clone();
+        let (through, now) = (self.written.clone(), self.now);
         let passes = self.mutated(Mutation::PassesOverDerived);
-        let archived = |of: Partition| match passes {
-            true => Some(Source(u64::MAX)),
-            false => block_on(timeline.committed(of)).ok().flatten().map(|commit| commit.source),
-        };
+        let written = |of: Partition| if passes { Some(Source(u64::MAX)) } else { through.get(&of).copied() };
         let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|shell| !shell.busy) else { return };
-        let step = shell.core.next(&archived);
-        shell.busy = !matches!(step, Step::Read);
+        let step = shell.core.next(&written);
+        shell.busy = !matches!(step, Step::Read | Step::Await(_));
         match step {
-            Step::Apply(writes, commit) => self.begin_apply(partition, life, writes, commit),
+            Step::Write(rows, through) => self.begin_write(partition, life, Writing::Own(rows, through)),
+            Step::Await(_) => {
+                if *shell.awaits.get_or_insert(now) + limits::ORIGIN_WITHIN_MS.value <= now {
+                    shell.awaits = None;
+                    shell.core.waited(&written);
+                    self.story.count(What::OriginMissed);
+                }
+                self.after(AWAIT_EVERY_MS, Task::ArchiveRun(partition, life));
+            }
+            Step::Apply(writes, commit) => {
+                if shell.awaits.take().is_some() {
+                    self.story.count(What::OriginAwaited);
+                }
+                self.begin_write(partition, life, Writing::Rest(writes, commit));
+            }
             Step::LookUp(key) => {
                 let found = block_on(self.timeline.sent(key));
                 shell.busy = false;
@@ -139,18 +172,29 @@ impl World {
         }
     }
 
-    fn begin_apply(&mut self, partition: Partition, life: u64, mut writes: Vec<Write>, commit: Option<Commit>) {
+    fn begin_write(&mut self, partition: Partition, life: u64, mut writing: Writing) {
+        let (Writing::Own(writes, _) | Writing::Rest(writes, _)) = &mut writing;
         if self.mutated(Mutation::ResolvedKeepsPlace) {
             writes.iter_mut().for_each(|write| self.keep_place(write));
         }
-        if let Some(shell) = self.archives.get_mut(&(partition, life)) {
-            shell.applying = Some((writes, commit));
+        match writing {
+            Writing::Own(_, through) if self.mutated(Mutation::WrittenBeforeRows) => self.wrote(partition, through),
+            Writing::Rest(_, commit) if self.mutated(Mutation::CommitBeforeRows) => {
+                let _ = block_on(self.timeline.apply(partition, Vec::new(), commit));
+            }
+            _ => {}
         }
-        if self.mutated(Mutation::CommitBeforeRows) {
-            let _ = block_on(self.timeline.apply(partition, Vec::new(), commit));
+        if let Some(shell) = self.archives.get_mut(&(partition, life)) {
+            shell.writing = Some(writing);
         }
         let delay = self.rng.delay(8, 300);
         self.after(delay, Task::ArchiveDone(partition, life));
+    }
+
+    /// The rows of what was accepted in a partition are there through this place: the others are told.
+    fn wrote(&mut self, partition: Partition, through: Source) {
+        let held = self.written.entry(partition).or_default();
+        *held = through.max(*held);
     }
 
     fn keep_place(&self, write: &mut Write) {
@@ -182,7 +226,11 @@ impl World {
     pub(crate) fn archive_applied(&mut self, partition: Partition, life: u64) {
         let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
         shell.busy = false;
-        let Some((writes, commit)) = shell.applying.take() else { return };
+        let Some(writing) = shell.writing.take() else { return };
+        let (writes, commit, own) = match writing {
+            Writing::Own(rows, through) => (rows, None, Some(through)),
+            Writing::Rest(writes, commit) => (writes, commit, None),
+        };
         self.count_writes(partition, &writes);
         let done = block_on(self.timeline.apply(partition, writes, commit));
         let unheard = self.rng.chance(20) && !self.healed;
@@ -190,8 +238,10 @@ impl World {
             return self.after(AGAIN_MS, Task::ArchiveRun(partition, life));
         }
         if let Some(shell) = self.archives.get_mut(&(partition, life)) {
-            shell.core.applied();
+            shell.torn = own.is_some();
+            if own.is_some() { shell.core.wrote() } else { shell.core.applied() }
         }
+        own.into_iter().for_each(|through| self.wrote(partition, through));
         self.after(1, Task::ArchiveRun(partition, life));
     }
 

@@ -54,6 +54,7 @@ mutations! {
     OverflowWithoutGap: "what a full window does not take is left out without a gap";
     ReceivedBySending: "a session believes that its device confirmed everything at once";
     CommitBeforeRows: "archive commits before its rows are written";
+    WrittenBeforeRows: "archive tells other partitions that its rows are written before they are";
     FanoutCommitsEarly: "fan-out commits what it has read, not what it has appended";
     MissedPassedOver: "what did not fit into a target's lane is passed over when it is read again";
     SetByPassedOver: "archive commits over an answer that was set by and never appends it";
@@ -125,7 +126,7 @@ impl Mutation {
                 faults(plan, &[(Kind::Garble, 4), (Kind::Replace, 2), (Kind::Restart, 4), (Kind::Archive, 6)]);
                 (plan.rough, plan.faults_end, plan.partitions) = (4, 20_000, 1);
             }
-            Self::JoinOneLate | Self::JoinedByFanout | Self::PassesOverDerived => {
+            Self::JoinOneLate | Self::JoinedByFanout | Self::PassesOverDerived | Self::WrittenBeforeRows => {
                 faults(
                     plan,
                     &[(Kind::Archive, 5), (Kind::Restart, 4), (Kind::Crash, 2), (Kind::Lag, 3), (Kind::Garble, 2)],

@@ -67,7 +67,10 @@ happenings! {
     ArchiveReplay = "archive replay";
     ArchiveTwice = "two archives of one partition";
     DerivedTwice = "derived event twice";
+    ArchiveTorn = "archive killed between its own rows and its commit";
     RowAhead = "row written ahead of its origin";
+    OriginAwaited = "origin awaited and written in time";
+    OriginMissed = "origin awaited in vain";
     ResolvedLate = "message resolved late";
     Mark = "mark";
     MarkAhead = "mark ahead of a smaller id";

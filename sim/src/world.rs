@@ -12,6 +12,7 @@ use volery_client::core::{Loss, SocketId};
 use volery_history::reads::Reads;
 use volery_kernel::event::Event;
 use volery_kernel::id::{DeviceId, EPOCH_MS, Id, UserId};
+use volery_kernel::position::Source;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_ports::log::{AppendError, Appended};
 use volery_testkit::timeline::ModelTimeline;
@@ -98,6 +99,8 @@ pub struct World {
     pub(crate) next_generator: u16,
     pub(crate) fanouts: BTreeMap<(Partition, u64), FanoutShell>,
     pub(crate) archives: BTreeMap<(Partition, u64), ArchiveShell>,
+    /// Through which place each partition's archives have said that their rows are there.
+    pub(crate) written: BTreeMap<Partition, Source>,
     /// Lives of readers, counted.
     pub(crate) lives: u64,
     pub(crate) devices: Vec<Device>,
@@ -150,6 +153,7 @@ impl World {
             next_generator: 1,
             fanouts: BTreeMap::new(),
             archives: BTreeMap::new(),
+            written: BTreeMap::new(),
             lives: 0,
             devices: Vec::new(),
             answers_left: if plan.quick { 60 } else { 0 },

@@ -292,6 +292,7 @@ async fn count(timeline: Arc<CassandraTimeline>, metrics: Metrics) {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let now = timeline.counts();
         metrics.timeline_statements.of(Statement::Written).inc_by(now.written - before.written);
+        metrics.timeline_chat_rows.inc_by(now.chat_rows - before.chat_rows);
         metrics.timeline_statements.of(Statement::Read).inc_by(now.read - before.read);
         before = now;
     }

@@ -76,6 +76,7 @@ limits! {
     PAGE_BYTES: usize = 131_072, "bytes", "texts of one page, after which it ends early: a page of the longest texts must fit a socket's queue, also as escaped JSON";
     PAGE_DEFAULT: usize = 50, "messages", "a screen or two";
     CHATS_MOST: usize = 100, "chats", "largest page of the chat list";
+    ORIGIN_WITHIN_MS: u64 = 100, "milliseconds", "archive waits this long for the partition in which an echo's send was accepted, before it writes the same rows once more: partitions that keep pace need a few, and one that is stuck makes nobody's pages older by more";
     RETAIN_LOG_MS: u64 = 604_800_000, "milliseconds", "the log keeps what is younger than 7 days even when it is archived: longer than between backups of the timeline";
     INDEX_MS: u64 = 2_592_000_000, "milliseconds", "the inbox index answers absences of up to 30 days; longer ones re-read their chats";
     TOKEN_MS: u64 = 900_000, "milliseconds", "an access token lives 15 minutes: what a stolen one is worth";

@@ -5,8 +5,8 @@
 //!   Registers keep a maximum or a minimum, or the value of the largest change id, as each
 //!   [`Write`] says; nothing is counted up, nothing is taken away.
 //! - [`Timeline::apply`] makes its writes readable before it makes the commit readable. An engine may
-//!   lose the newest applies in a crash, but never a write of an apply whose commit it still has:
-//!   what was taken is replayed from the log.
+//!   lose the newest applies in a crash, but never a write of an apply whose commit it still has, nor
+//!   of one that was answered before that began: what was taken is replayed from the log.
 //! - A read sees every apply that has answered. Reads of one call need not be one snapshot.
 //! - A row whose message has not come (only a change of it) is kept and not returned by pages.
 

@@ -58,6 +58,8 @@ impl From<Fault> for Unavailable {
 pub struct Counts {
     /// Of applies.
     pub written: u64,
+    /// Those of them that write a chat row, for all that the apply does to it.
+    pub chat_rows: u64,
     /// Of reads; a page of rows counts as one.
     pub read: u64,
 }
@@ -152,6 +154,7 @@ pub(crate) struct Cluster {
     pub(crate) statements: Statements,
     in_flight: usize,
     written: AtomicU64,
+    chat_rows: AtomicU64,
     read: AtomicU64,
 }
 
@@ -163,12 +166,15 @@ impl Cluster {
             statements,
             in_flight: in_flight.max(1),
             written: AtomicU64::new(0),
+            chat_rows: AtomicU64::new(0),
             read: AtomicU64::new(0),
         })
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        Counts { written: self.written.load(Ordering::Relaxed), read: self.read.load(Ordering::Relaxed) }
+        let [written, chat_rows, read] =
+            [&self.written, &self.chat_rows, &self.read].map(|count| count.load(Ordering::Relaxed));
+        Counts { written, chat_rows, read }
     }
 
     /// All rows of a select.
@@ -257,6 +263,7 @@ impl Cluster {
             signed(user.get()),
             chat.to_key(),
         );
+        self.chat_rows.fetch_add(1, Ordering::Relaxed);
         self.write(&self.statements.put_view, values).await
     }
 

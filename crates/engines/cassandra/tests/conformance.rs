@@ -256,6 +256,7 @@ async fn a_message_costs_few_statements() {
     }
     let messages = cost(all, 40).await;
     assert_eq!(messages, 4 * MANY + 2 + 2, "a talk: two chat rows and two commits for all of it");
+    assert_eq!(timeline.counts().chat_rows, 4 * 2, "one for each side and apply");
     assert_eq!(timeline.counts().read, 0, "nothing is read before it is written");
 }
 

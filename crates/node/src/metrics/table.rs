@@ -83,6 +83,7 @@ table! {
     engine_errors: Family<EngineCall, IntCounter> = "volery_engine_errors_total", "calls", "Calls of an engine that failed.";
     engine_in_flight: Family<EngineCall, IntGauge> = "volery_engine_in_flight", "calls", "Calls of an engine that are under way.";
     timeline_statements: Family<Statement, IntCounter> = "volery_timeline_statements_total", "statements", "Statements sent to a timeline that is reached over a network.";
+    timeline_chat_rows: IntCounter = "volery_timeline_chat_rows_total", "statements", "Statements among those written that write a chat row: one may stand for several messages and marks.";
     bus_published: IntCounter = "volery_bus_published_total", "messages", "Typing and presence said to the bus.";
     bus_dropped: IntCounter = "volery_bus_dropped_total", "messages", "Typing and presence that were not said, because the bus is slow or away, or not heard, because a thread is.";
     bus_heard: IntCounter = "volery_bus_heard_total", "messages", "Typing and presence heard from the bus.";
