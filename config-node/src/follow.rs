@@ -1,5 +1,5 @@
-//! What every other node does with a [`Cluster`]: holds its lease, follows the map and the settings. Who has
-//! no others beside it follows the settings on a [`Board`] alone.
+//! What every other node does with a [`Cluster`]: asks whether it may use its log, holds its lease, follows the map
+//! and the settings. Who has no others beside it follows the settings on a [`Board`] alone.
 //!
 //! All of it goes on for ever, whatever fails: who cannot reach a config-node carries on with what it
 //! knew, and says so once, not at each try. Trap avoided: an answer from a config-node that is behind is
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
-use volery_ports::cluster::{Board, Cluster, Hold, HoldError, Settings, Unavailable};
+use volery_ports::cluster::{Board, Cluster, Hold, HoldError, Settings, Terms, Unavailable};
 
 /// How long one question waits for news. Connections in between last longer than that.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -99,6 +99,24 @@ async fn renew(cluster: Arc<dyn Cluster>, hold: Hold, say: watch::Sender<Standin
             *now = standing;
             other
         });
+    }
+}
+
+/// Whether a node may use the log that it names ([`Cluster::admit`]). Waits for the first answer of a config-node.
+///
+/// # Errors
+/// It may not; never [`HoldError::Unavailable`].
+pub async fn admitted(cluster: &dyn Cluster, node: &Terms, opened: bool) -> Result<(), HoldError> {
+    let mut reach = Reach::new("admission");
+    loop {
+        match cluster.admit(node, opened).await {
+            Err(HoldError::Unavailable(error)) => reach.not_yet(&error),
+            judged => {
+                reach.answered();
+                return judged;
+            }
+        }
+        sleep(PAUSE).await;
     }
 }
 

@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use volery_config::follow::{HeldLease, Standing, follow_map, follow_settings, hold_lease};
-use volery_config::{ConfigNode, ConfigOptions, ConfigParts, LEVEL, StoredBoard};
+use volery_config::{ConfigNode, ConfigOptions, ConfigParts, StoredBoard, admission};
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::slot::Partitions;
 use volery_node::health::{Part, State};
 use volery_node::metrics::Metrics;
 use volery_ports::cluster::{Cluster, Hold, Settings};
 use volery_ports::cluster_store::ClusterStore;
-use volery_rpc::ClusterClient;
 
 use crate::Failure;
 use crate::common::Common;
+use crate::compose::absent;
 use crate::engines::{OpenLog, partitions};
 use crate::numbers::holder;
 use crate::roles::Role;
@@ -36,14 +36,18 @@ pub(crate) enum OpenCluster {
 
 impl OpenCluster {
     /// Waits for the first answer of config, if somebody here asks it.
-    pub(crate) async fn open(common: &Common<'_>, store: Option<Arc<dyn ClusterStore>>) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        common: &Common<'_>,
+        store: Option<Arc<dyn ClusterStore>>,
+        elsewhere: Option<Arc<dyn Cluster>>,
+    ) -> Result<Self, Failure> {
         let partitions = partitions(common.config)?;
         if common.roles.are_of_the_only_node() {
             return Ok(Self::only_node(common, store, partitions));
         }
         let cluster: Arc<dyn Cluster> = match store.filter(|_| common.roles.has(Role::Config)) {
             Some(store) => Arc::new(start(common, store, partitions).await?),
-            None => Arc::new(ClusterClient::new(common.remote(Role::Config)?)),
+            None => elsewhere.ok_or_else(absent)?,
         };
         let (mut map, mut settings) = (None, None);
         if common.roles.ask(Role::Config) {
@@ -88,8 +92,8 @@ impl OpenCluster {
                 told.send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
             }
             Self::Config { cluster, lease, .. } => {
-                let (partitions, log) = (log.log.partitions().count(), log.name.clone());
-                let hold = Hold { member, process: holder()?, partitions, log, level: LEVEL };
+                let terms = admission::terms(log.log.partitions().count(), log.name.clone());
+                let hold = Hold { member, process: holder()?, terms };
                 let held = hold_lease(Arc::clone(cluster), hold);
                 let (part, metrics) = (common.health.part("lease"), common.metrics.clone());
                 tokio::spawn(say(held.standing(), part, metrics));

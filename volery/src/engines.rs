@@ -49,7 +49,7 @@ pub(crate) struct OpenLog {
     pub(crate) log: Arc<dyn Log>,
     /// The same, for who compares it with what archive knows.
     pub(crate) trusted: Arc<TrustedLog>,
-    /// Which log it is, of all that there are.
+    /// Which log it is, of all that there are: see [`log_name`].
     pub(crate) name: String,
     /// With the right to speak for it.
     embedded: Option<(Arc<EmbeddedLog>, Part)>,
@@ -199,6 +199,14 @@ fn kafka_options(config: &Config, generation: u16) -> Result<KafkaOptions, Failu
         generation,
         partitions: partitions(config)?,
         copies: u16::try_from(config.log_kafka_copies).unwrap_or(u16::MAX),
+    })
+}
+
+/// Which log the configuration is about, of all that there are. Makes none.
+pub(crate) async fn log_name(config: &Config) -> Result<String, Failure> {
+    Ok(match config.log_engine {
+        LogEngine::Embedded => EMBEDDED.to_owned(),
+        LogEngine::Kafka => KafkaLog::name_of(&kafka_options(config, FIRST_GENERATION)?).await?,
     })
 }
 

@@ -149,7 +149,7 @@ impl Roles {
     /// # Errors
     /// All mistakes at once.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Failure> {
-        let mistakes = [self.unshared_engines(config), self.missing_addresses(config)].concat();
+        let mistakes = [self.unshared_engines(config), self.missing_addresses(config), self.unknown_log(config)].concat();
         if mistakes.is_empty() {
             return Ok(());
         }
@@ -170,6 +170,17 @@ impl Roles {
         };
         let embedded = engines.into_iter().filter(|(embedded, ..)| *embedded && !self.are_all());
         embedded.map(|(_, key, shared)| said(key, shared)).collect()
+    }
+
+    /// Nobody says which log is the cluster's: who asks config for anything else is told that by it, too.
+    fn unknown_log(&self, config: &Config) -> Vec<String> {
+        let told = self.use_store() || self.ask(ConfigNode) || config.accounts_database.is_some();
+        if !self.use_log() || told || config.config_nodes.is_some() {
+            return Vec::new();
+        }
+        let said = "config.nodes: config says which log the cluster uses, and does not run here: name its nodes, or set \
+                    accounts.database, where it stands";
+        vec![said.to_owned()]
     }
 
     fn missing_addresses(&self, config: &Config) -> Vec<String> {
@@ -228,7 +239,10 @@ mod tests {
 
     #[test]
     fn a_role_alone_needs_engines_that_are_shared() {
-        assert_eq!(mistakes(&[History], &[]), ["log.engine", "timeline.engine"]);
+        assert_eq!(mistakes(&[History], &[]), ["log.engine", "timeline.engine", "config.nodes"]);
+        for told in [ELSEWHERE[3], SHARED[2]] {
+            assert_eq!(mistakes(&[History], &[SHARED[0], SHARED[1], told]), [""; 0]);
+        }
         assert_eq!(mistakes(&[Idgen], &[]), ["accounts.database"]);
         for role in Role::ALL {
             assert_eq!(mistakes(&[role], &[SHARED.as_slice(), &ELSEWHERE].concat()), [""; 0], "{role:?}");
