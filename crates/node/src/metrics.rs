@@ -17,7 +17,7 @@ use prometheus::{Registry, TextEncoder};
 pub use calls::EngineCall;
 pub use family::{Family, Label};
 pub use http::{HttpRequests, HttpSeconds};
-pub use labels::{Queue, Reader, Stage, Statement, SyncBy};
+pub use labels::{HistoryReader, Leg, Queue, Reader, Stage, Statement, SyncBy};
 pub use table::{Metrics, reference};
 
 /// Two metrics of one name, or a name that Prometheus does not take: a fault in the table.

@@ -37,6 +37,14 @@ labels! {
         Archived = "archived", "It is in the timeline.";
     }
 
+    /// A stage, as reached from the moment of a message's id.
+    Leg as "stage" {
+        Appended = "appended", "The log has it on disk.";
+        Delivered = "delivered", "Handed to a live session of its recipient.";
+        Echoed = "echoed", "Fan-out has appended what is derived from it.";
+        Archived = "archived", "It is in the timeline.";
+    }
+
     /// A queue with a capacity in bytes.
     Queue as "queue" {
         Window = "window", "Events sent to sessions and not confirmed.";
@@ -48,6 +56,12 @@ labels! {
     /// A reader of partitions.
     Reader as "reader" {
         Owner = "owner", "Hands events to live sessions.";
+        Fanout = "fanout", "Appends derived events.";
+        Archive = "archive", "Writes the timeline.";
+    }
+
+    /// A reader that history runs.
+    HistoryReader as "reader" {
         Fanout = "fanout", "Appends derived events.";
         Archive = "archive", "Writes the timeline.";
     }
