@@ -26,12 +26,25 @@ pub enum Standing {
     /// No config-node has said anything yet.
     #[default]
     Unknown,
-    /// It was held when last a config-node answered.
+    /// It is held: a config-node has said so within a second.
     Held,
+    /// It was held when last a config-node answered; now none does, for this reason. That takes no lease from anybody.
+    Unanswered(String),
     /// A config-node said no: anything but [`HoldError::Unavailable`]. It is asked again:
     /// a node that was killed and starts anew is told that its name is taken until its old lease has
     /// ended, [`limits::LEASE_MS`] at most.
     Refused(HoldError),
+}
+
+impl Standing {
+    /// Nobody answers. Whether that is news: it is none to who had no lease.
+    fn is_unanswered(&mut self, reason: String) -> bool {
+        let news = *self == Self::Held;
+        if news {
+            *self = Self::Unanswered(reason);
+        }
+        news
+    }
 }
 
 /// A lease that is renewed until this is dropped.
@@ -43,7 +56,7 @@ pub struct HeldLease {
 }
 
 impl HeldLease {
-    /// How it stands, now and from now on. While nobody can be asked it stays as it was.
+    /// How it stands, now and from now on.
     #[must_use]
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
@@ -84,6 +97,7 @@ async fn renew(cluster: Arc<dyn Cluster>, hold: Hold, say: watch::Sender<Standin
             Ok(()) => Standing::Held,
             Err(HoldError::Unavailable(error)) => {
                 reach.lost(&error);
+                say.send_if_modified(|now| now.is_unanswered(error.0));
                 continue;
             }
             Err(error) => Standing::Refused(error),

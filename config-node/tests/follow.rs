@@ -136,9 +136,10 @@ async fn who_asks_whether_it_may_use_the_log_waits_for_an_answer() {
 }
 
 #[tokio::test]
-async fn an_outage_does_not_change_how_a_lease_stands() {
+async fn an_outage_is_said_and_takes_no_lease() {
     let refused = HoldError::Partitions { cluster: 8, node: 9 };
-    let holds = vec![Ok(()), Err(away().into()), Err(refused.clone())];
+    let gone = || Err(away().into());
+    let holds = vec![Ok(()), gone(), gone(), Ok(()), Err(refused.clone())];
     let (cluster, _asked) = script(&[], holds);
     let lease = hold_lease(cluster, hold("a", "p"));
     let mut standing = lease.standing();
@@ -147,6 +148,7 @@ async fn an_outage_does_not_change_how_a_lease_stands() {
         assert!(tokio::time::timeout(LONG, standing.changed()).await.is_ok(), "after {seen:?}");
         seen.push(standing.borrow_and_update().clone());
     }
-    assert_eq!(seen, [Standing::Held, Standing::Refused(refused)]);
+    let unanswered = Standing::Unanswered("away".to_owned());
+    assert_eq!(seen, [Standing::Held, unanswered, Standing::Held, Standing::Refused(refused)]);
     assert_eq!(lease.leave().await, Err(away()));
 }

@@ -397,10 +397,7 @@ impl SessionActor {
     fn event(&self, socket: &mut Socket, n: u64, entry: &Entry, positioned: bool) {
         let metrics = &self.thread.shared.metrics;
         metrics.messages.of(Stage::Delivered).inc();
-        metrics
-            .stage_seconds
-            .of(Leg::Delivered)
-            .observe(self.now().since(entry.event().id().time()) as f64 / 1_000.0);
+        metrics.stage_seconds.of(Leg::Delivered).observe(self.now().since(entry.event().id().time()) as f64 / 1_000.0);
         if let Event::Answer(Answer { outcome: Outcome::KeyReused, .. }) = entry.event() {
             metrics.errors.of(Code::KeyReused).inc();
         }

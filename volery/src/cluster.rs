@@ -136,11 +136,13 @@ async fn say(mut standing: watch::Receiver<Standing>, part: Part, metrics: Metri
     }
 }
 
-/// Who is told no is asked again each second, and may be told yes: nothing that a restart helps against.
+/// Who is told no asks again each second, and may be told yes: nothing that a restart helps against. Who is told
+/// nothing carries on.
 fn state(standing: &Standing) -> State {
     match standing {
         Standing::Unknown => State::Starting,
         Standing::Held => State::Ready,
+        Standing::Unanswered(reason) => State::Degraded(format!("the lease is not renewed: {reason}")),
         Standing::Refused(error) => State::Down(format!("this node is not part of the cluster: {error}")),
     }
 }
@@ -167,13 +169,16 @@ mod tests {
         let (standing, told) = watch::channel(Standing::Unknown);
         let saying = tokio::spawn(say(told, health.part("lease"), metrics.clone()));
         let mut now = Vec::new();
-        for next in [Standing::Held, Standing::Refused(HoldError::NameTaken("one".to_owned())), Standing::Held] {
+        let (taken, away) = (HoldError::NameTaken("one".to_owned()), "nobody answers".to_owned());
+        for next in
+            [Standing::Held, Standing::Refused(taken), Standing::Held, Standing::Unanswered(away), Standing::Held]
+        {
             standing.send_replace(next);
             // Told, and back to waiting.
             tokio::task::yield_now().await;
             now.push((health.report().ready, metrics.lease_held.get()));
         }
-        assert_eq!(now, [(true, 1), (false, 0), (true, 1)]);
+        assert_eq!(now, [(true, 1), (false, 0), (true, 1), (true, 0), (true, 1)]);
         standing.send_replace(Standing::Refused(HoldError::Partitions { cluster: 8, node: 16 }));
         tokio::task::yield_now().await;
         let report = health.report();

@@ -88,9 +88,10 @@ async fn assemble(common: &Common<'_>) -> Result<Process, Failure> {
     Ok(process)
 }
 
-/// Its accounts watched where somebody here asks for them; config says itself when the store is away.
+/// Every call of it timed, and its accounts watched where somebody here asks for them; config says itself when the
+/// store is away.
 async fn open_store(common: &Common<'_>) -> Result<OpenStore, Failure> {
-    let store = OpenStore::open(common.config).await?;
+    let store = OpenStore::open(common.config).await?.timed(&common.metrics);
     let asked = common.roles.has_any(&[Role::Account, Role::Idgen]);
     Ok(if asked { store.watched(&common.health, &common.metrics) } else { store })
 }
@@ -102,7 +103,10 @@ fn config_elsewhere(common: &Common<'_>) -> Result<Option<Arc<dyn Cluster>>, Fai
     if !asks || roles.has(Role::Config) || common.config.config_nodes.is_none() {
         return Ok(None);
     }
-    Ok(Some(Arc::new(ClusterClient::new(common.remote(Role::Config)?))))
+    // Who asks for nothing but admission asks at the start alone.
+    let goes_on = roles.ask(Role::Config);
+    let remote = if goes_on { common.remote(Role::Config)? } else { common.remote_once(Role::Config)? };
+    Ok(Some(Arc::new(ClusterClient::new(remote))))
 }
 
 /// What is appended to another cluster's log reaches nobody.

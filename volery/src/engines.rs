@@ -33,6 +33,7 @@ use crate::common::Common;
 use crate::trusted::TrustedLog;
 use crate::watched::accounts::WatchedAccounts;
 use crate::watched::bus::WatchedBus;
+use crate::watched::cluster::TimedCluster;
 use crate::watched::log::WatchedLog;
 use crate::watched::timeline::WatchedTimeline;
 
@@ -151,6 +152,11 @@ impl OpenStore {
     fn of<S: AccountStore + ClusterStore>(store: S) -> Self {
         let store = Arc::new(store);
         Self { accounts: store.clone(), cluster: store }
+    }
+
+    /// The same, with what is asked of it as a cluster's store timed and counted.
+    pub(crate) fn timed(self, metrics: &Metrics) -> Self {
+        Self { cluster: Arc::new(TimedCluster::new(self.cluster, metrics.clone())), ..self }
     }
 
     /// The same, with its accounts watched.

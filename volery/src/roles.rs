@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use volery_node::config::{Config, LogEngine, Nodes, TimelineEngine};
+use volery_node::metrics::AskedRole;
 
 use crate::Failure;
 
@@ -62,6 +63,17 @@ impl Role {
             Account => Some(("accounts.nodes", config.accounts_nodes.as_ref())),
             Idgen => Some(("idgen.nodes", config.idgen_nodes.as_ref())),
             ConfigNode => Some(("config.nodes", config.config_nodes.as_ref())),
+            Messaging | Gateway => None,
+        }
+    }
+
+    /// What metrics call it where others ask it, and the part of their health that says whether somebody answers.
+    pub(crate) fn asked(self) -> Option<(AskedRole, &'static str)> {
+        match self {
+            History => Some((AskedRole::History, "history_nodes")),
+            Account => Some((AskedRole::Account, "accounts_nodes")),
+            Idgen => Some((AskedRole::Idgen, "idgen_nodes")),
+            ConfigNode => Some((AskedRole::Config, "config_nodes")),
             Messaging | Gateway => None,
         }
     }
@@ -149,7 +161,8 @@ impl Roles {
     /// # Errors
     /// All mistakes at once.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Failure> {
-        let mistakes = [self.unshared_engines(config), self.missing_addresses(config), self.unknown_log(config)].concat();
+        let mistakes =
+            [self.unshared_engines(config), self.missing_addresses(config), self.unknown_log(config)].concat();
         if mistakes.is_empty() {
             return Ok(());
         }

@@ -61,7 +61,7 @@ mod status;
 mod tls;
 
 pub use accounts::AccountClient;
-pub use calls::{BadEndpoint, CallOptions, Remote};
+pub use calls::{BadEndpoint, CallOptions, Remote, Watched};
 pub use cluster::ClusterClient;
 pub use doors::{DoorError, Doors};
 pub use history::HistoryClient;

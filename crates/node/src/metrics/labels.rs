@@ -66,6 +66,23 @@ labels! {
         Archive = "archive", "Writes the timeline.";
     }
 
+    /// A role that is asked where it does not run.
+    AskedRole as "role" {
+        History = "history", "Pages and sync.";
+        Account = "account", "People, devices and tokens.";
+        Idgen = "idgen", "Generator numbers.";
+        Config = "config", "The map, leases, settings.";
+    }
+
+    /// How a call of a role ended, after its last attempt.
+    CallOutcome as "outcome" {
+        Answered = "answered", "It was answered.";
+        Refused = "refused", "The role refused, and that is its answer.";
+        NotSent = "not_sent", "Nobody could be connected to.";
+        Lost = "lost", "The connection broke, or whoever took the call could not serve it.";
+        Late = "late", "No answer came in time.";
+    }
+
     /// What a statement to the timeline's store does.
     Statement as "kind" {
         Written = "written", "Writes a row.";

@@ -8,7 +8,8 @@ use volery_kernel::code::{Close, Code};
 use super::calls::EngineCall;
 use super::family::{Family, Metric};
 use super::http::{HttpRequests, HttpSeconds};
-use super::labels::{HistoryReader, Leg, Queue, Reader, Stage, Statement, SyncBy};
+use super::labels::{AskedRole, HistoryReader, Leg, Queue, Reader, Stage, Statement, SyncBy};
+use super::roles::RoleCall;
 use super::{MetricsError, process, render};
 
 /// A metric as the reference shows it.
@@ -77,11 +78,13 @@ table! {
     readers_stopped: Family<HistoryReader, IntGauge> = "volery_readers_stopped", "partitions", "Partitions whose reader has stopped, because the log is not the one that it knew; any raises an alarm.";
     log_replaced: IntGauge = "volery_log_replaced_partitions", "partitions", "Partitions whose log is not the one that was read or archived before: it is neither read nor appended to; any raises an alarm.";
     set_aside: IntCounter = "volery_set_aside_total", "records", "Records that archive could not apply and set aside durably; any raises an alarm.";
-    lease_held: IntGauge = "volery_lease_held", "leases", "1 while a config-node says that the messaging node here is part of the cluster, else 0; 0 too where it is the only node and needs none.";
+    lease_held: IntGauge = "volery_lease_held", "leases", "1 while a config-node says, each second, that the messaging node here is part of the cluster; 0 while one says no, or none can be asked; 0 too where it is the only node and needs none.";
     certificate_ends: IntGauge = "volery_certificate_ends_timestamp_seconds", "seconds since 1970", "When the certificate ends that clients are shown at the doors; 0 without one.";
     engine_seconds: Family<EngineCall, Histogram> = "volery_engine_seconds", "seconds", "What a call of an engine took, failed or not. The embedded log counts its syncs instead.";
     engine_errors: Family<EngineCall, IntCounter> = "volery_engine_errors_total", "calls", "Calls of an engine that failed.";
     engine_in_flight: Family<EngineCall, IntGauge> = "volery_engine_in_flight", "calls", "Calls of an engine that are under way.";
+    role_seconds: Family<AskedRole, Histogram> = "volery_role_seconds", "seconds", "What a call of a role that runs elsewhere took, retries included, however it ended. Waiting for news is not measured.";
+    role_calls: Family<RoleCall, IntCounter> = "volery_role_calls_total", "calls", "Calls of a role that runs elsewhere, by how they ended after their last attempt: not_sent, lost and late brought no answer.";
     timeline_statements: Family<Statement, IntCounter> = "volery_timeline_statements_total", "statements", "Statements sent to a timeline that is reached over a network.";
     bus_published: IntCounter = "volery_bus_published_total", "messages", "Typing and presence said to the bus.";
     bus_dropped: IntCounter = "volery_bus_dropped_total", "messages", "Typing and presence that were not said, because the bus is slow or away, or not heard, because a thread is.";
