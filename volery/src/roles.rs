@@ -263,6 +263,14 @@ mod tests {
     }
 
     #[test]
+    fn health_names_a_role_as_configuration_does() {
+        for role in Role::ALL {
+            let key = role.nodes(&config(&[])).map(|(key, _)| key.replace('.', "_"));
+            assert_eq!(role.asked().map(|(_, part)| part.to_owned()), key);
+        }
+    }
+
+    #[test]
     fn every_address_that_is_missing_is_named() {
         assert_eq!(mistakes(&[Messaging], &SHARED), ["history.nodes", "accounts.nodes", "idgen.nodes", "config.nodes"]);
         assert_eq!(mistakes(&[Gateway], &[]), ["history.nodes", "accounts.nodes", "config.nodes"]);
