@@ -1,5 +1,5 @@
-//! What every other node does with a [`Cluster`]: holds its lease, follows the map and the settings. Who has
-//! no others beside it follows the settings on a [`Board`] alone.
+//! What every other node does with a [`Cluster`]: asks whether it may use its log, holds its lease, follows the map
+//! and the settings. Who has no others beside it follows the settings on a [`Board`] alone.
 //!
 //! All of it goes on for ever, whatever fails: who cannot reach a config-node carries on with what it
 //! knew, and says so once, not at each try. Trap avoided: an answer from a config-node that is behind is
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
-use volery_ports::cluster::{Board, Cluster, Hold, HoldError, Settings, Unavailable};
+use volery_ports::cluster::{Board, Cluster, Hold, HoldError, Settings, Terms, Unavailable};
 
 /// How long one question waits for news. Connections in between last longer than that.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,12 +26,25 @@ pub enum Standing {
     /// No config-node has said anything yet.
     #[default]
     Unknown,
-    /// It was held when last a config-node answered.
+    /// It is held: a config-node has said so within a second.
     Held,
+    /// It was held when last a config-node answered; now none does, for this reason. That takes no lease from anybody.
+    Unanswered(String),
     /// A config-node said no: anything but [`HoldError::Unavailable`]. It is asked again:
     /// a node that was killed and starts anew is told that its name is taken until its old lease has
     /// ended, [`limits::LEASE_MS`] at most.
     Refused(HoldError),
+}
+
+impl Standing {
+    /// Nobody answers. Whether that is news: it is none to who had no lease.
+    fn is_unanswered(&mut self, reason: String) -> bool {
+        let news = *self == Self::Held;
+        if news {
+            *self = Self::Unanswered(reason);
+        }
+        news
+    }
 }
 
 /// A lease that is renewed until this is dropped.
@@ -43,7 +56,7 @@ pub struct HeldLease {
 }
 
 impl HeldLease {
-    /// How it stands, now and from now on. While nobody can be asked it stays as it was.
+    /// How it stands, now and from now on.
     #[must_use]
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
@@ -84,6 +97,7 @@ async fn renew(cluster: Arc<dyn Cluster>, hold: Hold, say: watch::Sender<Standin
             Ok(()) => Standing::Held,
             Err(HoldError::Unavailable(error)) => {
                 reach.lost(&error);
+                say.send_if_modified(|now| now.is_unanswered(error.0));
                 continue;
             }
             Err(error) => Standing::Refused(error),
@@ -99,6 +113,24 @@ async fn renew(cluster: Arc<dyn Cluster>, hold: Hold, say: watch::Sender<Standin
             *now = standing;
             other
         });
+    }
+}
+
+/// Whether a node may use the log that it names ([`Cluster::admit`]). Waits for the first answer of a config-node.
+///
+/// # Errors
+/// It may not; never [`HoldError::Unavailable`].
+pub async fn admitted(cluster: &dyn Cluster, node: &Terms, opened: bool) -> Result<(), HoldError> {
+    let mut reach = Reach::new("admission");
+    loop {
+        match cluster.admit(node, opened).await {
+            Err(HoldError::Unavailable(error)) => reach.not_yet(&error),
+            judged => {
+                reach.answered();
+                return judged;
+            }
+        }
+        sleep(PAUSE).await;
     }
 }
 

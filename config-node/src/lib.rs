@@ -8,11 +8,13 @@
 //! |---|---|
 //! | [`assign`] | who owns what next: even, with the fewest moves |
 //! | [`leases`] | which leases have ended |
+//! | [`admission`] | who may use the log |
 //! | [`settings`] | which keys are dynamic, what they take, how they change a configuration |
 //! | `node` | looks at the store, writes maps, wakes who watches: [`ConfigNode`] |
 //! | `stored` | the map and the settings where no config-node runs: [`StoredBoard`] |
-//! | [`follow`] | for every other node: holds its lease, follows the map and the settings |
+//! | [`follow`] | for every other node: asks whether it may use the log, holds its lease, follows the map and the settings |
 
+pub mod admission;
 pub mod assign;
 pub mod follow;
 pub mod leases;

@@ -14,18 +14,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
 use volery_node::health::{Health, Part};
 use volery_node::shutdown::Shutdown;
-use volery_ports::cluster::{Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Unavailable};
-use volery_ports::cluster_store::{ClusterStore, Facts};
+use volery_ports::cluster::{
+    Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Terms, Unavailable,
+};
+use volery_ports::cluster_store::{ClusterStore, Facts, Known};
 
 use crate::leases::Watched;
-use crate::{assign, settings, stored};
+use crate::{admission, assign, settings, stored};
 use watches::Watches;
 
 /// The name of the function from recipients to slots, as the cluster's facts have it.
@@ -98,7 +100,8 @@ pub struct ConfigNode {
 struct Shared {
     store: Arc<dyn ClusterStore>,
     clock: Arc<dyn Clock>,
-    facts: Facts,
+    /// As the store had it last.
+    known: watch::Sender<Known>,
     watches: Watches,
     /// There is something to look at.
     changed: Notify,
@@ -112,9 +115,10 @@ impl ConfigNode {
     pub async fn start(options: ConfigOptions, parts: ConfigParts) -> Result<Self, StartError> {
         let ConfigParts { store, clock, shutdown, health } = parts;
         let part = health.part("cluster");
-        let facts = found(store.as_ref(), options.partitions).await?;
+        found(store.as_ref(), options.partitions).await?;
+        let known = watch::Sender::new(store.known().await?);
         let watches = Watches::new(options.partitions, shutdown.clone());
-        let shared = Shared { store, clock, facts, watches, changed: Notify::new() };
+        let shared = Shared { store, clock, known, watches, changed: Notify::new() };
         let (shared, mut watched) = (Arc::new(shared), Watched::default());
         shared.settle(&mut watched).await?;
         part.ready();
@@ -136,7 +140,7 @@ impl Drop for ConfigNode {
 }
 
 /// What was fixed when the cluster was made must be what this node goes by.
-async fn found(store: &dyn ClusterStore, partitions: Partitions) -> Result<Facts, StartError> {
+async fn found(store: &dyn ClusterStore, partitions: Partitions) -> Result<(), StartError> {
     let own = Facts { partitions: partitions.count(), hash: HASH.to_owned(), level: LEVEL };
     let cluster = store.facts(own.clone()).await?;
     if cluster.partitions != own.partitions {
@@ -147,17 +151,6 @@ async fn found(store: &dyn ClusterStore, partitions: Partitions) -> Result<Facts
     }
     if cluster.level > own.level {
         return Err(StartError::Level(cluster.level));
-    }
-    Ok(cluster)
-}
-
-/// What is fixed must be what a messaging node goes by, too.
-fn is_of(cluster: &Facts, node: &Hold) -> Result<(), HoldError> {
-    if node.partitions != cluster.partitions {
-        return Err(HoldError::Partitions { cluster: cluster.partitions, node: node.partitions });
-    }
-    if node.level < cluster.level {
-        return Err(HoldError::Level { cluster: cluster.level, node: node.level });
     }
     Ok(())
 }
@@ -195,6 +188,7 @@ impl Shared {
     /// Whether it is settled: false if somebody else wrote a map meanwhile.
     async fn look(&self, watched: &mut Watched) -> Result<bool, Unavailable> {
         self.watches.show_settings(settings::listed(self.store.settings().await?));
+        self.known.send_replace(self.store.known().await?);
         if let Some(map) = self.store.map(self.watches.map().version()).await? {
             self.watches.show_map(map);
         }
@@ -222,6 +216,17 @@ impl Shared {
         Ok(held.into_iter().map(|lease| lease.member).collect())
     }
 
+    /// While the store is away, by what it held last: a node that starts anew then is not kept from it.
+    async fn admit(&self, node: &Terms, opened: bool) -> Result<(), HoldError> {
+        match admission::admit(self.store.as_ref(), node, opened).await {
+            Err(HoldError::Unavailable(away)) => {
+                let known = self.known.borrow();
+                if known.lacks_something() { Err(away.into()) } else { admission::judge(&known, node) }
+            }
+            judged => judged,
+        }
+    }
+
     async fn write(&self, map: PartitionMap) -> Result<bool, Unavailable> {
         let written = self.store.put_map(&map).await?;
         if written {
@@ -234,13 +239,13 @@ impl Shared {
 
 #[async_trait]
 impl Cluster for ConfigNode {
+    async fn admit(&self, node: &Terms, opened: bool) -> Result<(), HoldError> {
+        self.shared.admit(node, opened).await
+    }
+
     async fn hold(&self, hold: Hold) -> Result<(), HoldError> {
-        let Shared { store, clock, facts, watches, changed } = self.shared.as_ref();
-        is_of(facts, &hold)?;
-        let log = store.log(&hold.log).await?;
-        if log != hold.log {
-            return Err(HoldError::Log { cluster: log, node: hold.log });
-        }
+        let Shared { store, clock, watches, changed, .. } = self.shared.as_ref();
+        self.shared.admit(&hold.terms, true).await?;
         if !store.hold(&hold.member, &hold.process, clock.now()).await? {
             return Err(HoldError::NameTaken(hold.member.name));
         }

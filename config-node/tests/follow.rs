@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
-use volery_config::follow::{Standing, follow_map, follow_settings, hold_lease};
+use volery_config::follow::{Standing, admitted, follow_map, follow_settings, hold_lease};
 use volery_kernel::map::PartitionMap;
 use volery_ports::accounts::Unavailable;
-use volery_ports::cluster::{Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings};
+use volery_ports::cluster::{Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Terms};
 use volery_testkit::cluster::hold;
 use volery_testkit::cluster_store::map;
 
@@ -46,16 +46,24 @@ impl Script {
             None => std::future::pending().await,
         }
     }
-}
 
-#[async_trait]
-impl Cluster for Script {
-    async fn hold(&self, _: Hold) -> Result<(), HoldError> {
+    async fn held(&self) -> Result<(), HoldError> {
         let next = self.holds.lock().await.pop_front();
         match next {
             Some(answer) => answer,
             None => std::future::pending().await,
         }
+    }
+}
+
+#[async_trait]
+impl Cluster for Script {
+    async fn admit(&self, _: &Terms, _: bool) -> Result<(), HoldError> {
+        self.held().await
+    }
+
+    async fn hold(&self, _: Hold) -> Result<(), HoldError> {
+        self.held().await
     }
 
     async fn leave(&self, _: &str, _: &str) -> Result<(), Unavailable> {
@@ -119,9 +127,19 @@ async fn settings_are_followed_alike_and_nobody_asks_for_nobody() {
 }
 
 #[tokio::test]
-async fn an_outage_does_not_change_how_a_lease_stands() {
+async fn who_asks_whether_it_may_use_the_log_waits_for_an_answer() {
     let refused = HoldError::Partitions { cluster: 8, node: 9 };
-    let holds = vec![Ok(()), Err(away().into()), Err(refused.clone())];
+    let (cluster, _asked) = script(&[], vec![Err(away().into()), Err(away().into()), Ok(()), Err(refused.clone())]);
+    let terms = hold("a", "p").terms;
+    assert_eq!(admitted(cluster.as_ref(), &terms, false).await, Ok(()));
+    assert_eq!(admitted(cluster.as_ref(), &terms, true).await, Err(refused), "that is an answer");
+}
+
+#[tokio::test]
+async fn an_outage_is_said_and_takes_no_lease() {
+    let refused = HoldError::Partitions { cluster: 8, node: 9 };
+    let gone = || Err(away().into());
+    let holds = vec![Ok(()), gone(), gone(), Ok(()), Err(refused.clone())];
     let (cluster, _asked) = script(&[], holds);
     let lease = hold_lease(cluster, hold("a", "p"));
     let mut standing = lease.standing();
@@ -130,6 +148,7 @@ async fn an_outage_does_not_change_how_a_lease_stands() {
         assert!(tokio::time::timeout(LONG, standing.changed()).await.is_ok(), "after {seen:?}");
         seen.push(standing.borrow_and_update().clone());
     }
-    assert_eq!(seen, [Standing::Held, Standing::Refused(refused)]);
+    let unanswered = Standing::Unanswered("away".to_owned());
+    assert_eq!(seen, [Standing::Held, unanswered, Standing::Held, Standing::Refused(refused)]);
     assert_eq!(lease.leave().await, Err(away()));
 }

@@ -14,7 +14,7 @@ use volery_kernel::id::Id;
 use volery_kernel::limits;
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::Partition;
-use volery_node::metrics::{Reader, Stage};
+use volery_node::metrics::{Leg, Reader, Stage};
 use volery_ports::log::{ReadError, Reader as LogReader};
 use volery_ports::timeline::{Commit, Unavailable, Write};
 use volery_reader::Disagreement;
@@ -147,10 +147,10 @@ async fn apply(
         metrics.reader_lag_seconds.of(Reader::Archive).observe(now.since(commit.stamp) as f64 / 1_000.0);
     }
     metrics.messages.of(Stage::Archived).inc_by(messages.len() as u64);
-    let seconds = metrics.stage_seconds.of(Stage::Archived);
+    let seconds = metrics.stage_seconds.of(Leg::Archived);
     messages.iter().for_each(|id| seconds.observe(now.since(id.time()) as f64 / 1_000.0));
     if aside > 0 {
-        metrics.set_aside.of(Reader::Archive).inc_by(aside);
+        metrics.set_aside.inc_by(aside);
         tracing::error!(%partition, aside, "records could not be applied and were set aside");
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! The shell of [`crate::fanout::Fanout`]: reads, appends, commits; again and again, whatever fails.
 //!
-//! Trap avoided: a log that ends before what was committed lost records. To wait until it has grown again
-//! would pass over all that it took meanwhile: this partition's fan-out stops instead, loudly.
+//! Traps avoided: a log that ends before what was committed lost records. To wait until it has grown again
+//! would pass over all that it took meanwhile: this partition's fan-out stops instead, loudly. And a target that
+//! takes nothing is seen in no lag, which is measured when something is done with: it is told apart.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +13,11 @@ use futures::stream::FuturesUnordered;
 use volery_kernel::event::{Event, Record};
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
-use volery_node::metrics::{Reader, Stage};
+use volery_kernel::time::Timestamp;
+use volery_node::metrics::{Leg, Reader, Stage};
 use volery_ports::log::{AppendError, Log, ReadError, Reader as LogReader};
 
-use crate::fanout::{Fanout, LANE_MOST};
+use crate::fanout::{Done, Fanout, LANE_MOST};
 use crate::news::{Following, News};
 use crate::node::Shared;
 
@@ -86,7 +89,7 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
     shared.fanout.goes_on(partition, shared.clock.now());
     let mut following = Following::new(log, news, partition);
     let (mut appends, mut again) = (FuturesUnordered::new(), FuturesUnordered::new());
-    let mut committed = from;
+    let (mut committed, mut refusing) = (from, BTreeSet::new());
     let mut commit = tokio::time::interval(COMMIT_EVERY);
     loop {
         while let Some((target, events)) = fanout.depart() {
@@ -98,18 +101,15 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
         tokio::select! {
             biased;
             Some((target, result)) = appends.next(), if !appends.is_empty() => {
-                note(shared, &result);
-                fanout.appended(target, result.is_ok());
+                count(fanout.appended(target, result.is_ok()), shared);
+                note(partition, target, result, &mut refusing, shared);
             }
             Some(step) = again.next(), if !again.is_empty() => match step? {
                 (Again::Begin(from), before) => fanout.begin_again(from, &before),
                 (Again::On(_), records) => records.into_iter().for_each(|record| fanout.read_again(record)),
             },
             records = following.next(fanout.read_below()) => {
-                for record in records? {
-                    shared.metrics.reader_lag_seconds.of(Reader::Fanout).observe(shared.clock.now().since(record.stamp) as f64 / 1_000.0);
-                    fanout.read(record);
-                }
+                count(records?.into_iter().filter_map(|record| fanout.read(record)), shared);
             }
             _ = commit.tick() => {
                 if fanout.done_below() > committed && log.commit(LogReader::Fanout, partition, fanout.done_below()).await.is_ok() {
@@ -141,18 +141,43 @@ impl Again {
     }
 }
 
-fn note(shared: &Shared, result: &Result<u64, AppendError>) {
-    match result {
-        Ok(count) => shared.metrics.messages.of(Stage::Echoed).inc_by(*count),
-        Err(error) => tracing::warn!(%error, "derived events were not appended; they will be again"),
+fn count(done: impl IntoIterator<Item = Done>, shared: &Shared) {
+    let (now, metrics) = (shared.clock.now(), &shared.metrics);
+    let seconds = |since: Timestamp| now.since(since) as f64 / 1_000.0;
+    for Done { stamp, echo } in done {
+        metrics.reader_lag_seconds.of(Reader::Fanout).observe(seconds(stamp));
+        if let Some(id) = echo {
+            metrics.messages.of(Stage::Echoed).inc();
+            metrics.stage_seconds.of(Leg::Echoed).observe(seconds(id.time()));
+        }
     }
 }
 
+/// A partition waits as long as any of its targets is `refusing`.
+fn note(
+    partition: Partition,
+    target: Partition,
+    result: Result<(), AppendError>,
+    refusing: &mut BTreeSet<Partition>,
+    shared: &Shared,
+) {
+    let Err(error) = result else {
+        if refusing.remove(&target) && refusing.is_empty() {
+            shared.fanout.goes_on(partition, shared.clock.now());
+        }
+        return;
+    };
+    tracing::warn!(%partition, %target, %error, "derived events were not appended; they will be again");
+    refusing.insert(target);
+    let reason = format!("partition {target} takes no echoes and marks: {error}");
+    shared.fanout.waits(partition, reason, shared.clock.now());
+}
+
 /// A refused target is tried again a little later.
-async fn append(log: &dyn Log, target: Partition, events: Vec<Event>) -> (Partition, Result<u64, AppendError>) {
+async fn append(log: &dyn Log, target: Partition, events: Vec<Event>) -> (Partition, Result<(), AppendError>) {
     let result = log.append(target, volery_reader::to_batch(&events)).await;
     if result.is_err() {
         tokio::time::sleep(AGAIN_AFTER).await;
     }
-    (target, result.map(|appended| appended.len() as u64))
+    (target, result.map(drop))
 }

@@ -15,9 +15,11 @@ mod lane;
 use std::collections::BTreeMap;
 
 use volery_kernel::event::{Event, Record, Send};
+use volery_kernel::id::Id;
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::rules::{Rules, Verdict};
 use volery_kernel::slot::{Partition, Partitions};
+use volery_kernel::time::Timestamp;
 
 use self::lane::{Lane, Waiting};
 
@@ -25,6 +27,15 @@ use self::lane::{Lane, Waiting};
 pub const LANE_MOST: usize = 4_096;
 /// Events in one append, at most.
 const BATCH_MOST: usize = 256;
+
+/// What fan-out is done with: a record that causes nothing, or an event that is durable where it belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// When the log took the record, or the one that caused the event.
+    pub stamp: Timestamp,
+    /// The message's id, if the event is an echo.
+    pub echo: Option<Id>,
+}
 
 /// One reading of the log.
 struct Reading {
@@ -56,12 +67,14 @@ impl Fanout {
         self.first.rules.judge(record);
     }
 
-    /// The next record of the log.
-    pub fn read(&mut self, record: Record) {
-        if let Some((target, waiting)) = self.first.derive(record, self.generation, self.partitions) {
-            let lane = self.lanes.entry(target).or_default();
-            lane.push(waiting, self.lane_most);
-        }
+    /// The next record of the log. Answers what it is done with at once.
+    pub fn read(&mut self, record: Record) -> Option<Done> {
+        let stamp = record.stamp;
+        let Some((target, waiting)) = self.first.derive(record, self.generation, self.partitions) else {
+            return Some(Done { stamp, echo: None });
+        };
+        self.lanes.entry(target).or_default().push(waiting, self.lane_most);
+        None
     }
 
     /// Where the second reading begins: some lane that missed events is empty again. Whoever asks calls
@@ -115,10 +128,10 @@ impl Fanout {
         self.lanes.iter_mut().find_map(|(target, lane)| Some((*target, lane.depart(BATCH_MOST)?)))
     }
 
-    /// The batch under way to `target` is durable, or (`false`) has to be appended again.
-    pub fn appended(&mut self, target: Partition, durable: bool) {
-        let Some(lane) = self.lanes.get_mut(&target) else { return };
-        lane.appended(durable);
+    /// The batch under way to `target` is durable, or (`false`) has to be appended again. Answers what is done with.
+    pub fn appended(&mut self, target: Partition, durable: bool) -> Vec<Done> {
+        let Some(lane) = self.lanes.get_mut(&target) else { return Vec::new() };
+        let done = lane.appended(durable);
         if let (false, Some(second)) = (durable, &self.second) {
             // The others that it reads for do not wait for one that refuses again.
             lane.leave(second.below);
@@ -126,6 +139,7 @@ impl Fanout {
         if lane.is_done() {
             self.lanes.remove(&target);
         }
+        done
     }
 
     /// Everything below this offset is done and may be committed.
@@ -145,13 +159,13 @@ impl Fanout {
 impl Reading {
     /// What the next record causes, and where.
     fn derive(&mut self, record: Record, generation: u16, partitions: Partitions) -> Option<(Partition, Waiting)> {
-        let origin = record.offset;
+        let (origin, stamp) = (record.offset, record.stamp);
         self.below = origin + 1;
         if self.rules.judge(&record) != Verdict::Accept {
             return None;
         }
         let event = derive(record.event, Source::new(generation, origin))?;
-        Some((partitions.of(event.stream()), Waiting { origin, event }))
+        Some((partitions.of(event.stream()), Waiting { origin, stamp, event }))
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Clock;
 use volery_node::health::Health;
-use volery_node::metrics::{Metrics, Reader};
+use volery_node::metrics::{HistoryReader, Metrics};
 use volery_ports::log::Log;
 use volery_ports::timeline::Timeline;
 
@@ -69,8 +69,8 @@ impl HistoryNode {
         let partitions = log.partitions();
         let written = WrittenThrough::new(partitions);
         let reads = Arc::new(Reads::new(Arc::clone(&timeline), partitions, log.generation()));
-        let fanout = Standing::new(Reader::Fanout, health.part("fanout"), metrics.clone());
-        let archive = Standing::new(Reader::Archive, health.part("archive"), metrics.clone());
+        let fanout = Standing::new(HistoryReader::Fanout, health.part("fanout"), metrics.clone());
+        let archive = Standing::new(HistoryReader::Archive, health.part("archive"), metrics.clone());
         let shared = Arc::new(Shared { partitions, log, timeline, clock, metrics, written, fanout, archive });
         let fanout = thread("fanout", &shared, fanning::TICK_MS, fanning::run)?;
         let archive = thread("archive", &shared, archive_every_ms, archiving::run)?;

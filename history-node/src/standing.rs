@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_node::health::{Part, State};
-use volery_node::metrics::{Metrics, Reader};
+use volery_node::metrics::{HistoryReader, Metrics};
 
 /// Partitions that are named; the others are counted.
 const NAMED_MOST: usize = 8;
@@ -23,14 +23,14 @@ enum Ail {
 
 /// See the module.
 pub(crate) struct Standing {
-    reader: Reader,
+    reader: HistoryReader,
     part: Part,
     metrics: Metrics,
     ails: Mutex<BTreeMap<Partition, Ail>>,
 }
 
 impl Standing {
-    pub(crate) fn new(reader: Reader, part: Part, metrics: Metrics) -> Self {
+    pub(crate) fn new(reader: HistoryReader, part: Part, metrics: Metrics) -> Self {
         Self { reader, part, metrics, ails: Mutex::default() }
     }
 
@@ -94,18 +94,18 @@ mod tests {
     #[test]
     fn who_goes_on_heals_nobody_else() {
         let (health, metrics) = (Health::new(), Metrics::new().unwrap());
-        let standing = Standing::new(Reader::Archive, health.part("archive"), metrics.clone());
+        let standing = Standing::new(HistoryReader::Archive, health.part("archive"), metrics.clone());
         let told = || match health.report().parts["archive"].clone() {
             State::Degraded(reason) => reason,
             other => format!("{other:?}"),
         };
-        let waits = || metrics.reader_waits_seconds.of(Reader::Archive).get();
+        let waits = || metrics.reader_waits_seconds.of(HistoryReader::Archive).get();
         standing.waits(Partition(1), "away".to_owned(), Timestamp(1_000));
         standing.stopped(Partition(2), "another log".to_owned(), Timestamp(1_000));
         standing.goes_on(Partition(3), Timestamp(2_000));
         assert_eq!(told(), "stopped in partitions 2: another log; waiting in partitions 1: away");
         standing.waits(Partition(1), "away".to_owned(), Timestamp(6_000));
-        assert_eq!((waits(), metrics.readers_stopped.of(Reader::Archive).get()), (5.0, 1));
+        assert_eq!((waits(), metrics.readers_stopped.of(HistoryReader::Archive).get()), (5.0, 1));
         standing.goes_on(Partition(1), Timestamp(7_000));
         assert_eq!((told(), waits()), ("stopped in partitions 2: another log".to_owned(), 0.0));
         standing.goes_on(Partition(2), Timestamp(8_000));

@@ -62,6 +62,8 @@ struct Run {
     log: Vec<Record>,
     under_way: BTreeMap<Partition, Vec<Offset>>,
     taken: BTreeMap<Partition, Vec<Offset>>,
+    /// How often it said that it is done with something.
+    done: usize,
 }
 
 impl Run {
@@ -69,7 +71,7 @@ impl Run {
         let partitions = Partitions::new(4).expect("four partitions");
         let log = (0..).zip(senders).map(|(offset, sender)| record(offset, *sender)).collect();
         let fanout = Fanout::new(1, partitions, LANE_MOST, 0);
-        Self { fanout, partitions, log, under_way: BTreeMap::new(), taken: BTreeMap::new() }
+        Self { fanout, partitions, log, under_way: BTreeMap::new(), taken: BTreeMap::new(), done: 0 }
     }
 
     fn target(&self, record: &Record) -> Partition {
@@ -89,7 +91,7 @@ impl Run {
 
     fn read(&mut self) {
         if let Some(record) = self.log.get(self.fanout.read_below() as usize) {
-            self.fanout.read(record.clone());
+            self.done += usize::from(self.fanout.read(record.clone()).is_some());
         }
     }
 
@@ -117,7 +119,7 @@ impl Run {
         if durable {
             self.taken.entry(target).or_default().extend(offsets);
         }
-        self.fanout.appended(target, durable);
+        self.done += self.fanout.appended(target, durable).len();
     }
 
     fn step(&mut self, step: Step) {
@@ -164,6 +166,7 @@ proptest! {
         run.settle(None);
         prop_assert_eq!(&run.taken, &run.owed());
         prop_assert_eq!(run.fanout.done_below(), run.log.len() as Offset);
+        prop_assert_eq!(run.done, run.log.len(), "each is done with once");
     }
 
     #[test]

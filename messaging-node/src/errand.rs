@@ -11,7 +11,7 @@ use volery_kernel::event::Event;
 use volery_kernel::id::UserId;
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::Partition;
-use volery_node::metrics::{Stage, SyncBy};
+use volery_node::metrics::{Leg, Stage, SyncBy};
 use volery_ports::history::{HistoryError, Stretch};
 use volery_ports::log::{AppendError, ReadError};
 
@@ -95,7 +95,7 @@ fn append(partition: Partition, events: Vec<Event>, act: &SessionActor, ctx: &mu
         if let Ok(appended) = &result {
             shared.metrics.messages.of(Stage::Appended).inc_by(appended.len() as u64);
             let now = shared.clock.now();
-            let seconds = shared.metrics.stage_seconds.of(Stage::Appended);
+            let seconds = shared.metrics.stage_seconds.of(Leg::Appended);
             events.iter().for_each(|event| seconds.observe(now.since(event.id().time()) as f64 / 1_000.0));
         }
         result

@@ -22,7 +22,7 @@ use volery_kernel::id::UserId;
 use volery_kernel::limits;
 use volery_kernel::position::Offset;
 use volery_kernel::time::Timestamp;
-use volery_node::metrics::{Queue, Stage, SyncBy};
+use volery_node::metrics::{Leg, Queue, Stage, SyncBy};
 use volery_wire::codec::{Encoding, Envelope, decode_request, encode_reply};
 use volery_wire::server::{Moved, Reply};
 
@@ -397,10 +397,7 @@ impl SessionActor {
     fn event(&self, socket: &mut Socket, n: u64, entry: &Entry, positioned: bool) {
         let metrics = &self.thread.shared.metrics;
         metrics.messages.of(Stage::Delivered).inc();
-        metrics
-            .stage_seconds
-            .of(Stage::Delivered)
-            .observe(self.now().since(entry.event().id().time()) as f64 / 1_000.0);
+        metrics.stage_seconds.of(Leg::Delivered).observe(self.now().since(entry.event().id().time()) as f64 / 1_000.0);
         if let Event::Answer(Answer { outcome: Outcome::KeyReused, .. }) = entry.event() {
             metrics.errors.of(Code::KeyReused).inc();
         }

@@ -79,7 +79,9 @@ impl World {
         let records = self.records(Reader::Fanout, partition, from, most);
         let (commits_early, more) = (self.mutated(Mutation::FanoutCommitsEarly), records.len() == most);
         let Some(FanoutShell { core }) = self.fanouts.get_mut(&(partition, life)) else { return };
-        records.into_iter().for_each(|record| core.read(record));
+        for record in records {
+            core.read(record);
+        }
         let more = self.read_again(partition, life, most) || more;
         let Some(FanoutShell { core }) = self.fanouts.get_mut(&(partition, life)) else { return };
         let mut departing = Vec::new();

@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use volery_config::follow::{HeldLease, Standing, follow_map, follow_settings, hold_lease};
-use volery_config::{ConfigNode, ConfigOptions, ConfigParts, LEVEL, StoredBoard};
+use volery_config::{ConfigNode, ConfigOptions, ConfigParts, StoredBoard, admission};
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::slot::Partitions;
 use volery_node::health::{Part, State};
 use volery_node::metrics::Metrics;
 use volery_ports::cluster::{Cluster, Hold, Settings};
 use volery_ports::cluster_store::ClusterStore;
-use volery_rpc::ClusterClient;
 
 use crate::Failure;
 use crate::common::Common;
+use crate::compose::absent;
 use crate::engines::{OpenLog, partitions};
 use crate::numbers::holder;
 use crate::roles::Role;
@@ -36,14 +36,18 @@ pub(crate) enum OpenCluster {
 
 impl OpenCluster {
     /// Waits for the first answer of config, if somebody here asks it.
-    pub(crate) async fn open(common: &Common<'_>, store: Option<Arc<dyn ClusterStore>>) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        common: &Common<'_>,
+        store: Option<Arc<dyn ClusterStore>>,
+        elsewhere: Option<Arc<dyn Cluster>>,
+    ) -> Result<Self, Failure> {
         let partitions = partitions(common.config)?;
         if common.roles.are_of_the_only_node() {
             return Ok(Self::only_node(common, store, partitions));
         }
         let cluster: Arc<dyn Cluster> = match store.filter(|_| common.roles.has(Role::Config)) {
             Some(store) => Arc::new(start(common, store, partitions).await?),
-            None => Arc::new(ClusterClient::new(common.remote(Role::Config)?)),
+            None => elsewhere.ok_or_else(absent)?,
         };
         let (mut map, mut settings) = (None, None);
         if common.roles.ask(Role::Config) {
@@ -88,8 +92,8 @@ impl OpenCluster {
                 told.send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
             }
             Self::Config { cluster, lease, .. } => {
-                let (partitions, log) = (log.log.partitions().count(), log.name.clone());
-                let hold = Hold { member, process: holder()?, partitions, log, level: LEVEL };
+                let terms = admission::terms(log.log.partitions().count(), log.name.clone());
+                let hold = Hold { member, process: holder()?, terms };
                 let held = hold_lease(Arc::clone(cluster), hold);
                 let (part, metrics) = (common.health.part("lease"), common.metrics.clone());
                 tokio::spawn(say(held.standing(), part, metrics));
@@ -132,11 +136,13 @@ async fn say(mut standing: watch::Receiver<Standing>, part: Part, metrics: Metri
     }
 }
 
-/// Who is told no is asked again each second, and may be told yes: nothing that a restart helps against.
+/// Who is told no asks again each second, and may be told yes: nothing that a restart helps against. Who is told
+/// nothing carries on.
 fn state(standing: &Standing) -> State {
     match standing {
         Standing::Unknown => State::Starting,
         Standing::Held => State::Ready,
+        Standing::Unanswered(reason) => State::Degraded(format!("the lease is not renewed: {reason}")),
         Standing::Refused(error) => State::Down(format!("this node is not part of the cluster: {error}")),
     }
 }
@@ -163,13 +169,16 @@ mod tests {
         let (standing, told) = watch::channel(Standing::Unknown);
         let saying = tokio::spawn(say(told, health.part("lease"), metrics.clone()));
         let mut now = Vec::new();
-        for next in [Standing::Held, Standing::Refused(HoldError::NameTaken("one".to_owned())), Standing::Held] {
+        let (taken, away) = (HoldError::NameTaken("one".to_owned()), "nobody answers".to_owned());
+        for next in
+            [Standing::Held, Standing::Refused(taken), Standing::Held, Standing::Unanswered(away), Standing::Held]
+        {
             standing.send_replace(next);
             // Told, and back to waiting.
             tokio::task::yield_now().await;
             now.push((health.report().ready, metrics.lease_held.get()));
         }
-        assert_eq!(now, [(true, 1), (false, 0), (true, 1)]);
+        assert_eq!(now, [(true, 1), (false, 0), (true, 1), (true, 0), (true, 1)]);
         standing.send_replace(Standing::Refused(HoldError::Partitions { cluster: 8, node: 16 }));
         tokio::task::yield_now().await;
         let report = health.report();

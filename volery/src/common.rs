@@ -8,7 +8,7 @@ use volery_node::config::{Config, Nodes};
 use volery_node::health::Health;
 use volery_node::metrics::Metrics;
 use volery_node::shutdown::Shutdown;
-use volery_rpc::{CallOptions, Remote, Tls};
+use volery_rpc::{CallOptions, Remote, Tls, Watched};
 
 use crate::Failure;
 use crate::certificates::Certificates;
@@ -43,8 +43,18 @@ impl<'a> Common<'a> {
         node_name(self.config)
     }
 
-    /// Whoever answers for a role that does not run here.
+    /// Whoever answers for a role that does not run here, for as long as this process runs: health says while nobody
+    /// does.
     pub(crate) fn remote(&self, role: Role) -> Result<Remote, Failure> {
+        let remote = self.remote_once(role)?;
+        Ok(match role.asked() {
+            Some((asked, part)) => remote.watched(Watched::new(asked, self.metrics.clone(), self.health.part(part))),
+            None => remote,
+        })
+    }
+
+    /// The same for a question at the start.
+    pub(crate) fn remote_once(&self, role: Role) -> Result<Remote, Failure> {
         remote(self.config, self.certificates.roles.as_ref(), role)
     }
 }
@@ -63,7 +73,7 @@ pub(crate) fn door_of_sessions(config: &Config, address: SocketAddr) -> String {
     public.unwrap_or_else(|| format!("{scheme}://{address}/v1/ws"))
 }
 
-/// See [`Common::remote`].
+/// See [`Common::remote_once`].
 pub(crate) fn remote(config: &Config, tls: Option<&Tls>, role: Role) -> Result<Remote, Failure> {
     let nodes = role.nodes(config).and_then(|(_, nodes)| nodes);
     let Nodes(nodes) = nodes.ok_or(Failure(format!("nobody is named who is {}", role.name())))?;

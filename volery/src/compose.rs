@@ -15,13 +15,14 @@ use volery_kernel::map::{Member, PartitionMap};
 use volery_messaging::{MessagingNode, Options as MessagingOptions, Parts as MessagingParts};
 use volery_node::config::Config;
 use volery_node::shutdown::Stage;
-use volery_ports::cluster::HoldError;
+use volery_ports::cluster::Cluster;
 use volery_ports::log::Log;
-use volery_rpc::Doors;
+use volery_rpc::{ClusterClient, Doors};
 use volery_tls::DoorTls;
 
 use crate::Failure;
 use crate::accounts::OpenAccounts;
+use crate::admission::Admission;
 use crate::cluster::OpenCluster;
 use crate::common::{Common, door_of_sessions};
 use crate::engines::{OpenLog, OpenStore, open_bus};
@@ -65,19 +66,17 @@ async fn assemble(common: &Common<'_>) -> Result<Process, Failure> {
     }
     let mut process = Process::empty(roles.are_all().then(|| lock(&config.data_dir)).transpose()?);
     let store = if roles.use_store() { Some(open_store(common).await?) } else { None };
+    let cluster = config_elsewhere(common)?;
     if roles.use_log() {
-        let log = OpenLog::open(config, &common.clock, &common.health, &common.metrics).await?;
-        if let Some(store) = &store {
-            is_of_cluster(&log, store).await?;
-        }
-        process.log = Some(log);
+        let admission = Admission::of(config, store.as_ref(), cluster.as_ref()).await?;
+        process.log = Some(open_log(common, &admission).await?);
     }
     process.start_numbers(common, store.as_ref()).await?;
     process.start_history(common).await?;
     process.start_accounts(common, store.as_ref()).await?;
     if roles.has_any(&[Role::Config, Role::Messaging, Role::Gateway]) {
         let store = store.map(|store| store.cluster);
-        process.cluster = Some(OpenCluster::open(common, store).await?);
+        process.cluster = Some(OpenCluster::open(common, store, cluster).await?);
     }
     if roles.has(Role::Messaging) {
         process.messaging = Some(process.start_messaging(common).await?);
@@ -89,21 +88,36 @@ async fn assemble(common: &Common<'_>) -> Result<Process, Failure> {
     Ok(process)
 }
 
-/// Its accounts watched where somebody here asks for them; config says itself when the store is away.
+/// Every call of it timed, and its accounts watched where somebody here asks for them; config says itself when the
+/// store is away.
 async fn open_store(common: &Common<'_>) -> Result<OpenStore, Failure> {
-    let store = OpenStore::open(common.config).await?;
+    let store = OpenStore::open(common.config).await?.timed(&common.metrics);
     let asked = common.roles.has_any(&[Role::Account, Role::Idgen]);
     Ok(if asked { store.watched(&common.health, &common.metrics) } else { store })
 }
 
-/// What is appended to another log reaches nobody.
-async fn is_of_cluster(log: &OpenLog, store: &OpenStore) -> Result<(), Failure> {
-    let cluster = store.cluster.log(&log.name).await?;
-    if cluster == log.name {
-        return Ok(());
+/// The config-nodes that configuration names, if somebody here asks them.
+fn config_elsewhere(common: &Common<'_>) -> Result<Option<Arc<dyn Cluster>>, Failure> {
+    let roles = &common.roles;
+    let asks = roles.ask(Role::Config) || roles.use_log() && !roles.use_store();
+    if !asks || roles.has(Role::Config) || common.config.config_nodes.is_none() {
+        return Ok(None);
     }
-    let node = log.name.clone();
-    Err(Failure(HoldError::Log { cluster, node }.to_string()))
+    // Who asks for nothing but admission asks at the start alone.
+    let goes_on = roles.ask(Role::Config);
+    let remote = if goes_on { common.remote(Role::Config)? } else { common.remote_once(Role::Config)? };
+    Ok(Some(Arc::new(ClusterClient::new(remote))))
+}
+
+/// What is appended to another cluster's log reaches nobody.
+async fn open_log(common: &Common<'_>, admission: &Admission) -> Result<OpenLog, Failure> {
+    let terms = admission.terms(common.config).await?;
+    let log = OpenLog::open(common.config, &common.clock, &common.health, &common.metrics).await?;
+    if let Err(refused) = admission.ask(&terms, true).await {
+        log.close();
+        return Err(refused);
+    }
+    Ok(log)
 }
 
 impl Process {
@@ -308,7 +322,7 @@ impl Process {
 }
 
 /// A role asks for what its set does not say that it needs.
-fn absent() -> Failure {
+pub(crate) fn absent() -> Failure {
     Failure("a role was started before what it stands on: this is a mistake of ours".to_owned())
 }
 

@@ -33,6 +33,7 @@ use crate::common::Common;
 use crate::trusted::TrustedLog;
 use crate::watched::accounts::WatchedAccounts;
 use crate::watched::bus::WatchedBus;
+use crate::watched::cluster::TimedCluster;
 use crate::watched::log::WatchedLog;
 use crate::watched::timeline::WatchedTimeline;
 
@@ -49,7 +50,7 @@ pub(crate) struct OpenLog {
     pub(crate) log: Arc<dyn Log>,
     /// The same, for who compares it with what archive knows.
     pub(crate) trusted: Arc<TrustedLog>,
-    /// Which log it is, of all that there are.
+    /// Which log it is, of all that there are: see [`log_name`].
     pub(crate) name: String,
     /// With the right to speak for it.
     embedded: Option<(Arc<EmbeddedLog>, Part)>,
@@ -159,6 +160,11 @@ impl OpenStore {
         Self { accounts: store.clone(), cluster: store }
     }
 
+    /// The same, with what is asked of it as a cluster's store timed and counted.
+    pub(crate) fn timed(self, metrics: &Metrics) -> Self {
+        Self { cluster: Arc::new(TimedCluster::new(self.cluster, metrics.clone())), ..self }
+    }
+
     /// The same, with its accounts watched.
     pub(crate) fn watched(self, health: &Health, metrics: &Metrics) -> Self {
         let calls = Calls::new(health.part("accounts"), metrics.clone());
@@ -205,6 +211,14 @@ fn kafka_options(config: &Config, generation: u16) -> Result<KafkaOptions, Failu
         generation,
         partitions: partitions(config)?,
         copies: u16::try_from(config.log_kafka_copies).unwrap_or(u16::MAX),
+    })
+}
+
+/// Which log the configuration is about, of all that there are. Makes none.
+pub(crate) async fn log_name(config: &Config) -> Result<String, Failure> {
+    Ok(match config.log_engine {
+        LogEngine::Embedded => EMBEDDED.to_owned(),
+        LogEngine::Kafka => KafkaLog::name_of(&kafka_options(config, FIRST_GENERATION)?).await?,
     })
 }
 

@@ -11,6 +11,7 @@
 //! | `compose` | a set of roles started from the log outwards, and stopped |
 //! | `common` | what every role is given |
 //! | `certificates` | those of roles and doors: opened, looked at again, judged by health |
+//! | `admission` | whether the log is the cluster's |
 //! | `history`, `accounts`, `numbers`, `cluster` | what roles ask, here or elsewhere |
 //! | `settings` | what of the dynamic settings each part goes by |
 //! | `engines` | what is below the ports, as configured |
@@ -22,6 +23,7 @@
 
 mod accounts;
 mod admin;
+mod admission;
 mod alone;
 mod calls;
 mod certificates;

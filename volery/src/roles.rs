@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use volery_node::config::{Config, LogEngine, Nodes, TimelineEngine};
+use volery_node::metrics::AskedRole;
 
 use crate::Failure;
 
@@ -62,6 +63,17 @@ impl Role {
             Account => Some(("accounts.nodes", config.accounts_nodes.as_ref())),
             Idgen => Some(("idgen.nodes", config.idgen_nodes.as_ref())),
             ConfigNode => Some(("config.nodes", config.config_nodes.as_ref())),
+            Messaging | Gateway => None,
+        }
+    }
+
+    /// What metrics call it where others ask it, and the part of their health that says whether somebody answers.
+    pub(crate) fn asked(self) -> Option<(AskedRole, &'static str)> {
+        match self {
+            History => Some((AskedRole::History, "history_nodes")),
+            Account => Some((AskedRole::Account, "accounts_nodes")),
+            Idgen => Some((AskedRole::Idgen, "idgen_nodes")),
+            ConfigNode => Some((AskedRole::Config, "config_nodes")),
             Messaging | Gateway => None,
         }
     }
@@ -149,7 +161,8 @@ impl Roles {
     /// # Errors
     /// All mistakes at once.
     pub(crate) fn check(&self, config: &Config) -> Result<(), Failure> {
-        let mistakes = [self.unshared_engines(config), self.missing_addresses(config)].concat();
+        let mistakes =
+            [self.unshared_engines(config), self.missing_addresses(config), self.unknown_log(config)].concat();
         if mistakes.is_empty() {
             return Ok(());
         }
@@ -170,6 +183,17 @@ impl Roles {
         };
         let embedded = engines.into_iter().filter(|(embedded, ..)| *embedded && !self.are_all());
         embedded.map(|(_, key, shared)| said(key, shared)).collect()
+    }
+
+    /// Nobody says which log is the cluster's: who asks config for anything else is told that by it, too.
+    fn unknown_log(&self, config: &Config) -> Vec<String> {
+        let told = self.use_store() || self.ask(ConfigNode) || config.accounts_database.is_some();
+        if !self.use_log() || told || config.config_nodes.is_some() {
+            return Vec::new();
+        }
+        let said = "config.nodes: config says which log the cluster uses, and does not run here: name its nodes, or set \
+                    accounts.database, where it stands";
+        vec![said.to_owned()]
     }
 
     fn missing_addresses(&self, config: &Config) -> Vec<String> {
@@ -228,10 +252,21 @@ mod tests {
 
     #[test]
     fn a_role_alone_needs_engines_that_are_shared() {
-        assert_eq!(mistakes(&[History], &[]), ["log.engine", "timeline.engine"]);
+        assert_eq!(mistakes(&[History], &[]), ["log.engine", "timeline.engine", "config.nodes"]);
+        for told in [ELSEWHERE[3], SHARED[2]] {
+            assert_eq!(mistakes(&[History], &[SHARED[0], SHARED[1], told]), [""; 0]);
+        }
         assert_eq!(mistakes(&[Idgen], &[]), ["accounts.database"]);
         for role in Role::ALL {
             assert_eq!(mistakes(&[role], &[SHARED.as_slice(), &ELSEWHERE].concat()), [""; 0], "{role:?}");
+        }
+    }
+
+    #[test]
+    fn health_names_a_role_as_configuration_does() {
+        for role in Role::ALL {
+            let key = role.nodes(&config(&[])).map(|(key, _)| key.replace('.', "_"));
+            assert_eq!(role.asked().map(|(_, part)| part.to_owned()), key);
         }
     }
 

@@ -10,6 +10,7 @@ mod family;
 mod http;
 mod labels;
 mod process;
+mod roles;
 mod table;
 
 use prometheus::{Registry, TextEncoder};
@@ -17,7 +18,8 @@ use prometheus::{Registry, TextEncoder};
 pub use calls::EngineCall;
 pub use family::{Family, Label};
 pub use http::{HttpRequests, HttpSeconds};
-pub use labels::{Queue, Reader, Stage, Statement, SyncBy};
+pub use labels::{AskedRole, CallOutcome, HistoryReader, Leg, Queue, Reader, Stage, Statement, SyncBy};
+pub use roles::RoleCall;
 pub use table::{Metrics, reference};
 
 /// Two metrics of one name, or a name that Prometheus does not take: a fault in the table.

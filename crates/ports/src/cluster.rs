@@ -8,6 +8,8 @@
 //!   than its caller has seen, else when there is, at the latest after its patience: so whoever asks again
 //!   from the last answer misses nothing.
 //! - A setting is taken by compare-and-set. What is refused changes nothing.
+//! - Who uses a log asks first whether it is the cluster's, and makes none where it is not. The first log that
+//!   is opened is the cluster's from then on.
 //!
 //! [`LEASE_MS`]: volery_kernel::limits::LEASE_MS
 
@@ -19,7 +21,7 @@ use volery_kernel::time::Timestamp;
 
 pub use crate::accounts::Unavailable;
 
-/// Why a lease is not held.
+/// Why a lease is not held, or a log must not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HoldError {
     /// Nobody could be asked: carry on with what was known.
@@ -36,7 +38,7 @@ pub enum HoldError {
         /// As the node's log has.
         node: u16,
     },
-    /// The node uses another log: its sends would reach nobody.
+    /// The node uses another log: what it appends there would reach nobody.
     #[error(
         "the cluster uses the log {cluster:?}, and this node {node:?}; see docs/operations.md if the log was moved"
     )]
@@ -56,6 +58,17 @@ pub enum HoldError {
     },
 }
 
+/// What a node that uses the log goes by: the same as its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How many partitions its log has.
+    pub partitions: u16,
+    /// Which log that is: two nodes say the same if, and only if, they hear each other.
+    pub log: String,
+    /// The feature level that its version knows.
+    pub level: u16,
+}
+
 /// A messaging node that says that it is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
@@ -63,12 +76,8 @@ pub struct Hold {
     pub member: Member,
     /// Unique to the process: tells a node that starts anew from another that took its name.
     pub process: String,
-    /// How many partitions its log has.
-    pub partitions: u16,
-    /// Which log that is: two nodes say the same if, and only if, they hear each other.
-    pub log: String,
-    /// The feature level that its version knows.
-    pub level: u16,
+    /// What it goes by.
+    pub terms: Terms,
 }
 
 /// A dynamic setting, as it is.
@@ -150,9 +159,13 @@ pub trait Board: Send + Sync + 'static {
     async fn change(&self, change: Change) -> Result<Setting, ChangeError>;
 }
 
-/// What messaging nodes ask besides. See the module's contract.
+/// What nodes ask besides. See the module's contract.
 #[async_trait]
 pub trait Cluster: Board {
+    /// Whether a node may use the log that it names. Before it has `opened` that nothing is kept; after it, what
+    /// nobody has said before holds for the cluster.
+    async fn admit(&self, node: &Terms, opened: bool) -> Result<(), HoldError>;
+
     /// Takes or renews the lease of a messaging node. To be called each second.
     async fn hold(&self, hold: Hold) -> Result<(), HoldError>;
 

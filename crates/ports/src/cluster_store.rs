@@ -31,6 +31,23 @@ pub struct Facts {
     pub level: u16,
 }
 
+/// What is known of a cluster. Nothing, if it is new.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What it was made with.
+    pub facts: Option<Facts>,
+    /// Which log it uses, as its nodes call it.
+    pub log: Option<String>,
+}
+
+impl Known {
+    /// Whether nobody has said some of it yet.
+    #[must_use]
+    pub const fn lacks_something(&self) -> bool {
+        self.facts.is_none() || self.log.is_none()
+    }
+}
+
 /// A lease as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -58,6 +75,9 @@ pub enum Set {
 /// See the module's contract.
 #[async_trait]
 pub trait ClusterStore: Send + Sync + 'static {
+    /// What is known of the cluster. Makes none.
+    async fn known(&self) -> Result<Known, Unavailable>;
+
     /// What the cluster was made with. A new one is made with `first`.
     async fn facts(&self, first: Facts) -> Result<Facts, Unavailable>;
 

@@ -44,6 +44,7 @@
 //! | [`doors`] | what listens: [`Doors`] |
 //! | [`tls`] | certificates of both sides, as they are on disk |
 //! | [`check`] | single fields of messages, and which means nothing |
+//! | [`refusal`] | what the refusals of all contracts have in common |
 //! | [`status`] | refusals as gRPC carries them |
 //! | [`limits`] | every bound, with its reason |
 
@@ -55,11 +56,12 @@ mod doors;
 mod history;
 mod limits;
 mod numbers;
+mod refusal;
 mod status;
 mod tls;
 
 pub use accounts::AccountClient;
-pub use calls::{BadEndpoint, CallOptions, Remote};
+pub use calls::{BadEndpoint, CallOptions, Remote, Watched};
 pub use cluster::ClusterClient;
 pub use doors::{DoorError, Doors};
 pub use history::HistoryClient;

@@ -17,12 +17,14 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use volery_kernel::slot::Partition;
+use volery_node::health::{Health, State};
+use volery_node::metrics::{AskedRole, CallOutcome, Metrics, RoleCall};
 use volery_node::shutdown::{Outcome, Shutdown, Stage};
 use volery_ports::account_service::{AccountError, AccountService as _, Registration};
-use volery_ports::cluster::{Board as _, Cluster as _};
+use volery_ports::cluster::{Board as _, Cluster as _, Hold, Terms};
 use volery_ports::history::{History as _, HistoryError};
-use volery_rpc::{AccountClient, BadEndpoint, CallOptions, ClusterClient, Doors, HistoryClient, Remote};
-use volery_testkit::cluster::hold;
+use volery_rpc::{AccountClient, BadEndpoint, CallOptions, ClusterClient, Doors, HistoryClient, Remote, Watched};
+use volery_testkit::cluster::{hold, terms};
 use volery_testkit::cluster_store::ModelClusterStore;
 use volery_testkit::sql::{ManualClock, Model};
 use volery_testkit::timeline::ModelTimeline;
@@ -60,6 +62,66 @@ async fn who_is_gone_is_unavailable_and_who_is_back_answers() {
     assert!(asked.elapsed() < CallOptions::default().deadline, "{:?}", asked.elapsed());
     let _back = Server::start_at(server.address, Doors::new().history(reads(&Arc::default())));
     assert_eq!(history.archived(P).await, Ok(None), "at its first call");
+}
+
+/// What is told of the calls of a role.
+struct Told {
+    role: AskedRole,
+    health: Health,
+    metrics: Metrics,
+}
+
+impl Told {
+    fn of(role: AskedRole) -> Self {
+        Self { role, health: Health::new(), metrics: Metrics::new().expect("metrics") }
+    }
+
+    fn watched(&self) -> Watched {
+        Watched::new(self.role, self.metrics.clone(), self.health.part("asked"))
+    }
+
+    fn state(&self) -> State {
+        self.health.report().parts["asked"].clone()
+    }
+
+    fn calls(&self, outcome: CallOutcome) -> u64 {
+        self.metrics.role_calls.of(RoleCall { role: self.role, outcome }).get()
+    }
+
+    fn measured(&self) -> u64 {
+        self.metrics.role_seconds.of(self.role).get_sample_count()
+    }
+}
+
+#[tokio::test]
+async fn whether_a_role_answers_is_counted_and_said() {
+    let (mut server, told) = (history_server(), Told::of(AskedRole::History));
+    let history = HistoryClient::new(remote(&[server.url()]).watched(told.watched()));
+    assert_eq!(told.state(), State::Ready, "nobody was asked yet");
+    assert_eq!(history.archived(P).await, Ok(None));
+    assert_eq!((told.state(), told.calls(CallOutcome::Answered)), (State::Ready, 1));
+    server.kill();
+    let gone = history.archived(P).await;
+    assert!(is_unavailable(&gone), "{gone:?}");
+    assert_eq!(told.calls(CallOutcome::NotSent) + told.calls(CallOutcome::Lost), 1, "however often it was tried");
+    assert!(matches!(told.state(), State::Degraded(why) if why.starts_with("nobody answers: ")));
+    assert!(told.health.report().ready, "the rest goes on");
+    let _back = Server::start_at(server.address, Doors::new().history(reads(&Arc::default())));
+    assert_eq!(history.archived(P).await, Ok(None));
+    assert_eq!((told.state(), told.measured()), (State::Ready, 3));
+}
+
+#[tokio::test]
+async fn who_refuses_is_there_and_who_lets_wait_takes_no_time() {
+    let told = Told::of(AskedRole::Config);
+    let node = config_node(Arc::default(), Arc::default(), Shutdown::new()).await;
+    let server = Server::start(Doors::new().cluster(node));
+    let cluster = ClusterClient::new(hasty(&[server.url()]).watched(told.watched()));
+    let other = Hold { terms: Terms { partitions: 9, ..terms() }, ..hold("a", "p") };
+    assert!(cluster.hold(other).await.is_err());
+    assert_eq!((told.state(), told.calls(CallOutcome::Refused), told.measured()), (State::Ready, 1, 1));
+    assert!(cluster.map(1, Duration::from_millis(20)).await.is_ok());
+    assert_eq!((told.calls(CallOutcome::Answered), told.measured()), (1, 1));
 }
 
 #[tokio::test]

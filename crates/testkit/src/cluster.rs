@@ -8,7 +8,7 @@ use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
 use volery_kernel::time::Clock as _;
 use volery_ports::accounts::Unavailable;
-use volery_ports::cluster::{Board, ChangeError, Cluster, Hold, HoldError, Settings};
+use volery_ports::cluster::{Board, ChangeError, Cluster, Hold, HoldError, Settings, Terms};
 
 use crate::cluster_store::{ModelClusterStore, change, member};
 use crate::sql::ManualClock;
@@ -27,8 +27,13 @@ const STEP_MS: u64 = 250;
 /// A node of this name that asks for its lease.
 #[must_use]
 pub fn hold(name: &str, process: &str) -> Hold {
-    let (log, level) = ("the log".to_owned(), LEVEL);
-    Hold { member: member(name), process: process.to_owned(), partitions: PARTITIONS, log, level }
+    Hold { member: member(name), process: process.to_owned(), terms: terms() }
+}
+
+/// What a node of the cluster under test goes by.
+#[must_use]
+pub fn terms() -> Terms {
+    Terms { partitions: PARTITIONS, log: "the log".to_owned(), level: LEVEL }
 }
 
 /// How many partitions each member owns, by name.
@@ -56,6 +61,7 @@ pub async fn pass(store: &ModelClusterStore, clock: &ManualClock, nodes: usize, 
 /// # Panics
 /// Where an answer is not what it must be.
 pub async fn conformance(store: &ModelClusterStore, clock: &ManualClock, cluster: &dyn Cluster) {
+    the_first_log_that_is_opened_stays(cluster).await;
     leases_are_held_by_name(cluster).await;
     maps_follow_leases(cluster).await;
     leases_end(store, clock, cluster).await;
@@ -63,17 +69,36 @@ pub async fn conformance(store: &ModelClusterStore, clock: &ManualClock, cluster
     an_outage_freezes_leases(store, clock, cluster).await;
 }
 
+/// Terms that are not the cluster's.
+fn others() -> [(Terms, HoldError); 3] {
+    let log = || "another".to_owned();
+    [
+        (Terms { partitions: 9, ..terms() }, HoldError::Partitions { cluster: PARTITIONS, node: 9 }),
+        (Terms { level: LEVEL - 1, ..terms() }, HoldError::Level { cluster: LEVEL, node: LEVEL - 1 }),
+        (Terms { log: log(), ..terms() }, HoldError::Log { cluster: terms().log, node: log() }),
+    ]
+}
+
+async fn the_first_log_that_is_opened_stays(cluster: &dyn Cluster) {
+    let another = Terms { log: "another".to_owned(), ..terms() };
+    assert_eq!(cluster.admit(&another, false).await, Ok(()), "nobody has said yet which it is");
+    assert_eq!(cluster.admit(&terms(), true).await, Ok(()), "and to ask says nothing");
+    for (other, refused) in others() {
+        for opened in [false, true] {
+            assert_eq!(cluster.admit(&other, opened).await, Err(refused.clone()));
+        }
+    }
+    assert_eq!(cluster.admit(&Terms { level: LEVEL + 1, ..terms() }, true).await, Ok(()), "who knows more is welcome");
+    assert_eq!(cluster.admit(&terms(), true).await, Ok(()), "and raises nothing");
+}
+
 async fn leases_are_held_by_name(cluster: &dyn Cluster) {
     let empty = map(cluster, 0).await;
     assert_eq!((empty.version(), empty.partitions(), empty.members().len()), (1, usize::from(PARTITIONS), 0));
-    let other = Hold { partitions: 9, ..hold("a", "p1") };
-    assert_eq!(cluster.hold(other).await, Err(HoldError::Partitions { cluster: PARTITIONS, node: 9 }));
-    let other = Hold { level: LEVEL - 1, ..hold("a", "p1") };
-    assert_eq!(cluster.hold(other).await, Err(HoldError::Level { cluster: LEVEL, node: LEVEL - 1 }));
+    for (other, refused) in others() {
+        assert_eq!(cluster.hold(Hold { terms: other, ..hold("a", "p1") }).await, Err(refused));
+    }
     assert_eq!(cluster.hold(hold("a", "p1")).await, Ok(()));
-    let other = Hold { log: "another".into(), ..hold("a", "p1") };
-    let refused = HoldError::Log { cluster: hold("a", "p1").log, node: "another".into() };
-    assert_eq!(cluster.hold(other).await, Err(refused), "the first log stays");
     assert_eq!(cluster.hold(hold("a", "p1")).await, Ok(()), "renewed");
     assert_eq!(cluster.hold(hold("a", "p2")).await, Err(HoldError::NameTaken("a".into())));
     assert_eq!(map(cluster, 1).await.members(), [member("a")]);
@@ -140,6 +165,9 @@ async fn an_outage_freezes_leases(store: &ModelClusterStore, clock: &ManualClock
     store.set_away(true);
     let away = Unavailable("switched off".into());
     assert_eq!(cluster.hold(hold("a", "p1")).await, Err(away.clone().into()));
+    assert_eq!(cluster.admit(&terms(), true).await, Ok(()), "by what was known");
+    let (other, refused) = others()[2].clone();
+    assert_eq!(cluster.admit(&other, true).await, Err(refused));
     assert_eq!(cluster.leave("a", "p1").await, Err(away.clone()));
     assert_eq!(cluster.change(change("messaging.sends_burst", Some("300"), 0)).await, Err(away.into()));
     pass(store, clock, 1, 3 * limits::LEASE_MS.value).await;

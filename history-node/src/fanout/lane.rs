@@ -8,11 +8,22 @@ use std::collections::VecDeque;
 
 use volery_kernel::event::{Event, Mark};
 use volery_kernel::position::Offset;
+use volery_kernel::time::Timestamp;
 
-/// An event, and the record that caused it.
+use super::Done;
+
+/// An event, and the record that caused it: where it stands and when it was stamped.
 pub(super) struct Waiting {
     pub(super) origin: Offset,
+    pub(super) stamp: Timestamp,
     pub(super) event: Event,
+}
+
+impl Waiting {
+    fn done(self) -> Done {
+        let echo = if let Event::Echo { send, .. } = self.event { Some(send.id) } else { None };
+        Done { stamp: self.stamp, echo }
+    }
 }
 
 /// What waits for one target.
@@ -68,12 +79,10 @@ impl Lane {
         Some(self.events.iter().take(self.in_flight).map(|waiting| waiting.event.clone()).collect())
     }
 
-    /// The batch under way is durable, or has to be appended again.
-    pub(super) fn appended(&mut self, durable: bool) {
-        let done = std::mem::take(&mut self.in_flight);
-        if durable {
-            self.events.drain(..done.min(self.events.len()));
-        }
+    /// The batch under way is durable, or has to be appended again. Answers what is done with.
+    pub(super) fn appended(&mut self, durable: bool) -> Vec<Done> {
+        let batch = std::mem::take(&mut self.in_flight).min(self.events.len());
+        self.events.drain(..if durable { batch } else { 0 }).map(Waiting::done).collect()
     }
 
     /// Nothing of it is left below this; `again` is where the second reading stands.

@@ -7,10 +7,12 @@
 //! | [`ailing`] | which of those do not work |
 //! | [`timeline`] | the timeline |
 //! | [`accounts`] | the account store |
+//! | [`cluster`] | the cluster store |
 //! | [`bus`] | typing and presence |
 
 pub(crate) mod accounts;
 mod ailing;
 pub(crate) mod bus;
+pub(crate) mod cluster;
 pub(crate) mod log;
 pub(crate) mod timeline;

@@ -8,6 +8,7 @@
 //! | [`paused`] | the same roles and their engines, by holding them |
 //! | [`three`] | some of three brokers and three Cassandra nodes; [`fewer`] takes a copy from a partition for it |
 //! | [`outage`] | what an outage looks like while it lasts |
+//! | [`unanswered`] | what processes say while a role that they ask is away |
 //! | [`replaced`] | what a topic looks like that was made anew |
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
@@ -30,6 +31,7 @@ mod paused;
 mod replaced;
 mod role;
 mod three;
+mod unanswered;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_volery");
 

@@ -109,7 +109,7 @@ fn a_messaging_node_is_held(left: &Role, right: &Role, visitor: &Visitor) {
         },
     );
     wait_for("it is back", || (owned(left) > 0.0 && owned(left) + owned(right) == PARTITIONS).then_some(()));
-    assert_eq!(metric(left, "volery_lease_held"), 1.0);
+    wait_for("it has its lease", || (metric(left, "volery_lease_held") == 1.0).then_some(()));
 }
 
 /// Nobody is answered until it goes on.

@@ -2,37 +2,49 @@
 //! noticed, nothing is acknowledged into it, nobody is told `synced`, and a new generation makes all well. And brokers
 //! of another cluster, which are refused.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use tokio::runtime::Runtime;
+use volery_config::{HASH, LEVEL};
 use volery_kafka::{KafkaLog, Options};
 use volery_kernel::slot::Partitions;
+use volery_ports::cluster_store::{ClusterStore as _, Facts, Known};
+use volery_sql::PostgresStore;
 use volery_testkit::engine::Engine;
 use volery_wire::op::ServerOp;
 
 use super::kit::server::{ended, up, volery};
 use super::kit::{Device, Server, wait_for};
-use super::{alone, flags, on_kafka};
+use super::role::Role;
+use super::{alone, flags, on_kafka, on_postgres};
 
 /// As a server makes it by default.
 const PARTITIONS: u16 = 16;
 
-/// Deletes the topic and makes it again, as it was and empty.
-fn make_anew(kafka: &Engine) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let brokers = kafka.address("KAFKA_BROKERS");
-    let options = Options {
-        brokers: brokers.clone(),
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+/// The log as a server makes it by default.
+fn options(kafka: &Engine) -> Options {
+    Options {
+        brokers: kafka.address("KAFKA_BROKERS"),
         name: "volery-inbox".to_owned(),
         generation: 1,
         partitions: Partitions::new(PARTITIONS).expect("partitions"),
         copies: 1,
-    };
-    runtime.block_on(async {
+    }
+}
+
+/// Deletes the topic and makes it again, as it was and empty.
+fn make_anew(kafka: &Engine) {
+    let options = options(kafka);
+    runtime().block_on(async {
         let admin: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", brokers).create().expect("a client");
+            ClientConfig::new().set("bootstrap.servers", &options.brokers).create().expect("a client");
         let deleted = admin.delete_topics(&[&options.topic()], &AdminOptions::new()).await.expect("an answer");
         assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
         // Until it is gone for all brokers it can be made, but not led.
@@ -133,11 +145,8 @@ fn the_brokers_of_another_cluster_are_refused() {
     server.terminate();
     assert!(server.ended().success());
     let elsewhere: Vec<_> = flags(&on_kafka(&other)).into_iter().map(str::to_owned).collect();
-    let mut child = up(&server.data(), &elsewhere).stderr(Stdio::piped()).spawn().expect("it runs");
-    let told = child.stderr.take().expect("piped");
-    assert!(!ended(child).success());
-    let told = std::io::read_to_string(told).expect("readable");
-    assert!(told.contains("the cluster uses the log"), "{told}");
+    is_refused(up(&server.data(), &elsewhere), "the cluster uses the log");
+    assert_eq!(topic_of(&other), None, "nothing is made there");
 
     server.start_again();
     for device in [&mut ada, &mut bob] {
@@ -146,4 +155,68 @@ fn the_brokers_of_another_cluster_are_refused() {
     }
     ada.say(bob.user, "and on");
     bob.until("all of it", |bob| bob.texts(&chat).len() == 11);
+}
+
+/// It ends by itself and says why.
+fn is_refused(mut command: Command, why: &str) {
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it runs");
+    let told = child.stderr.take().expect("piped");
+    assert!(!ended(child).success());
+    let told = std::io::read_to_string(told).expect("readable");
+    assert!(told.contains(why), "{told}");
+}
+
+/// The generation of our topic at these brokers.
+fn topic_of(kafka: &Engine) -> Option<u16> {
+    runtime().block_on(KafkaLog::newest_generation(&options(kafka))).expect("the brokers answer")
+}
+
+/// A role alone. Others whom it would ask are nowhere: it is refused before it asks them.
+fn alone_on(role: &str, settings: &[String]) -> Command {
+    let mut command = volery(&[role]);
+    let nowhere = ["history.nodes", "accounts.nodes", "idgen.nodes"].map(|key| format!("{key}=http://127.0.0.1:1"));
+    let probes = ["history", "accounts", "messaging", "config"].map(|role| format!("{role}.probes=127.0.0.1:0"));
+    command.args(flags(&[nowhere.as_slice(), &probes, &["timeline.engine=cassandra".to_owned()], settings].concat()));
+    command
+}
+
+#[test]
+fn no_role_uses_the_brokers_of_another_cluster() {
+    let _alone = alone();
+    let name = "no_role_uses_the_brokers_of_another_cluster";
+    let Some(kafka) = Engine::start(name, "kafka") else { return };
+    let Some(other) = Engine::start(name, "kafka") else { return };
+    let Some(postgres) = Engine::start(name, "postgres") else { return };
+    let store = on_postgres(&postgres);
+    let config = Role::start(&["config"], &store);
+    let asked = [format!("config.nodes={}", config.url("config"))];
+    drop(Server::start_with(&[], &flags(&[on_kafka(&kafka), store.clone()].concat())));
+    for (role, knows) in
+        [("history", &asked[..]), ("history", &store[..]), ("messaging", &asked[..]), ("account", &store[..])]
+    {
+        is_refused(alone_on(role, &[on_kafka(&other).as_slice(), knows].concat()), "the cluster uses the log");
+        assert_eq!(topic_of(&other), None, "{role} makes nothing there");
+    }
+}
+
+#[test]
+fn no_role_uses_the_log_of_a_cluster_of_a_later_version() {
+    let _alone = alone();
+    let name = "no_role_uses_the_log_of_a_cluster_of_a_later_version";
+    let Some(kafka) = Engine::start(name, "kafka") else { return };
+    let Some(postgres) = Engine::start(name, "postgres") else { return };
+    let url = postgres.address("POSTGRES_URL");
+    let later = Facts { partitions: PARTITIONS, hash: HASH.to_owned(), level: LEVEL + 1 };
+    let open = || async { PostgresStore::open(&url).await.expect("opens") };
+    runtime().block_on(async { open().await.facts(later.clone()).await }).expect("made");
+    let settings = [on_kafka(&kafka), on_postgres(&postgres)].concat();
+    let words: Vec<_> = flags(&settings).into_iter().map(str::to_owned).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    is_refused(up(&folder.path().join("data"), &words), "upgrade this node");
+    for role in ["history", "account", "config"] {
+        is_refused(alone_on(role, &settings), "upgrade this node");
+    }
+    assert_eq!(topic_of(&kafka), None, "nothing is made there");
+    let known = runtime().block_on(async { open().await.known().await });
+    assert_eq!(known, Ok(Known { facts: Some(later), log: None }), "nothing is said");
 }

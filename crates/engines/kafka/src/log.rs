@@ -42,10 +42,11 @@ impl KafkaLog {
     /// # Errors
     /// If the cluster is away, or set up so that something could be lost.
     pub async fn open(options: &Options) -> Result<Self, OpenError> {
-        let cluster = topic::prepare(options).await?;
+        let name = Self::name_of(options).await?;
+        topic::prepare(options).await?;
         Ok(Self {
             generation: options.generation,
-            name: format!("{} on the Kafka cluster {cluster}", options.name),
+            name,
             partitions: options.partitions,
             appender: Appender::new(options).await?,
             readers: Arc::new(Readers::new(options)),
@@ -54,7 +55,16 @@ impl KafkaLog {
         })
     }
 
-    /// Which log this is, of all that there are, whatever its generation: the same wherever it is opened.
+    /// Which log the options are about, of all that there are, whatever its generation: the same wherever it is
+    /// opened. Makes nothing, so it can be asked before a topic is made where none should be.
+    ///
+    /// # Errors
+    /// If the cluster is away.
+    pub async fn name_of(options: &Options) -> Result<String, OpenError> {
+        Ok(format!("{} on the Kafka cluster {}", options.name, topic::cluster(options).await?))
+    }
+
+    /// [`KafkaLog::name_of`] its options.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

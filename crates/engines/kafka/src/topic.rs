@@ -117,8 +117,19 @@ fn generation_of(topic: &str, name: &str) -> Option<u16> {
     number.parse().ok().filter(|generation: &u16| *generation > 0 && generation.to_string() == number)
 }
 
-/// Makes sure that the topic is there and good. Answers the id of its cluster.
-pub(crate) async fn prepare(options: &Options) -> Result<String, OpenError> {
+/// The id of the cluster, which it gave itself when it was made. The topic is not asked for: brokers may make one of
+/// which they are asked.
+pub(crate) async fn cluster(options: &Options) -> Result<String, OpenError> {
+    let admin: Admin = options.plain()?;
+    let id = blocking(move || {
+        admin.inner().fetch_metadata(None, DEADLINE)?;
+        Ok(admin.inner().fetch_cluster_id(DEADLINE))
+    });
+    id.await?.ok_or_else(|| OpenError::Unavailable("it does not say which cluster it is".to_owned()))
+}
+
+/// Makes sure that the topic is there and good.
+pub(crate) async fn prepare(options: &Options) -> Result<(), OpenError> {
     let admin: Arc<Admin> = Arc::new(options.plain()?);
     let topic = options.topic();
     let metadata = match metadata(&admin, &topic).await? {
@@ -135,8 +146,7 @@ pub(crate) async fn prepare(options: &Options) -> Result<String, OpenError> {
     for broker in metadata.brokers() {
         check(&admin, ResourceSpecifier::Broker(broker.id()), &BROKER).await?;
     }
-    let id = blocking(move || Ok(admin.inner().fetch_cluster_id(DEADLINE))).await?;
-    id.ok_or_else(|| OpenError::Unavailable("it does not say which cluster it is".to_owned()))
+    Ok(())
 }
 
 /// What the cluster says of the topic; nothing if there is none or it has no leaders yet.

@@ -52,6 +52,20 @@ calls! {
         BusSay = "say";
         BusPresence = "presence";
     }
+    "cluster" {
+        ClusterKnown = "known";
+        ClusterFacts = "facts";
+        ClusterLog = "log";
+        ClusterPutLog = "put_log";
+        ClusterHold = "hold";
+        ClusterLeave = "leave";
+        ClusterEnd = "end";
+        ClusterLeases = "leases";
+        ClusterMap = "map";
+        ClusterPutMap = "put_map";
+        ClusterSettings = "settings";
+        ClusterSet = "set";
+    }
     "accounts" {
         AccountsCreateUsers = "create_users";
         AccountsCredentials = "credentials";

@@ -37,6 +37,14 @@ labels! {
         Archived = "archived", "It is in the timeline.";
     }
 
+    /// A stage, as reached from the moment of a message's id.
+    Leg as "stage" {
+        Appended = "appended", "The log has it on disk.";
+        Delivered = "delivered", "Handed to a live session of its recipient.";
+        Echoed = "echoed", "Fan-out has appended what is derived from it.";
+        Archived = "archived", "It is in the timeline.";
+    }
+
     /// A queue with a capacity in bytes.
     Queue as "queue" {
         Window = "window", "Events sent to sessions and not confirmed.";
@@ -50,6 +58,29 @@ labels! {
         Owner = "owner", "Hands events to live sessions.";
         Fanout = "fanout", "Appends derived events.";
         Archive = "archive", "Writes the timeline.";
+    }
+
+    /// A reader that history runs.
+    HistoryReader as "reader" {
+        Fanout = "fanout", "Appends derived events.";
+        Archive = "archive", "Writes the timeline.";
+    }
+
+    /// A role that is asked where it does not run.
+    AskedRole as "role" {
+        History = "history", "Pages and sync.";
+        Account = "account", "People, devices and tokens.";
+        Idgen = "idgen", "Generator numbers.";
+        Config = "config", "The map, leases, settings.";
+    }
+
+    /// How a call of a role ended, after its last attempt.
+    CallOutcome as "outcome" {
+        Answered = "answered", "It was answered.";
+        Refused = "refused", "The role refused, and that is its answer.";
+        NotSent = "not_sent", "Nobody could be connected to.";
+        Lost = "lost", "The connection broke, or whoever took the call could not serve it.";
+        Late = "late", "No answer came in time.";
     }
 
     /// What a statement to the timeline's store does.

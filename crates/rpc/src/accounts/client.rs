@@ -10,12 +10,14 @@ use volery_ports::accounts::{AccountFacts, Claims, Standing, Unavailable};
 use volery_ports::sql::{Device, User};
 
 use super::convert;
-use super::failure::{nonsense, to_account, to_unavailable};
+use super::failure::{nonsense, to_account};
 use crate::calls::{Call, Remote};
 use crate::check::{self, Checked};
 use crate::limits::{ANSWER_BYTES, LIMIT_MOST, REQUEST_BYTES};
+use crate::refusal::to_unavailable;
 use crate::wire::account::v1 as wire;
 use crate::wire::account::v1::accounts_client::AccountsClient as Stub;
+use crate::wire::account::v1::failure::Kind;
 
 /// Accounts on other machines.
 pub struct AccountClient {
@@ -41,7 +43,7 @@ fn answered<W, A>(answer: Result<W, Status>, read: impl Fn(W) -> Checked<A>) -> 
 
 /// The same where nothing but that it cannot be reached may go wrong.
 fn told<W, A>(answer: Result<W, Status>, read: impl Fn(W) -> Checked<A>) -> Result<A, Unavailable> {
-    read(answer.map_err(|status| to_unavailable(&status))?).map_err(|wrong| Unavailable(nonsense(wrong)))
+    read(answer.map_err(|status| to_unavailable::<Kind>(&status))?).map_err(|wrong| Unavailable(nonsense(wrong)))
 }
 
 #[async_trait]

@@ -7,11 +7,13 @@ use tonic::{Request, Response, Status};
 use volery_ports::account_service::AccountService;
 
 use super::convert;
-use super::failure::{of_account, of_unavailable};
+use super::failure::of_account;
 use crate::check;
 use crate::limits::{ANSWER_BYTES, REQUEST_BYTES};
+use crate::refusal::of_unavailable;
 use crate::wire::account::v1 as wire;
 use crate::wire::account::v1::accounts_server::{self, AccountsServer};
+use crate::wire::account::v1::failure::Kind;
 
 /// The service's name in its contract.
 pub(crate) const NAME: &str = <AccountsServer<Door> as NamedService>::NAME;
@@ -28,14 +30,14 @@ pub(crate) fn door(accounts: Arc<dyn AccountService>) -> AccountsServer<Door> {
 impl accounts_server::Accounts for Door {
     async fn standing(&self, request: Request<wire::StandingRequest>) -> Answered<wire::StandingAnswer> {
         let device = check::device("device", request.into_inner().device)?;
-        let standing = self.0.standing(device).await.map_err(of_unavailable)?;
+        let standing = self.0.standing(device).await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(convert::standing(standing)))
     }
 
     async fn revoked_after(&self, request: Request<wire::RevokedAfterRequest>) -> Answered<wire::RevokedAfterAnswer> {
         let wire::RevokedAfterRequest { after, limit } = request.into_inner();
         let (after, limit) = (check::there("after", after)?, check::limit("limit", limit)?);
-        let revoked = self.0.revoked_after(after, limit).await.map_err(of_unavailable)?;
+        let revoked = self.0.revoked_after(after, limit).await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(convert::revoked(revoked)))
     }
 
@@ -43,13 +45,13 @@ impl accounts_server::Accounts for Door {
         &self,
         _: Request<wire::NewestRevocationRequest>,
     ) -> Answered<wire::NewestRevocationAnswer> {
-        let number = self.0.newest_revocation().await.map_err(of_unavailable)?;
+        let number = self.0.newest_revocation().await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(wire::NewestRevocationAnswer { number }))
     }
 
     async fn user_exists(&self, request: Request<wire::UserExistsRequest>) -> Answered<wire::UserExistsAnswer> {
         let user = check::user("user", request.into_inner().user)?;
-        let exists = self.0.is_user(user).await.map_err(of_unavailable)?;
+        let exists = self.0.is_user(user).await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(wire::UserExistsAnswer { exists }))
     }
 
@@ -102,7 +104,7 @@ impl accounts_server::Accounts for Door {
     }
 
     async fn keys(&self, _: Request<wire::KeysRequest>) -> Answered<wire::KeysAnswer> {
-        let jwks = self.0.keys().await.map_err(of_unavailable)?;
+        let jwks = self.0.keys().await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(wire::KeysAnswer { jwks }))
     }
 }

@@ -1,42 +1,21 @@
 //! account-node's refusals as statuses and back. There are two kinds of error in the ports, and one
-//! message for both: what a call cannot answer with counts as that the role cannot be reached.
+//! message for both.
 
 use tonic::{Code, Status};
 use volery_kernel::code::Code as Reason;
 use volery_kernel::generator::Refused;
 use volery_kernel::time::Timestamp;
 use volery_ports::account_service::AccountError;
-use volery_ports::accounts::Unavailable;
 
 use crate::check::Nonsense;
+use crate::refusal::{kind, of_unavailable, to_status, to_unavailable};
 use crate::status;
 use crate::wire::account::v1::failure::Kind;
 use crate::wire::account::v1::no_ids::Why;
-use crate::wire::account::v1::{self as wire, Busy, Failure, NoIds};
-
-const NAME: &str = "volery.account.v1.Failure";
+use crate::wire::account::v1::{self as wire, Busy, NoIds};
 
 /// Fields that a refusal may be about, as account-node names them.
 const FIELDS: [&str; 5] = ["user_name", "display_name", "password", "device_name", "q"];
-
-fn to_status(code: Code, told: String, kind: Kind) -> Status {
-    status::with_detail(code, told, NAME, &Failure { kind: Some(kind) })
-}
-
-fn kind(status: &Status) -> Option<Kind> {
-    status::detail::<Failure>(status, NAME)?.kind
-}
-
-pub(super) fn of_unavailable(error: Unavailable) -> Status {
-    to_status(Code::Unavailable, error.to_string(), Kind::Unavailable(error.0))
-}
-
-pub(super) fn to_unavailable(status: &Status) -> Unavailable {
-    match kind(status) {
-        Some(Kind::Unavailable(reason)) => Unavailable(reason),
-        _ => Unavailable(status::told(status)),
-    }
-}
 
 pub(super) fn of_account(error: AccountError) -> Status {
     let told = error.to_string();
@@ -47,7 +26,7 @@ pub(super) fn of_account(error: AccountError) -> Status {
         }
         AccountError::Busy => to_status(Code::ResourceExhausted, told, Kind::Busy(Busy {})),
         AccountError::NoIds(refused) => to_status(Code::Unavailable, told, Kind::NoIds(no_ids(refused))),
-        AccountError::Unavailable(unavailable) => of_unavailable(unavailable),
+        AccountError::Unavailable(unavailable) => of_unavailable::<Kind>(unavailable),
         AccountError::Fault(what) => to_status(Code::Internal, told, Kind::Fault(what)),
     }
 }
@@ -58,13 +37,13 @@ pub(super) fn to_account(status: &Status) -> AccountError {
         Some(Kind::Busy(Busy {})) => AccountError::Busy,
         Some(Kind::NoIds(from)) => to_no_ids(&from),
         Some(Kind::Fault(what)) => AccountError::Fault(what),
-        Some(Kind::Unavailable(_)) => AccountError::Unavailable(to_unavailable(status)),
+        Some(Kind::Unavailable(_)) => AccountError::Unavailable(to_unavailable::<Kind>(status)),
         None => match status.code() {
             // It was reached, and the two do not understand each other.
             Code::InvalidArgument | Code::Unimplemented | Code::OutOfRange | Code::Internal => {
                 AccountError::Fault(status::told(status))
             }
-            _ => AccountError::Unavailable(to_unavailable(status)),
+            _ => AccountError::Unavailable(to_unavailable::<Kind>(status)),
         },
     }
 }

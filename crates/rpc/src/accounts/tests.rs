@@ -10,7 +10,9 @@ use volery_ports::accounts::{Claims, Standing, Unavailable};
 use volery_ports::sql::{Device, User};
 
 use super::{convert, failure};
+use crate::refusal::{of_unavailable, to_unavailable};
 use crate::wire::account::v1 as wire;
+use crate::wire::account::v1::failure::Kind;
 
 fn ids() -> impl Strategy<Value = Id> {
     let raw = prop_oneof![Just(0), Just(u64::MAX >> 1), 0..=u64::MAX >> 1];
@@ -82,7 +84,7 @@ proptest! {
     fn refusals_come_back(error in errors(), reason in "\\PC{0,20}") {
         prop_assert_eq!(failure::to_account(&failure::of_account(error.clone())), error);
         let unavailable = Unavailable(reason);
-        prop_assert_eq!(failure::to_unavailable(&failure::of_unavailable(unavailable.clone())), unavailable);
+        prop_assert_eq!(to_unavailable::<Kind>(&of_unavailable::<Kind>(unavailable.clone())), unavailable);
     }
 }
 
@@ -101,7 +103,7 @@ fn nonsense_is_refused_by_its_field() {
 
 #[test]
 fn what_a_later_version_refuses_is_a_fault() {
-    let kind = wire::failure::Kind::Refused(wire::Refused { code: "of_tomorrow".into(), field: String::new() });
+    let kind = Kind::Refused(wire::Refused { code: "of_tomorrow".into(), field: String::new() });
     let failure = wire::Failure { kind: Some(kind) };
     let status = crate::status::with_detail(tonic::Code::NotFound, "no".into(), "volery.account.v1.Failure", &failure);
     assert!(matches!(failure::to_account(&status), AccountError::Fault(_)));

@@ -5,16 +5,19 @@
 //! | `endpoint` | one endpoint: its connection, and whether it is left out for now |
 //! | `budget` | how many retries may be made |
 //! | `outcome` | what became of an attempt |
+//! | `watched` | what metrics and health say of calls |
 //! | `remote` | [`Remote`]: a call from its first attempt to its last |
 
 mod budget;
 mod endpoint;
 mod outcome;
 mod remote;
+mod watched;
 
 use std::time::Duration;
 
 pub use remote::{BadEndpoint, CallOptions, Remote};
+pub use watched::Watched;
 
 /// How a call may be treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use super::Call;
 use super::budget::Budget;
 use super::endpoint::Endpoint;
 use super::outcome::Failed;
+use super::watched::Watched;
 use crate::limits::{
     ALIVE_EVERY, ALIVE_WITHIN, ATTEMPTS_MOST, CONNECTION_WINDOW_BYTES, RETRY_WITHIN, STREAM_WINDOW_BYTES,
 };
@@ -64,7 +65,10 @@ pub enum BadEndpoint {
 
 /// A role on other machines. Clones share connections, rests and the budget of retries.
 #[derive(Clone)]
-pub struct Remote(Arc<Shared>);
+pub struct Remote {
+    shared: Arc<Shared>,
+    watched: Option<Arc<Watched>>,
+}
 
 struct Shared {
     options: CallOptions,
@@ -103,7 +107,14 @@ impl Remote {
         let endpoints =
             endpoints.iter().map(|url| Ok(Endpoint::new(connect(&address(url.as_ref(), scheme, options)?))));
         let endpoints = endpoints.collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Shared { options, endpoints, turn: AtomicUsize::new(0), budget: Budget::default() })))
+        let shared = Shared { options, endpoints, turn: AtomicUsize::new(0), budget: Budget::default() };
+        Ok(Self { shared: Arc::new(shared), watched: None })
+    }
+
+    /// The same, with what becomes of calls told.
+    #[must_use]
+    pub fn watched(self, watched: Watched) -> Self {
+        Self { watched: Some(Arc::new(watched)), ..self }
     }
 
     /// Makes a call. It is made again
@@ -118,26 +129,12 @@ impl Remote {
         F: Fn(Channel, Request<Q>) -> R,
         R: Future<Output = Result<Response<A>, Status>>,
     {
-        let shared = &self.0;
-        let usual = if call.slow { shared.options.slow_deadline } else { shared.options.deadline };
-        let deadline = Instant::now() + usual + call.patience;
-        let mut tried = Vec::new();
-        shared.budget.earn();
-        loop {
-            let turn = shared.pick(&tried);
-            tried.push(turn);
-            let endpoint = &shared.endpoints[turn];
-            let failed = match endpoint.attempt(deadline, request.clone(), &send).await {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => failed,
-            };
-            match shared.again(call, &failed, &tried) {
-                Again::No => return Err(failed.into_status()),
-                Again::AtOnce => {}
-                Again::At(pause) if pause >= deadline => return Err(failed.into_status()),
-                Again::At(pause) => sleep_until(pause).await,
-            }
+        let begun = Instant::now();
+        let result = self.shared.attempts(call, begun, request, send).await;
+        if let Some(watched) = &self.watched {
+            watched.ended(call, begun.elapsed(), &result);
         }
+        result.map_err(Failed::into_status)
     }
 }
 
@@ -148,6 +145,33 @@ enum Again {
 }
 
 impl Shared {
+    async fn attempts<Q, A, F, R>(&self, call: Call, begun: Instant, request: Q, send: F) -> Result<A, Failed>
+    where
+        Q: Clone,
+        F: Fn(Channel, Request<Q>) -> R,
+        R: Future<Output = Result<Response<A>, Status>>,
+    {
+        let usual = if call.slow { self.options.slow_deadline } else { self.options.deadline };
+        let deadline = begun + usual + call.patience;
+        let mut tried = Vec::new();
+        self.budget.earn();
+        loop {
+            let turn = self.pick(&tried);
+            tried.push(turn);
+            let endpoint = &self.endpoints[turn];
+            let failed = match endpoint.attempt(deadline, request.clone(), &send).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            match self.again(call, &failed, &tried) {
+                Again::No => return Err(failed),
+                Again::AtOnce => {}
+                Again::At(pause) if pause >= deadline => return Err(failed),
+                Again::At(pause) => sleep_until(pause).await,
+            }
+        }
+    }
+
     /// The next in turn that was not tried and does not rest; failing that, whose rest ends first.
     fn pick(&self, tried: &[usize]) -> usize {
         let (now, count) = (Instant::now(), self.endpoints.len());
@@ -225,7 +249,7 @@ mod tests {
     #[tokio::test]
     async fn endpoints_take_turns() {
         let remote = three();
-        let picks: Vec<_> = (0..6).map(|_| remote.0.pick(&[])).collect();
+        let picks: Vec<_> = (0..6).map(|_| remote.shared.pick(&[])).collect();
         assert_eq!(picks, [0, 1, 2, 0, 1, 2]);
     }
 
@@ -233,13 +257,13 @@ mod tests {
     async fn one_that_failed_is_left_out_and_none_is_tried_twice_before_the_others() {
         let remote = three();
         let later = Instant::now() + Duration::from_secs(3_600);
-        remote.0.endpoints[1].failed(later);
-        let picks: Vec<_> = (0..3).map(|_| remote.0.pick(&[])).collect();
+        remote.shared.endpoints[1].failed(later);
+        let picks: Vec<_> = (0..3).map(|_| remote.shared.pick(&[])).collect();
         assert_eq!(picks, [0, 2, 2]);
-        assert_eq!(remote.0.pick(&[0, 2]), 1, "better than one that has failed this very call");
-        remote.0.endpoints[0].failed(later + RETRY_WITHIN);
-        remote.0.endpoints[2].failed(later + RETRY_WITHIN);
-        assert_eq!(remote.0.pick(&[]), 1, "all failed: whose rest ends first");
+        assert_eq!(remote.shared.pick(&[0, 2]), 1, "better than one that has failed this very call");
+        remote.shared.endpoints[0].failed(later + RETRY_WITHIN);
+        remote.shared.endpoints[2].failed(later + RETRY_WITHIN);
+        assert_eq!(remote.shared.pick(&[]), 1, "all failed: whose rest ends first");
     }
 
     #[test]

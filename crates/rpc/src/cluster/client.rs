@@ -10,14 +10,18 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 use volery_kernel::map::PartitionMap;
-use volery_ports::cluster::{Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Unavailable};
+use volery_ports::cluster::{
+    Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Terms, Unavailable,
+};
 
 use super::{convert, failure};
 use crate::calls::{Call, Remote};
 use crate::check::Checked;
 use crate::limits::{ANSWER_BYTES, PATIENCE_MOST, REQUEST_BYTES};
+use crate::refusal::to_unavailable;
 use crate::wire::config::v1 as wire;
 use crate::wire::config::v1::cluster_client::ClusterClient as Stub;
+use crate::wire::config::v1::failure::Kind;
 
 /// Config-nodes on other machines. Patience beyond 30 s is cut to that.
 pub struct ClusterClient {
@@ -37,7 +41,7 @@ fn stub(channel: Channel) -> Stub<Channel> {
 }
 
 fn looked<W, A>(answer: Result<W, Status>, read: impl Fn(W) -> Checked<A>) -> Result<A, Unavailable> {
-    read(answer.map_err(|status| failure::to_unavailable(&status))?).map_err(failure::nonsense)
+    read(answer.map_err(|status| to_unavailable::<Kind>(&status))?).map_err(failure::nonsense)
 }
 
 /// A question with what is left of its patience.
@@ -49,6 +53,12 @@ fn waiting(mut request: Request<wire::WatchRequest>, until: Instant) -> Request<
 
 #[async_trait]
 impl Cluster for ClusterClient {
+    async fn admit(&self, node: &Terms, opened: bool) -> Result<(), HoldError> {
+        let send = |channel, request| async move { stub(channel).admit(request).await };
+        let admitted = self.remote.call(Call::READ, convert::admit(node.clone(), opened), send).await;
+        admitted.map(drop).map_err(|status| failure::to_hold(&status))
+    }
+
     async fn hold(&self, hold: Hold) -> Result<(), HoldError> {
         let send = |channel, request| async move { stub(channel).hold(request).await };
         let held = self.remote.call(Call::READ, convert::hold(hold), send).await;

@@ -3,7 +3,7 @@
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::slot::{Partitions, SLOTS};
 use volery_kernel::time::Timestamp;
-use volery_ports::cluster::{Change, Hold, Setting, Settings};
+use volery_ports::cluster::{Change, Hold, Setting, Settings, Terms};
 
 use crate::check::{self, Checked};
 use crate::limits::{VALUE_BYTES, WORD_BYTES};
@@ -32,26 +32,39 @@ fn to_member(from: wire::Member) -> Checked<Member> {
     Ok(Member { name: word("member.name", from.name)?, url: word("member.url", from.url)? })
 }
 
-pub(super) fn hold(from: Hold) -> wire::HoldRequest {
-    let Hold { member: who, process, partitions, log, level } = from;
-    wire::HoldRequest {
-        member: Some(member(who)),
-        process,
-        partitions: Some(partitions.into()),
-        log,
-        level: level.into(),
-    }
+fn terms(from: Terms) -> wire::Terms {
+    let Terms { partitions, log, level } = from;
+    wire::Terms { partitions: Some(partitions.into()), log, level: level.into() }
 }
 
-pub(super) fn to_hold(from: wire::HoldRequest) -> Checked<Hold> {
+fn to_terms(from: Option<wire::Terms>) -> Checked<Terms> {
+    let from = check::there("terms", from)?;
     let partitions = u16::try_from(check::there("partitions", from.partitions)?).ok().and_then(Partitions::new);
     let Some(partitions) = partitions else { return check::wrong("partitions", "is not from 1 to 16,384") };
-    Ok(Hold {
-        member: to_member(check::there("member", from.member)?)?,
-        process: word("process", from.process)?,
+    Ok(Terms {
         partitions: partitions.count(),
         log: word("log", from.log)?,
         level: u16::try_from(from.level).or_else(|_| check::wrong("level", "is above 65,535"))?,
+    })
+}
+
+pub(super) fn admit(from: Terms, opened: bool) -> wire::AdmitRequest {
+    wire::AdmitRequest { terms: Some(terms(from)), opened }
+}
+
+pub(super) fn to_admit(from: wire::AdmitRequest) -> Checked<(Terms, bool)> {
+    Ok((to_terms(from.terms)?, from.opened))
+}
+
+pub(super) fn hold(from: Hold) -> wire::HoldRequest {
+    wire::HoldRequest { member: Some(member(from.member)), process: from.process, terms: Some(terms(from.terms)) }
+}
+
+pub(super) fn to_hold(from: wire::HoldRequest) -> Checked<Hold> {
+    Ok(Hold {
+        member: to_member(check::there("member", from.member)?)?,
+        process: word("process", from.process)?,
+        terms: to_terms(from.terms)?,
     })
 }
 

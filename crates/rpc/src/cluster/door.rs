@@ -9,8 +9,10 @@ use volery_ports::cluster::Cluster;
 
 use super::{convert, failure};
 use crate::limits::{ANSWER_BYTES, PATIENCE_MOST, REQUEST_BYTES};
+use crate::refusal::of_unavailable;
 use crate::wire::config::v1 as wire;
 use crate::wire::config::v1::cluster_server::{self, ClusterServer};
+use crate::wire::config::v1::failure::Kind;
 
 /// The service's name in its contract.
 pub(crate) const NAME: &str = <ClusterServer<Door> as NamedService>::NAME;
@@ -27,6 +29,12 @@ fn patience(asked_ms: u64) -> Duration {
 
 #[tonic::async_trait]
 impl cluster_server::Cluster for Door {
+    async fn admit(&self, request: Request<wire::AdmitRequest>) -> Result<Response<wire::AdmitAnswer>, Status> {
+        let (terms, opened) = convert::to_admit(request.into_inner())?;
+        self.0.admit(&terms, opened).await.map_err(failure::of_hold)?;
+        Ok(Response::new(wire::AdmitAnswer {}))
+    }
+
     async fn hold(&self, request: Request<wire::HoldRequest>) -> Result<Response<wire::HoldAnswer>, Status> {
         let hold = convert::to_hold(request.into_inner())?;
         self.0.hold(hold).await.map_err(failure::of_hold)?;
@@ -36,19 +44,19 @@ impl cluster_server::Cluster for Door {
     async fn leave(&self, request: Request<wire::LeaveRequest>) -> Result<Response<wire::LeaveAnswer>, Status> {
         let wire::LeaveRequest { name, process } = request.into_inner();
         let (name, process) = (convert::word("name", name)?, convert::word("process", process)?);
-        self.0.leave(&name, &process).await.map_err(failure::of_unavailable)?;
+        self.0.leave(&name, &process).await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(wire::LeaveAnswer {}))
     }
 
     async fn map(&self, request: Request<wire::WatchRequest>) -> Result<Response<wire::PartitionMap>, Status> {
         let wire::WatchRequest { seen, patience_ms } = request.into_inner();
-        let map = self.0.map(seen, patience(patience_ms)).await.map_err(failure::of_unavailable)?;
+        let map = self.0.map(seen, patience(patience_ms)).await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(convert::map(&map)))
     }
 
     async fn settings(&self, request: Request<wire::WatchRequest>) -> Result<Response<wire::AllSettings>, Status> {
         let wire::WatchRequest { seen, patience_ms } = request.into_inner();
-        let settings = self.0.settings(seen, patience(patience_ms)).await.map_err(failure::of_unavailable)?;
+        let settings = self.0.settings(seen, patience(patience_ms)).await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(convert::settings(settings)))
     }
 

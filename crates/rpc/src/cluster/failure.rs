@@ -5,72 +5,51 @@ use tonic::{Code, Status};
 use volery_ports::cluster::{ChangeError, HoldError, Unavailable};
 
 use crate::check::Nonsense;
-use crate::status;
+use crate::refusal::{kind, of_unavailable, to_status, to_unavailable};
+use crate::wire::config::v1 as wire;
 use crate::wire::config::v1::failure::Kind;
-use crate::wire::config::v1::{self as wire, Failure};
-
-const NAME: &str = "volery.config.v1.Failure";
-
-fn to_status(code: Code, told: String, kind: Kind) -> Status {
-    status::with_detail(code, told, NAME, &Failure { kind: Some(kind) })
-}
-
-fn kind(status: &Status) -> Option<Kind> {
-    status::detail::<Failure>(status, NAME)?.kind
-}
-
-pub(super) fn of_unavailable(error: Unavailable) -> Status {
-    to_status(Code::Unavailable, error.to_string(), Kind::Unavailable(error.0))
-}
-
-pub(super) fn to_unavailable(status: &Status) -> Unavailable {
-    match kind(status) {
-        Some(Kind::Unavailable(reason)) => Unavailable(reason),
-        _ => Unavailable(status::told(status)),
-    }
-}
 
 pub(super) fn of_hold(error: HoldError) -> Status {
     let told = error.to_string();
     match error {
-        HoldError::Unavailable(unavailable) => of_unavailable(unavailable),
+        HoldError::Unavailable(unavailable) => of_unavailable::<Kind>(unavailable),
         HoldError::NameTaken(name) => to_status(Code::AlreadyExists, told, Kind::NameTaken(name)),
         HoldError::Partitions { cluster, node } => {
-            let partitions = wire::OtherPartitions { cluster: cluster.into(), node: node.into() };
-            to_status(Code::FailedPrecondition, told, Kind::Partitions(partitions))
+            to_status(Code::FailedPrecondition, told, Kind::Partitions(other_number(cluster, node)))
         }
         HoldError::Log { cluster, node } => {
             to_status(Code::FailedPrecondition, told, Kind::Log(wire::OtherLog { cluster, node }))
         }
         HoldError::Level { cluster, node } => {
-            let level = wire::OtherLevel { cluster: cluster.into(), node: node.into() };
-            to_status(Code::FailedPrecondition, told, Kind::Level(level))
+            to_status(Code::FailedPrecondition, told, Kind::Level(other_number(cluster, node)))
         }
     }
 }
 
+fn other_number(cluster: u16, node: u16) -> wire::OtherNumber {
+    wire::OtherNumber { cluster: cluster.into(), node: node.into() }
+}
+
+/// Nothing, if they cannot be such numbers.
+fn to_numbers(from: wire::OtherNumber) -> Option<(u16, u16)> {
+    Some((u16::try_from(from.cluster).ok()?, u16::try_from(from.node).ok()?))
+}
+
 pub(super) fn to_hold(status: &Status) -> HoldError {
-    match kind(status) {
-        Some(Kind::NameTaken(name)) => HoldError::NameTaken(name),
-        Some(Kind::Partitions(wire::OtherPartitions { cluster, node })) => {
-            match (u16::try_from(cluster), u16::try_from(node)) {
-                (Ok(cluster), Ok(node)) => HoldError::Partitions { cluster, node },
-                _ => to_unavailable(status).into(),
-            }
-        }
-        Some(Kind::Level(wire::OtherLevel { cluster, node })) => match (u16::try_from(cluster), u16::try_from(node)) {
-            (Ok(cluster), Ok(node)) => HoldError::Level { cluster, node },
-            _ => to_unavailable(status).into(),
-        },
-        Some(Kind::Log(wire::OtherLog { cluster, node })) => HoldError::Log { cluster, node },
-        _ => to_unavailable(status).into(),
-    }
+    let said = kind(status).and_then(|kind| match kind {
+        Kind::NameTaken(name) => Some(HoldError::NameTaken(name)),
+        Kind::Partitions(from) => to_numbers(from).map(|(cluster, node)| HoldError::Partitions { cluster, node }),
+        Kind::Level(from) => to_numbers(from).map(|(cluster, node)| HoldError::Level { cluster, node }),
+        Kind::Log(wire::OtherLog { cluster, node }) => Some(HoldError::Log { cluster, node }),
+        _ => None,
+    });
+    said.unwrap_or_else(|| to_unavailable::<Kind>(status).into())
 }
 
 pub(super) fn of_change(error: ChangeError) -> Status {
     let told = error.to_string();
     match error {
-        ChangeError::Unavailable(unavailable) => of_unavailable(unavailable),
+        ChangeError::Unavailable(unavailable) => of_unavailable::<Kind>(unavailable),
         ChangeError::Unknown(name) => to_status(Code::NotFound, told, Kind::Unknown(name)),
         ChangeError::Invalid { name, reason } => {
             to_status(Code::InvalidArgument, told, Kind::Invalid(wire::Invalid { name, reason }))
@@ -86,7 +65,7 @@ pub(super) fn to_change(status: &Status) -> ChangeError {
         Some(Kind::Unknown(name)) => ChangeError::Unknown(name),
         Some(Kind::Invalid(wire::Invalid { name, reason })) => ChangeError::Invalid { name, reason },
         Some(Kind::Stale(wire::Stale { name, version, seen })) => ChangeError::Stale { name, version, seen },
-        _ => to_unavailable(status).into(),
+        _ => to_unavailable::<Kind>(status).into(),
     }
 }
 

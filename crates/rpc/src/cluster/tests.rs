@@ -3,11 +3,13 @@
 use proptest::prelude::*;
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::time::Timestamp;
-use volery_ports::cluster::{Change, ChangeError, Hold, HoldError, Setting, Settings, Unavailable};
+use volery_ports::cluster::{Change, ChangeError, Hold, HoldError, Setting, Settings, Terms, Unavailable};
 
 use super::{convert, failure};
 use crate::limits::{VALUE_BYTES, WORD_BYTES};
+use crate::refusal::{of_unavailable, to_unavailable};
 use crate::wire::config::v1 as wire;
+use crate::wire::config::v1::failure::Kind;
 
 fn member(name: &str) -> Member {
     Member { name: name.into(), url: format!("ws://{name}/v1/ws") }
@@ -25,8 +27,9 @@ proptest! {
         name in "\\PC{1,20}", partitions in 1..=16_384_u16,
         value in prop::option::of("\\PC{0,20}"), seen in any::<u64>(),
     ) {
-        let (log, level) = (name.clone(), partitions);
-        let hold = Hold { member: member(&name), process: name.clone(), partitions, log, level };
+        let terms = Terms { partitions, log: name.clone(), level: partitions };
+        prop_assert_eq!(convert::to_admit(convert::admit(terms.clone(), true)), Ok((terms.clone(), true)));
+        let hold = Hold { member: member(&name), process: name.clone(), terms };
         prop_assert_eq!(convert::to_hold(convert::hold(hold.clone())), Ok(hold));
         let change = Change { name: name.clone(), value, seen, by: name };
         prop_assert_eq!(convert::to_change(convert::change(change.clone())), Ok(change));
@@ -42,7 +45,7 @@ proptest! {
     #[test]
     fn refusals_come_back(text in "\\PC{0,20}", count in any::<u16>(), version in any::<u64>()) {
         let away = Unavailable(text.clone());
-        prop_assert!(failure::to_unavailable(&failure::of_unavailable(away.clone())) == away);
+        prop_assert!(to_unavailable::<Kind>(&of_unavailable::<Kind>(away.clone())) == away);
         let partitions = HoldError::Partitions { cluster: count, node: !count };
         let level = HoldError::Level { cluster: count, node: !count };
         let log = HoldError::Log { cluster: text.clone(), node: text.clone() };
@@ -64,21 +67,27 @@ fn nonsense_is_refused_by_its_field() {
     for bad in [String::new(), "a".repeat(WORD_BYTES + 1), "a\0".into(), "a\nb".into()] {
         assert_eq!(word(bad), Some("name"));
     }
+    let terms = wire::Terms { partitions: Some(8), log: "the log".into(), level: 1 };
     let hold = wire::HoldRequest {
         member: Some(wire::Member { name: "a".into(), url: "ws://a".into() }),
         process: "p".into(),
-        partitions: Some(8),
-        log: "the log".into(),
-        level: 1,
+        terms: Some(terms.clone()),
     };
     let field = |hold: wire::HoldRequest| convert::to_hold(hold).err().map(|wrong| wrong.field);
     assert_eq!(field(hold.clone()), None);
     assert_eq!(field(wire::HoldRequest { member: None, ..hold.clone() }), Some("member"));
     assert_eq!(field(wire::HoldRequest { process: String::new(), ..hold.clone() }), Some("process"));
-    assert_eq!(field(wire::HoldRequest { log: String::new(), ..hold.clone() }), Some("log"));
-    assert_eq!(field(wire::HoldRequest { level: 65_536, ..hold.clone() }), Some("level"));
+    let of_terms = |terms: Option<wire::Terms>| {
+        let asked = wire::AdmitRequest { terms: terms.clone(), opened: false };
+        let admitted = convert::to_admit(asked).err().map(|wrong| wrong.field);
+        assert_eq!(admitted, field(wire::HoldRequest { terms, ..hold.clone() }));
+        admitted
+    };
+    assert_eq!(of_terms(None), Some("terms"));
+    assert_eq!(of_terms(Some(wire::Terms { log: String::new(), ..terms.clone() })), Some("log"));
+    assert_eq!(of_terms(Some(wire::Terms { level: 65_536, ..terms.clone() })), Some("level"));
     for partitions in [None, Some(0), Some(16_385), Some(65_544)] {
-        assert_eq!(field(wire::HoldRequest { partitions, ..hold.clone() }), Some("partitions"));
+        assert_eq!(of_terms(Some(wire::Terms { partitions, ..terms.clone() })), Some("partitions"));
     }
     let change = |value: String| {
         let change = wire::ChangeRequest { name: String::new(), value: Some(value), seen: 0, by: "ada".into() };

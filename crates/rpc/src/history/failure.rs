@@ -5,11 +5,9 @@ use tonic::{Code, Status};
 use volery_ports::history::HistoryError;
 
 use crate::check::Nonsense;
-use crate::status;
 use crate::wire::history::v1::failure::Kind;
-use crate::wire::history::v1::{Failure, InvalidCursor, TooOld, UnknownChat};
-
-const NAME: &str = "volery.history.v1.Failure";
+use crate::wire::history::v1::{InvalidCursor, TooOld, UnknownChat};
+use crate::{refusal, status};
 
 pub(super) fn to_status(error: HistoryError) -> Status {
     let told = error.to_string();
@@ -19,11 +17,11 @@ pub(super) fn to_status(error: HistoryError) -> Status {
         HistoryError::InvalidCursor => (Code::InvalidArgument, Kind::InvalidCursor(InvalidCursor {})),
         HistoryError::TooOld => (Code::OutOfRange, Kind::TooOld(TooOld {})),
     };
-    status::with_detail(code, told, NAME, &Failure { kind: Some(kind) })
+    refusal::to_status(code, told, kind)
 }
 
 pub(super) fn from_status(status: &Status) -> HistoryError {
-    match status::detail::<Failure>(status, NAME).and_then(|failure| failure.kind) {
+    match refusal::kind(status) {
         Some(Kind::Unavailable(reason)) => HistoryError::Unavailable(reason),
         Some(Kind::UnknownChat(UnknownChat {})) => HistoryError::UnknownChat,
         Some(Kind::InvalidCursor(InvalidCursor {})) => HistoryError::InvalidCursor,

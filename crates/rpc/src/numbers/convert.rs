@@ -8,11 +8,9 @@ use volery_ports::ids::{Held, ReserveError};
 
 use crate::check::{self, Checked, Nonsense};
 use crate::limits::HOLDER_BYTES;
-use crate::status;
 use crate::wire::idgen::v1 as wire;
 use crate::wire::idgen::v1::failure::Kind;
-
-const NAME: &str = "volery.idgen.v1.Failure";
+use crate::{refusal, status};
 
 pub(super) fn held(from: Held) -> wire::Held {
     wire::Held { number: Some(from.number.into()), from: Some(from.from.0), until: Some(from.until.0) }
@@ -50,11 +48,11 @@ pub(super) fn to_status(error: ReserveError) -> Status {
         ReserveError::NoneFree => (Code::ResourceExhausted, Kind::NoneFree(wire::NoneFree {})),
         ReserveError::Lost { until } => (Code::FailedPrecondition, Kind::Lost(wire::Lost { until: Some(until.0) })),
     };
-    status::with_detail(code, told, NAME, &wire::Failure { kind: Some(kind) })
+    refusal::to_status(code, told, kind)
 }
 
 pub(super) fn from_status(status: &Status) -> ReserveError {
-    match status::detail::<wire::Failure>(status, NAME).and_then(|failure| failure.kind) {
+    match refusal::kind(status) {
         Some(Kind::Unavailable(reason)) => Unavailable(reason).into(),
         Some(Kind::NoneFree(wire::NoneFree {})) => ReserveError::NoneFree,
         Some(Kind::Lost(wire::Lost { until })) => ReserveError::Lost { until: Timestamp(until.unwrap_or_default()) },

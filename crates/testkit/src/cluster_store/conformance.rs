@@ -5,7 +5,7 @@ use std::future::Future;
 use volery_kernel::map::Member;
 use volery_kernel::time::Timestamp;
 use volery_ports::cluster::Setting;
-use volery_ports::cluster_store::{ClusterStore, Facts, Lease, Set, Unavailable};
+use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
 
 use super::{change, map, member};
 
@@ -36,8 +36,11 @@ where
 
 async fn the_first_facts_stay(store: &dyn ClusterStore) -> Outcome {
     let facts = |partitions, hash: &str, level| Facts { partitions, hash: hash.into(), level };
+    assert_eq!(store.known().await?, Known::default());
+    assert_eq!(store.known().await?, Known::default(), "to look makes nothing");
     assert_eq!(store.facts(facts(16_384, "one", 7)).await?, facts(16_384, "one", 7));
     assert_eq!(store.facts(facts(48, "other", 8)).await?, facts(16_384, "one", 7));
+    assert_eq!(store.known().await?, Known { facts: Some(facts(16_384, "one", 7)), log: None });
     Ok(())
 }
 
@@ -47,6 +50,7 @@ async fn the_first_log_stays_until_another_is_put(store: &dyn ClusterStore) -> O
     for log in ["other", "third"] {
         store.put_log(log).await?;
         assert_eq!(store.log("one").await?, log);
+        assert_eq!(store.known().await?, Known { facts: None, log: Some(log.to_owned()) });
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::time::Timestamp;
 use volery_ports::cluster::{Change, Setting};
-use volery_ports::cluster_store::{ClusterStore, Facts, Lease, Set, Unavailable};
+use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
 
 #[derive(Default)]
 struct State {
@@ -45,6 +45,11 @@ impl ModelClusterStore {
 
 #[async_trait]
 impl ClusterStore for ModelClusterStore {
+    async fn known(&self) -> Result<Known, Unavailable> {
+        let state = self.state()?;
+        Ok(Known { facts: state.facts.clone(), log: state.log.clone() })
+    }
+
     async fn facts(&self, first: Facts) -> Result<Facts, Unavailable> {
         Ok(self.state()?.facts.get_or_insert(first).clone())
     }

@@ -11,6 +11,8 @@ use super::{ModelClusterStore, change, map, member};
 /// One call with its arguments in small numbers.
 #[derive(Clone, Debug)]
 pub enum Op {
+    /// Asks what is known.
+    Known,
     /// Asks for the facts, with a number of partitions of one's own.
     Facts(u16),
     /// Asks for the log, with one's own.
@@ -36,6 +38,7 @@ pub enum Op {
 /// Sequences of up to `most` operations.
 pub fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
+        Just(Op::Known),
         (1..4u16).prop_map(Op::Facts),
         (0..3u8).prop_map(Op::Log),
         (0..3u8).prop_map(Op::PutLog),
@@ -77,6 +80,7 @@ struct Run {
 impl Run {
     async fn step(&mut self, store: &dyn ClusterStore, op: &Op) -> Result<String, Unavailable> {
         match op {
+            Op::Known => Ok(format!("{:?}", store.known().await?)),
             Op::Facts(partitions) => {
                 let facts = Facts { partitions: *partitions, hash: "h".into(), level: *partitions };
                 Ok(format!("{:?}", store.facts(facts).await?))

@@ -8,7 +8,7 @@ use sqlx::{Pool, Row as _};
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::time::Timestamp;
 use volery_ports::cluster::{Change, Setting};
-use volery_ports::cluster_store::{ClusterStore, Facts, Lease, Set, Unavailable};
+use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
 
 use super::{Db, DbRow, Store, answer};
 use crate::column::{int, millis, time};
@@ -16,6 +16,10 @@ use crate::map_row;
 
 #[async_trait]
 impl ClusterStore for Store {
+    async fn known(&self) -> Result<Known, Unavailable> {
+        answer(known(&self.readers)).await
+    }
+
     async fn facts(&self, first: Facts) -> Result<Facts, Unavailable> {
         answer(facts(self, &first)).await
     }
@@ -61,6 +65,13 @@ impl ClusterStore for Store {
     }
 }
 
+async fn known(readers: &Pool<Db>) -> sqlx::Result<Known> {
+    let mut transaction = readers.begin().await?;
+    let row = sqlx::query("SELECT * FROM cluster_facts").fetch_optional(&mut *transaction).await?;
+    let log = sqlx::query_scalar("SELECT name FROM cluster_log").fetch_optional(&mut *transaction).await?;
+    Ok(Known { facts: row.as_ref().map(stored_facts).transpose()?, log })
+}
+
 async fn facts(store: &Store, first: &Facts) -> sqlx::Result<Facts> {
     let mut transaction = store.begin().await?;
     let insert =
@@ -73,7 +84,11 @@ async fn facts(store: &Store, first: &Facts) -> sqlx::Result<Facts> {
         .await?;
     let row = sqlx::query("SELECT * FROM cluster_facts").fetch_one(&mut *transaction).await?;
     transaction.commit().await?;
-    Ok(Facts { partitions: small(&row, "partitions")?, hash: row.try_get("hash")?, level: small(&row, "level")? })
+    stored_facts(&row)
+}
+
+fn stored_facts(row: &DbRow) -> sqlx::Result<Facts> {
+    Ok(Facts { partitions: small(row, "partitions")?, hash: row.try_get("hash")?, level: small(row, "level")? })
 }
 
 fn small(row: &DbRow, column: &str) -> sqlx::Result<u16> {
