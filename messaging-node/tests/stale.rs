@@ -51,7 +51,7 @@ impl World {
         let (now, tail) = (WELCOME.plus(ms), &self.tail);
         input(
             &mut self.session,
-            &mut Context { now, ids: &mut self.ids, tail, partitions, known: &known },
+            &mut Context { now, ids: &mut self.ids, agrees: true, tail, partitions, known: &known },
             &mut effects,
         );
         effects.iter().filter_map(name).collect()
