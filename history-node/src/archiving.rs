@@ -17,10 +17,11 @@ use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::Partition;
 use volery_node::metrics::{Reader, Stage};
 use volery_ports::log::{ReadError, Reader as LogReader};
-use volery_ports::timeline::{Commit, Unavailable, Write};
+use volery_ports::timeline::{Commit, Refused, Unavailable, Write};
 use volery_reader::Disagreement;
 
 use crate::archive::{Archive, Step};
+use crate::aside;
 use crate::news::{Following, News};
 use crate::node::Shared;
 
@@ -34,6 +35,8 @@ enum Failed {
     Log(#[from] ReadError),
     #[error(transparent)]
     Timeline(#[from] Unavailable),
+    #[error(transparent)]
+    Refused(#[from] Refused),
     #[error("{0}. Restore what is older, or begin a new log generation (docs/operations.md)")]
     Disagrees(#[from] Disagreement),
 }
@@ -86,7 +89,10 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
                 archive.applied();
                 publish(partition, commit, shared);
             }
-            Step::LookUp(key) => archive.looked_up(shared.timeline.sent(key).await?),
+            Step::LookUp(key) => match aside::sent(partition, key, shared).await? {
+                Ok(found) => archive.looked_up(found),
+                Err(reason) => archive.set_aside(reason),
+            },
             Step::Append(target, _) if archive.waits_for(target) && archive.sets_by() => {}
             Step::Append(target, event) => match append(target, event, shared).await {
                 Some(offset) => archive.appended(offset),
@@ -128,7 +134,7 @@ async fn apply(
     writes: Vec<Write>,
     commit: Option<Commit>,
     shared: &Shared,
-) -> Result<(), Unavailable> {
+) -> Result<(), Refused> {
     // What is written ahead of its origin is counted where it was accepted, not twice.
     let is_of = |user| shared.partitions.of(Recipient::User(user)) == partition;
     let messages = writes.iter().filter_map(|write| match write {
@@ -138,8 +144,8 @@ async fn apply(
         _ => None,
     });
     let messages: Vec<_> = messages.collect();
-    let aside = writes.iter().filter(|write| matches!(write, Write::SetAside { .. })).count() as u64;
-    shared.timeline.apply(partition, writes, commit).await?;
+    let set_aside = writes.iter().filter(|write| matches!(write, Write::SetAside { .. })).count() as u64;
+    aside::apply(partition, writes, commit, shared).await?;
     let now = shared.clock.now();
     let metrics = &shared.metrics;
     if let Some(commit) = commit {
@@ -148,10 +154,7 @@ async fn apply(
     metrics.messages.of(Stage::Archived).inc_by(messages.len() as u64);
     let seconds = metrics.stage_seconds.of(Stage::Archived);
     messages.iter().for_each(|id| seconds.observe(now.since(id.time()) as f64 / 1_000.0));
-    if aside > 0 {
-        metrics.set_aside.of(Reader::Archive).inc_by(aside);
-        tracing::error!(%partition, aside, "records could not be applied and were set aside");
-    }
+    shared.set_aside(partition, set_aside);
     Ok(())
 }
 

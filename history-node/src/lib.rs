@@ -7,6 +7,7 @@
 //! | [`view`] | a stored row as people may see it (pure) |
 //! | [`cursor`] | page cursors (pure) |
 //! | `fanning`, `archiving` | the shells around both: one task a partition |
+//! | `aside` | what the timeline refuses for good |
 //! | `news` | what a thread waits for, in ticks |
 //! | `standing` | how the readers of all partitions stand, for health and metrics |
 //! | [`node`] | threads and tasks put together |
@@ -14,6 +15,7 @@
 
 pub mod archive;
 mod archiving;
+mod aside;
 pub mod cursor;
 mod fanning;
 pub mod fanout;

@@ -14,6 +14,7 @@ use volery_node::metrics::{Metrics, Reader};
 use volery_ports::log::Log;
 use volery_ports::timeline::Timeline;
 
+use crate::aside::Refusals;
 use crate::news::News;
 use crate::reads::Reads;
 use crate::standing::Standing;
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) archived: Vec<AtomicU64>,
+    pub(crate) refusals: Refusals,
     pub(crate) fanout: Standing,
     pub(crate) archive: Standing,
 }
@@ -71,7 +73,9 @@ impl HistoryNode {
         let reads = Arc::new(Reads::new(Arc::clone(&timeline), partitions, log.generation()));
         let fanout = Standing::new(Reader::Fanout, health.part("fanout"), metrics.clone());
         let archive = Standing::new(Reader::Archive, health.part("archive"), metrics.clone());
-        let shared = Arc::new(Shared { partitions, log, timeline, clock, metrics, archived, fanout, archive });
+        let refusals = Refusals::default();
+        let shared = Shared { partitions, log, timeline, clock, metrics, archived, refusals, fanout, archive };
+        let shared = Arc::new(shared);
         let fanout = thread("fanout", &shared, fanning::TICK_MS, fanning::run)?;
         let archive = thread("archive", &shared, archive_every_ms, archiving::run)?;
         Ok(Self { reads, threads: vec![fanout, archive] })
