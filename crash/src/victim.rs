@@ -4,6 +4,7 @@
 //! server is down. So ports come from below that range, and are tried first.
 
 use std::net::TcpListener;
+use std::path::Path;
 
 use loadtest::failure::Failure;
 use loadtest::server::{Server, Setup};
@@ -65,8 +66,19 @@ impl Victim {
     ///
     /// # Errors
     /// As [`Server::restart`].
-    pub async fn started_again(mut self) -> Result<Self, Failure> {
-        tokio::task::spawn_blocking(move || self.server.restart().map(|()| self)).await?
+    pub async fn started_again(self) -> Result<Self, Failure> {
+        self.started_again_after(|_| Ok(())).await
+    }
+
+    /// The same, once something was done with the folder, which nobody has open then.
+    ///
+    /// # Errors
+    /// As [`Server::restart_after`].
+    pub async fn started_again_after(
+        mut self,
+        between: impl FnOnce(&Path) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<Self, Failure> {
+        tokio::task::spawn_blocking(move || self.server.restart_after(between).map(|()| self)).await?
     }
 }
 

@@ -11,6 +11,8 @@ kafka_ends_within=5
 
 kafka_settings() {
   replicas
+  # The usual 7 days would send the readers of a partition that is quiet for so long back to 0.
+  setting KAFKA_OFFSETS_MINUTES 2147483647
   port KAFKA_PORT 19092 0
   port KAFKA_CONTROLLER_PORT 19095 3
 }
@@ -31,7 +33,7 @@ kafka_voters() {
 # The broker's configuration, with its data in $2.
 kafka_properties() {
   fill "$here/kafka/server.properties" NODE="$1" DATA="$2" VOTERS="$(kafka_voters)" REPLICAS="$size" \
-    PORT=$((KAFKA_PORT + $1 - 1)) CONTROLLER=$((KAFKA_CONTROLLER_PORT + $1 - 1))
+    OFFSETS_MINUTES="$KAFKA_OFFSETS_MINUTES" PORT=$((KAFKA_PORT + $1 - 1)) CONTROLLER=$((KAFKA_CONTROLLER_PORT + $1 - 1))
   cat "$here/kafka/durable-$size.properties"
 }
 

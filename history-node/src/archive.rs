@@ -240,6 +240,17 @@ impl Archive {
         };
     }
 
+    /// What is known of the key cannot be read, for this reason: the record is set aside. Its device is told nothing,
+    /// since nobody knows whether its send was accepted; it asks again when it reconnects.
+    pub fn set_aside(&mut self, reason: String) {
+        let offset = Source::new(self.generation, self.retry_offset()).place();
+        let Some((send, _)) = &self.retry else { return };
+        let batch = volery_reader::to_batch(&[Event::Send(send.clone())]);
+        let bytes = batch.into_iter().next().map(|record| record.value).unwrap_or_default();
+        self.batch.add(Write::SetAside { offset, reason, bytes });
+        self.retry_done();
+    }
+
     /// The event of the last [`Step::Append`] is durable at this offset.
     pub fn appended(&mut self, offset: Offset) {
         let Some((_, retry)) = &mut self.retry else { return };

@@ -16,10 +16,11 @@ use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::Partition;
 use volery_node::metrics::{Leg, Reader, Stage};
 use volery_ports::log::{ReadError, Reader as LogReader};
-use volery_ports::timeline::{Commit, Unavailable, Write};
+use volery_ports::timeline::{Commit, Refused, Unavailable, Write};
 use volery_reader::Disagreement;
 
 use crate::archive::{Archive, Step};
+use crate::aside;
 use crate::news::{Following, News};
 use crate::node::Shared;
 
@@ -33,6 +34,8 @@ enum Failed {
     Log(#[from] ReadError),
     #[error(transparent)]
     Timeline(#[from] Unavailable),
+    #[error(transparent)]
+    Refused(#[from] Refused),
     #[error("{0}. Restore what is older, or begin a new log generation (docs/operations.md)")]
     Disagrees(#[from] Disagreement),
 }
@@ -83,7 +86,7 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
     loop {
         match archive.next(&written) {
             Step::Write(rows, through) => {
-                shared.timeline.apply(partition, rows, None).await?;
+                aside::apply(partition, rows, None, shared).await?;
                 archive.wrote();
                 shared.written.raise(partition, through);
             }
@@ -95,7 +98,10 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
                 apply(partition, writes, commit, shared).await?;
                 archive.applied();
             }
-            Step::LookUp(key) => archive.looked_up(shared.timeline.sent(key).await?),
+            Step::LookUp(key) => match aside::sent(partition, key, shared).await? {
+                Ok(found) => archive.looked_up(found),
+                Err(reason) => archive.set_aside(reason),
+            },
             Step::Append(target, _) if archive.waits_for(target) && archive.sets_by() => {}
             Step::Append(target, event) => match append(target, event, shared).await {
                 Some(offset) => archive.appended(offset),
@@ -137,10 +143,10 @@ async fn apply(
     writes: Vec<Write>,
     commit: Option<Commit>,
     shared: &Shared,
-) -> Result<(), Unavailable> {
+) -> Result<(), Refused> {
     let messages: Vec<_> = writes.iter().filter_map(came_in).collect();
-    let aside = writes.iter().filter(|write| matches!(write, Write::SetAside { .. })).count() as u64;
-    shared.timeline.apply(partition, writes, commit).await?;
+    let set_aside = writes.iter().filter(|write| matches!(write, Write::SetAside { .. })).count() as u64;
+    aside::apply(partition, writes, commit, shared).await?;
     let now = shared.clock.now();
     let metrics = &shared.metrics;
     if let Some(commit) = commit {
@@ -149,10 +155,7 @@ async fn apply(
     metrics.messages.of(Stage::Archived).inc_by(messages.len() as u64);
     let seconds = metrics.stage_seconds.of(Leg::Archived);
     messages.iter().for_each(|id| seconds.observe(now.since(id.time()) as f64 / 1_000.0));
-    if aside > 0 {
-        metrics.set_aside.inc_by(aside);
-        tracing::error!(%partition, aside, "records could not be applied and were set aside");
-    }
+    shared.set_aside(partition, set_aside);
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 //! | [`cursor`] | page cursors (pure) |
 //! | `fanning`, `archiving` | the shells around both: one task a partition |
 //! | `written` | what one archive has written, for the others |
+//! | `aside` | what the timeline refuses for good |
 //! | `news` | what a thread waits for, in ticks |
 //! | `standing` | how the readers of all partitions stand, for health and metrics |
 //! | [`node`] | threads and tasks put together |
@@ -15,6 +16,7 @@
 
 pub mod archive;
 mod archiving;
+mod aside;
 pub mod cursor;
 mod fanning;
 pub mod fanout;

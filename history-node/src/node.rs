@@ -13,6 +13,7 @@ use volery_node::metrics::{HistoryReader, Metrics};
 use volery_ports::log::Log;
 use volery_ports::timeline::Timeline;
 
+use crate::aside::Refusals;
 use crate::news::News;
 use crate::reads::Reads;
 use crate::standing::Standing;
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) written: WrittenThrough,
+    pub(crate) refusals: Refusals,
     pub(crate) fanout: Standing,
     pub(crate) archive: Standing,
 }
@@ -71,7 +73,9 @@ impl HistoryNode {
         let reads = Arc::new(Reads::new(Arc::clone(&timeline), partitions, log.generation()));
         let fanout = Standing::new(HistoryReader::Fanout, health.part("fanout"), metrics.clone());
         let archive = Standing::new(HistoryReader::Archive, health.part("archive"), metrics.clone());
-        let shared = Arc::new(Shared { partitions, log, timeline, clock, metrics, written, fanout, archive });
+        let refusals = Refusals::default();
+        let shared = Shared { partitions, log, timeline, clock, metrics, written, refusals, fanout, archive };
+        let shared = Arc::new(shared);
         let fanout = thread("fanout", &shared, fanning::TICK_MS, fanning::run)?;
         let archive = thread("archive", &shared, archive_every_ms, archiving::run)?;
         Ok(Self { reads, threads: vec![fanout, archive] })

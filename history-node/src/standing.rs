@@ -1,5 +1,6 @@
 //! How one kind of reader stands, over all partitions: told as a part of the node's health, and counted.
 //!
+//! What was set aside keeps the part degraded until the process starts anew, as does what has stopped.
 //! A partition *waits* while an engine is away, and has *stopped* when its log is not the one that it knew.
 //! Neither takes the others along, so the part is degraded at worst. Trap avoided: a partition that goes on
 //! must not declare another one healed, which waits or has stopped.
@@ -26,7 +27,14 @@ pub(crate) struct Standing {
     reader: HistoryReader,
     part: Part,
     metrics: Metrics,
-    ails: Mutex<BTreeMap<Partition, Ail>>,
+    ails: Mutex<Ails>,
+}
+
+#[derive(Default)]
+struct Ails {
+    by_partition: BTreeMap<Partition, Ail>,
+    /// Records that were set aside since the start. It takes a person, or a later version, to apply them.
+    aside: u64,
 }
 
 impl Standing {
@@ -36,44 +44,50 @@ impl Standing {
 
     /// The partition is read.
     pub(crate) fn goes_on(&self, partition: Partition, now: Timestamp) {
-        self.change(now, |ails| drop(ails.remove(&partition)));
+        self.change(now, |ails| drop(ails.by_partition.remove(&partition)));
     }
 
     /// The partition will be tried again.
     pub(crate) fn waits(&self, partition: Partition, reason: String, now: Timestamp) {
         self.change(now, |ails| {
-            let since = match ails.get(&partition) {
+            let since = match ails.by_partition.get(&partition) {
                 Some(Ail::Waits { since, .. }) => *since,
                 Some(Ail::Stopped { .. }) | None => now,
             };
-            ails.insert(partition, Ail::Waits { since, reason });
+            ails.by_partition.insert(partition, Ail::Waits { since, reason });
         });
     }
 
     /// The partition is not read any more until the process starts anew.
     pub(crate) fn stopped(&self, partition: Partition, reason: String, now: Timestamp) {
-        self.change(now, |ails| drop(ails.insert(partition, Ail::Stopped { reason })));
+        self.change(now, |ails| drop(ails.by_partition.insert(partition, Ail::Stopped { reason })));
     }
 
-    fn change(&self, now: Timestamp, change: impl FnOnce(&mut BTreeMap<Partition, Ail>)) {
+    /// So many more records were set aside.
+    pub(crate) fn set_aside(&self, count: u64, now: Timestamp) {
+        self.change(now, |ails| ails.aside += count);
+    }
+
+    fn change(&self, now: Timestamp, change: impl FnOnce(&mut Ails)) {
         let mut ails = self.ails.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut ails);
-        let since = ails.values().filter_map(|ail| match ail {
+        let since = ails.by_partition.values().filter_map(|ail| match ail {
             Ail::Waits { since, .. } => Some(*since),
             Ail::Stopped { .. } => None,
         });
         let waits = since.min().map_or(0.0, |since| now.since(since) as f64 / 1_000.0);
         self.metrics.reader_waits_seconds.of(self.reader).set(waits);
-        let stopped = ails.values().filter(|ail| matches!(ail, Ail::Stopped { .. })).count();
+        let stopped = ails.by_partition.values().filter(|ail| matches!(ail, Ail::Stopped { .. })).count();
         self.metrics.readers_stopped.of(self.reader).set(i64::try_from(stopped).unwrap_or(i64::MAX));
         self.part.set(state(&ails));
     }
 }
 
 /// Those that stopped come first: they heal by no patience.
-fn state(ails: &BTreeMap<Partition, Ail>) -> State {
+fn state(ails: &Ails) -> State {
     let of = |stopped: bool| {
-        let those: Vec<_> = ails.iter().filter(|(_, ail)| matches!(ail, Ail::Stopped { .. }) == stopped).collect();
+        let those: Vec<_> =
+            ails.by_partition.iter().filter(|(_, ail)| matches!(ail, Ail::Stopped { .. }) == stopped).collect();
         let (_, Ail::Waits { reason, .. } | Ail::Stopped { reason }) = those.first()?;
         let names: Vec<_> = those.iter().take(NAMED_MOST).map(|(partition, _)| partition.to_string()).collect();
         let more = those.len().saturating_sub(NAMED_MOST);
@@ -81,7 +95,8 @@ fn state(ails: &BTreeMap<Partition, Ail>) -> State {
         let what = if stopped { "stopped" } else { "waiting" };
         Some(format!("{what} in partitions {}{more}: {reason}", names.join(", ")))
     };
-    let said: Vec<_> = [of(true), of(false)].into_iter().flatten().collect();
+    let aside = (ails.aside > 0).then(|| format!("{} records set aside since the start", ails.aside));
+    let said: Vec<_> = [of(true), of(false), aside].into_iter().flatten().collect();
     if said.is_empty() { State::Ready } else { State::Degraded(said.join("; ")) }
 }
 
@@ -110,12 +125,16 @@ mod tests {
         assert_eq!((told(), waits()), ("stopped in partitions 2: another log".to_owned(), 0.0));
         standing.goes_on(Partition(2), Timestamp(8_000));
         assert_eq!((told(), health.report().ready), ("Ready".to_owned(), true));
+        standing.set_aside(2, Timestamp(8_000));
+        standing.goes_on(Partition(1), Timestamp(8_000));
+        assert_eq!((told(), health.report().ready), ("2 records set aside since the start".to_owned(), true));
     }
 
     #[test]
     fn many_are_counted() {
         let ail = Ail::Stopped { reason: "x".to_owned() };
-        let ails = (0..10).map(|partition| (Partition(partition), ail.clone())).collect();
+        let by_partition = (0..10).map(|partition| (Partition(partition), ail.clone())).collect();
+        let ails = Ails { by_partition, aside: 0 };
         let said = "stopped in partitions 0, 1, 2, 3, 4, 5, 6, 7 and 2 more: x";
         assert_eq!(state(&ails), State::Degraded(said.to_owned()));
     }

@@ -1,6 +1,7 @@
 //! A partition that takes nothing: echoes for all others go on beyond what waits in memory, and its own
 //! follow, all and in order, once it takes something again. Answers to retries of its users wait, and the messages of
-//! all others are archived meanwhile. And a record that nobody understands: it stops nobody.
+//! all others are archived meanwhile. A record that nobody understands, and one that the timeline refuses for good: they
+//! stop nobody.
 
 #![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
 
@@ -13,6 +14,7 @@ use volery_history::node::{ARCHIVE_OFTEN_MS, HistoryNode, Parts};
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::event::{Body, Content, Event, Record, Send, SendKey};
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
+use volery_kernel::position::Source;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Clock as _;
 use volery_node::clock::SystemClock;
@@ -188,5 +190,36 @@ async fn a_record_that_nobody_understands_is_set_aside_and_stops_nobody() {
     assert_eq!(echo.expect("fan-out passes over it"), Ok(1));
     assert_eq!(timeline.set_aside().values().map(|(_, bytes)| &bytes[..]).collect::<Vec<_>>(), [b"no event"]);
     assert_eq!(metrics.set_aside.get(), 1);
+    node.stop();
+}
+
+#[tokio::test]
+async fn what_the_timeline_refuses_for_good_is_set_aside_and_stops_nobody() {
+    let partitions = Partitions::new(16).expect("sixteen partitions");
+    let log = ModelLog::new(1, partitions, Arc::new(SystemClock));
+    let (timeline, metrics, health) =
+        (Arc::new(ModelTimeline::default()), Metrics::new().expect("metrics"), Health::new());
+    let [spoilt, other] = senders(partitions);
+    let home = partitions.of(recipient());
+    let (Event::Send(retry), Event::Send(plain)) = (send(spoilt, 0), send(spoilt, 1)) else { return };
+    [&retry, &plain].into_iter().for_each(|send| timeline.spoil(send.key));
+    let retry = Event::Send(Send { flagged: true, ..retry });
+    let batch = volery_reader::to_batch(&[retry.clone(), Event::Send(plain), send(other, 0)]);
+    let node = started(&log, &timeline, &metrics, &health);
+    log.append(home, batch).await.expect("the model takes it");
+
+    tokio::time::timeout(NEVER, archived(&timeline, other, 1)).await.expect("it holds up who comes after it");
+    tokio::time::timeout(NEVER, archived(&timeline, spoilt, 1)).await.expect("what is not refused is written");
+    let aside = || timeline.set_aside().into_iter().filter(|((partition, _), _)| *partition == home);
+    let both = async {
+        while aside().count() < 2 || metrics.set_aside.get() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(NEVER, both).await.expect("both are set aside and counted");
+    let ((_, place), (reason, bytes)) = aside().next().expect("two");
+    assert_eq!((place, reason.as_str()), (Source::new(1, 0).place(), "an injected damage"));
+    assert_eq!(volery_reader::to_batch(&[retry])[0].value, bytes, "as it was read");
+    assert!(matches!(&health.report().parts["archive"], State::Degraded(why) if why.contains("set aside")));
     node.stop();
 }

@@ -14,8 +14,8 @@ use volery_kernel::limits;
 use volery_kernel::time::{Clock, Timestamp};
 use volery_ports::ids::{Held, Ids, Numbers, ReserveError};
 
-/// How long a renewal that failed waits before it is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How often it is looked whether a renewal is due; one that failed is tried again as often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Generators that hold reserved numbers, and what renews them.
 pub struct Reserved {
@@ -58,14 +58,21 @@ impl Reserved {
         move || generators.iter().map(|generator| generator.lock().reserved_until()).min().unwrap_or_default()
     }
 
-    /// Renews each minute until the task is dropped; while idgen is away it tries each second.
-    pub async fn renew(mut self) {
-        let every = Duration::from_millis(limits::RESERVE_EVERY_MS.value);
+    /// Renews each minute until the task is dropped, by this clock or by a steady one, whichever is first: a clock
+    /// that leaps leaves the reservation behind. While idgen is away it tries each second.
+    pub async fn renew(mut self, clock: Arc<dyn Clock>) {
+        let (mut renewed, mut looks) = (clock.now(), 0);
         loop {
-            tokio::time::sleep(every).await;
-            while let Err(error) = self.renew_all().await {
-                tracing::warn!(%error, "a generator's number was not renewed; ids last until its reservation ends");
-                tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(LOOK_EVERY).await;
+            looks += 1;
+            if !is_due(looks * LOOK_EVERY, renewed, clock.now()) {
+                continue;
+            }
+            match self.renew_all().await {
+                Ok(()) => (renewed, looks) = (clock.now(), 0),
+                Err(error) => {
+                    tracing::warn!(%error, "a generator's number was not renewed; ids last until its reservation ends");
+                }
             }
         }
     }
@@ -85,6 +92,12 @@ impl Reserved {
         }
         Ok(())
     }
+}
+
+/// A clock that stepped back is as good a reason as one that leapt: what it says is of another time.
+fn is_due(waited: Duration, renewed: Timestamp, now: Timestamp) -> bool {
+    let every = limits::RESERVE_EVERY_MS.value;
+    waited >= Duration::from_millis(every) || now.0.abs_diff(renewed.0) >= every
 }
 
 impl Lease {

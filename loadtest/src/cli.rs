@@ -44,6 +44,9 @@ struct Common {
     /// Ends the measured time of `flood` and `pairs` early, once this file is there
     #[arg(long, global = true, value_name = "FILE")]
     until: Option<PathBuf>,
+    /// Makes this file once the first message of `flood` or `pairs` is acknowledged: for who breaks something then
+    #[arg(long, global = true, value_name = "FILE")]
+    begun: Option<PathBuf>,
     /// Seconds before that; the default lets caches fill and the first segments open
     #[arg(long, global = true, default_value_t = 2)]
     warm_up: u64,
@@ -195,7 +198,8 @@ fn measured_run(common: &Common, users: usize, scenario: Scenario, command: Stri
     let target = target(common, users)?;
     let span = Span { warm_up: Duration::from_secs(common.warm_up), measured: Duration::from_secs(common.seconds) };
     let history = (!common.no_check).then(|| command.clone());
-    let plan = Plan { scenario, span, until: common.until.clone(), bytes: common.bytes as usize, history };
+    let (begun, until) = (common.begun.clone(), common.until.clone());
+    let plan = Plan { scenario, span, begun, until, bytes: common.bytes as usize, history };
     let mut outcome = local(crate::scenario::run(&target, &plan))?;
     let verdict = outcome.history.take().map(|history| {
         common.history.as_deref().map_or(Ok(()), |file| keep(&history, file)).map(|()| Verdict::of(&history))

@@ -91,7 +91,7 @@ fn append(partition: Partition, events: Vec<Event>, act: &SessionActor, ctx: &mu
     let batch = volery_reader::to_batch(&events);
     shared.metrics.messages.of(Stage::Accepted).inc_by(count);
     let asked = async move {
-        let result = shared.log.append(partition, batch).await;
+        let result = shared.append(partition, batch).await;
         if let Ok(appended) = &result {
             shared.metrics.messages.of(Stage::Appended).inc_by(appended.len() as u64);
             let now = shared.clock.now();
@@ -109,7 +109,7 @@ fn append_marks(events: Vec<Event>, act: &SessionActor, ctx: &mut Context<Sessio
     let shared = act.thread.shared.clone();
     let partition = act.owned.tail.borrow().partition();
     let batch = volery_reader::to_batch(&events);
-    let asked = async move { shared.log.append(partition, batch).await };
+    let asked = async move { shared.append(partition, batch).await };
     answer(ctx, act, asked, move |result: Result<_, AppendError>, act, ctx| {
         if result.is_err() {
             act.feed(ctx, |core, _, _| core.marks_failed(events));

@@ -13,6 +13,7 @@
 //! | `worker` | one thread: its sessions, partitions, generator; who comes and what moves |
 //! | `partition` | the actor that reads a partition and wakes its sessions |
 //! | `session` | the actor that owns a socket |
+//! | `timing` | appends, and what their stamps say of the node's clock |
 //! | `voice` | what the node says of typing and presence |
 //! | `errand` | what a session asks of log, accounts and history |
 
@@ -22,6 +23,7 @@ mod greeter;
 pub mod node;
 mod partition;
 mod session;
+mod timing;
 mod voice;
 mod worker;
 

@@ -21,6 +21,7 @@ use volery_ports::log::Log;
 
 use crate::core::pace::Rate;
 use crate::greeter;
+use crate::timing::{self, Timing};
 use crate::voice::{Voice, voice};
 use crate::worker::{Stop, Worker};
 
@@ -102,6 +103,7 @@ pub(crate) struct Shared {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) voice: Voice,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timing: Timing,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) metrics: Metrics,
     pub(crate) map: watch::Receiver<Arc<PartitionMap>>,
@@ -132,8 +134,10 @@ impl MessagingNode {
         let address = listener.local_addr().map_err(|error| StartError::Listen(options.listen, error))?;
         let partitions = same_partitions(log.partitions(), &map.borrow())?;
         let (voice, speaking) = voice(Arc::clone(&bus), metrics.clone());
+        let timing = Timing::new(health.part("clock"));
         let shared =
-            Arc::new(Shared { options, partitions, log, accounts, history, bus, voice, clock, tls, metrics, map });
+            Shared { options, partitions, log, accounts, history, bus, voice, clock, timing, tls, metrics, map };
+        let shared = Arc::new(shared);
         let part = health.part("messaging");
         let mut started = Vec::with_capacity(threads);
         for (thread, generator) in generators.into_iter().take(threads).enumerate() {
@@ -141,6 +145,7 @@ impl MessagingNode {
         }
         if let Some((arbiter, _)) = started.first() {
             arbiter.spawn(speaking);
+            arbiter.spawn(timing::watch(Arc::clone(&shared)));
         }
         let workers: Vec<_> = started.iter().map(|(_, worker)| worker.clone()).collect();
         let mut stop_greeting = Vec::with_capacity(threads);

@@ -181,8 +181,8 @@ impl SessionActor {
         let mut ids = self.thread.generator.lock();
         let known = |user| self.thread.known.borrow().contains(&user).then_some(true);
         let tail = self.owned.tail.borrow();
-        let mut lent =
-            Lent { now: shared.clock.now(), ids: &mut ids, tail: &tail, partitions: shared.partitions, known: &known };
+        let (now, agrees, partitions) = (shared.clock.now(), shared.timing.agrees(), shared.partitions);
+        let mut lent = Lent { now, ids: &mut ids, agrees, tail: &tail, partitions, known: &known };
         input(&mut self.core, &mut lent)
     }
 

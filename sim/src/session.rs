@@ -174,7 +174,7 @@ impl World {
         let Some(tail) = tails.get(&held.partition) else { return };
         let known = |user: UserId| known.contains(&user).then_some(true);
         let mut effects = Vec::new();
-        let mut ctx = Context { now, ids, tail, partitions, known: &known };
+        let mut ctx = Context { now, ids, agrees: true, tail, partitions, known: &known };
         input(&mut held.session, &mut ctx, &mut effects);
         self.carry_out(id, effects);
         self.plan_tick(id);

@@ -52,7 +52,7 @@ async fn import_file(config: &Config, file: &Path) -> Result<Imported, Failure> 
     let reserved = Reserved::take(Arc::new(office), holder()?, 1).await?;
     let generator = reserved.generators().first().cloned().ok_or(Failure("no generator".to_owned()))?;
     let ids = ClockedIds::new(generator, Arc::clone(&clock));
-    let renewing = tokio::spawn(reserved.renew());
+    let renewing = tokio::spawn(reserved.renew(Arc::clone(&clock)));
     let bar = ProgressBar::new_spinner()
         .with_style(ProgressStyle::with_template("{spinner} {pos} users, {per_sec}, {elapsed}")?);
     bar.enable_steady_tick(Duration::from_millis(200));

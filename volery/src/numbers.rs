@@ -48,9 +48,10 @@ impl OpenNumbers {
         }
         let reserved = reserve(&office, count).await?;
         let generators = reserved.generators().to_vec();
-        let tell = tell(reserved.horizon(), Arc::clone(&common.clock), common.metrics.clone());
+        let clock = Arc::clone(&common.clock);
+        let tell = tell(reserved.horizon(), Arc::clone(&clock), common.metrics.clone());
         let renewing = tokio::spawn(async {
-            tokio::join!(reserved.renew(), tell);
+            tokio::join!(reserved.renew(clock), tell);
         });
         Ok(Self { office, generators, renewing: Some(renewing) })
     }

@@ -1,6 +1,9 @@
 //! A whole cluster in this process under a clock that leaps and steps back, within what the clocks may
 //! differ by and far beyond it, while people write to each other; what they saw is judged in the end.
 //!
+//! The same where the log is Kafka, whose clock is the machine's: as long as the two differ, nothing is sent; and where
+//! PostgreSQL is away for longer than ids are reserved.
+//!
 //! Ids stand still for a small step back; a session whose clock has moved far since its `welcome` takes
 //! no sends; records that a leap makes late are dropped and retried. None of it may lose, double or
 //! reorder anything.
@@ -28,11 +31,21 @@ use volery_kernel::time::{Clock, Timestamp};
 use volery_node::clock::SystemClock;
 use volery_node::config::load_process;
 use volery_node::shutdown::{Shutdown, Stage};
+use volery_testkit::engine::Engine;
+
+#[expect(dead_code, reason = "made for the cluster's tests, which use all of it")]
+#[path = "cluster/kit/http.rs"]
+mod http;
 
 const SIZES: Sizes = Sizes { flooders: 8, window: 4, every_ms: None, people: 8 };
 /// Acknowledged under each reading of the clock before the next step.
 const TALK: u64 = 100;
+/// What must come comes within this, also an answer of the gateway.
 const WITHIN: Duration = Duration::from_secs(60);
+const NEVER: Duration = WITHIN;
+/// What must come after a leap that leaves the reservation of ids behind: it is renewed at once, not within a minute.
+const RESERVED_WITHIN: Duration = Duration::from_secs(30);
+const LEAP: i64 = limits::RESERVE_AHEAD_MS.value as i64 + 60_000;
 const BOUND: i64 = limits::CLOCK_BOUND_MS.value as i64;
 const LATE: i64 = limits::LATE_AFTER_MS.value as i64;
 
@@ -60,7 +73,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start(folder: &Path, clock: Arc<Stepped>) -> Self {
+    fn start(folder: &Path, clock: Arc<Stepped>, more: &[(&str, &str)]) -> Self {
         let flags = [
             ("data.dir", folder.to_str().expect("a name")),
             ("gateway.listen", "127.0.0.1:0"),
@@ -70,8 +83,8 @@ impl Cluster {
             ("accounts.logins_per_minute", "1000000"),
             ("accounts.logins_per_minute_address", "1000000"),
         ];
-        let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let config = load_process(None, flags.into()).unwrap_or_else(|_| panic!("a configuration")).config;
+        let flags = flags.iter().chain(more).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let config = load_process(None, flags.collect()).unwrap_or_else(|_| panic!("a configuration")).config;
         let (shutdown, (ready, doors)) = (Shutdown::new(), mpsc::channel());
         let stop = shutdown.clone();
         let thread = std::thread::spawn(move || {
@@ -92,7 +105,7 @@ impl Drop for Cluster {
     }
 }
 
-fn import(folder: &Path, people: &[Person]) {
+fn import(folder: &Path, people: &[Person], more: &[(&str, &str)]) {
     let params = Params::new(8, 1, 1, None).expect("what argon2 takes at least");
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let line = |person: &Person| {
@@ -102,8 +115,9 @@ fn import(folder: &Path, people: &[Person]) {
     let file = folder.join("users.jsonl");
     std::fs::write(&file, people.iter().map(line).collect::<Vec<_>>().join("\n")).expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_volery"));
-    let status = command.args(["admin", "users", "import"]).arg(file).arg("--data").arg(folder).status();
-    assert!(status.expect("it runs").success());
+    command.args(["admin", "users", "import"]).arg(file).arg("--data").arg(folder);
+    command.args(more.iter().flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]));
+    assert!(command.status().expect("it runs").success());
 }
 
 /// What happens to the clock, in ms, and after which everybody must be able to write again.
@@ -111,12 +125,16 @@ fn steps() -> Vec<i64> {
     let small = [BOUND - 50, -(BOUND - 50), -(BOUND - 50), 2 * BOUND, -2 * BOUND];
     // Beyond twice the bound no id may be taken until the clock has caught up by itself.
     let large = [LATE + 2_000, -(2 * BOUND + 1_500), 6 * LATE, -(2 * BOUND + 500), LATE - 500, -BOUND];
-    small.into_iter().cycle().take(15).chain(large).chain(small).collect()
+    small.into_iter().cycle().take(15).chain(large).chain([LEAP]).chain(small).collect()
 }
 
-async fn talked(fleet: &Fleet) -> Result<(), Failure> {
+async fn talked(fleet: &Fleet, within: Duration) -> Result<(), Failure> {
     let least = fleet.tally().acked + TALK;
-    fleet.until("messages to come", WITHIN, || least.saturating_sub(fleet.tally().acked) as usize).await
+    fleet.until("messages to come", within, || least.saturating_sub(fleet.tally().acked) as usize).await
+}
+
+fn refused(fleet: &Fleet, code: &str) -> u64 {
+    fleet.tally().errors.get(code).copied().unwrap_or_default()
 }
 
 async fn play(gateway: &str, clock: &Stepped) -> Result<(Verdict, u64, usize), Failure> {
@@ -125,19 +143,18 @@ async fn play(gateway: &str, clock: &Stepped) -> Result<(Verdict, u64, usize), F
     let breaks = crowd
         .live(async {
             let mut breaks = Vec::new();
-            talked(crowd.fleet()).await?;
+            talked(crowd.fleet(), WITHIN).await?;
             for by in steps() {
                 breaks.push((crowd.now(), format!("the clock steps by {by} ms")));
                 clock.step(by);
-                talked(crowd.fleet()).await?;
+                talked(crowd.fleet(), if by == LEAP { RESERVED_WITHIN } else { WITHIN }).await?;
             }
             crowd.back(crowd.open(), WITHIN).await?;
             Ok(breaks)
         })
         .await?;
     let mut history = rest(&crowd).await?;
-    let errors = crowd.fleet().tally().errors.clone();
-    let refused = ["stale", "no_ids"].map(|code| errors.get(code).copied().unwrap_or_default());
+    let refused = ["stale", "no_ids"].map(|code| refused(crowd.fleet(), code));
     let resolved = story::answered(&history).len();
     story::place(&mut history, breaks);
     Ok((Verdict::of(&history), refused.iter().sum(), resolved))
@@ -146,9 +163,9 @@ async fn play(gateway: &str, clock: &Stepped) -> Result<(Verdict, u64, usize), F
 #[test]
 fn promises_hold_under_a_clock_that_leaps_and_steps_back() {
     let folder = tempfile::tempdir().expect("a folder");
-    import(folder.path(), &Server::people(0..SIZES.users()));
+    import(folder.path(), &Server::people(0..SIZES.users()), &[]);
     let clock = Arc::new(Stepped(AtomicI64::new(0)));
-    let cluster = Cluster::start(folder.path(), Arc::clone(&clock));
+    let cluster = Cluster::start(folder.path(), Arc::clone(&clock), &[]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let played = tokio::task::LocalSet::new().block_on(&runtime, play(&cluster.gateway, &clock));
     let (verdict, refused, resolved) = played.expect("it goes on after every step");
@@ -157,4 +174,90 @@ fn promises_hold_under_a_clock_that_leaps_and_steps_back() {
     assert!(refused > 0, "a clock far from where it was must refuse sends");
     assert!(resolved > 0, "a leap must make sends late, and their retries must be resolved");
     println!("{refused} sends refused, {resolved} retries resolved");
+}
+
+/// Whether the node says that its clock is the log's; without that it is not ready.
+fn clock_is_right(gateway: &str) -> bool {
+    let address = gateway.trim_start_matches("http://");
+    let ask = |path| http::request(address, "GET", path, None, None).expect("the gateway answers");
+    let right = ask("/healthz").json()["parts"]["clock"]["state"] == "ready";
+    assert!(right || ask("/readyz").status == 503, "without a clock it is not ready");
+    right
+}
+
+async fn play_beside_a_broker(gateway: &str, clock: &Stepped) -> Result<Verdict, Failure> {
+    let target = target_at(gateway)?;
+    let crowd = Crowd::gather(gateway, &target, 0..SIZES.users(), SIZES, "a clock of its own".to_owned()).await?;
+    crowd
+        .live(async {
+            let fleet = crowd.fleet();
+            talked(fleet, WITHIN).await?;
+            for by in [4 * BOUND, -4 * BOUND] {
+                clock.step(by);
+                fleet.until("the clock to be noticed", WITHIN, || usize::from(clock_is_right(gateway))).await?;
+                let before = refused(fleet, "no_ids");
+                fleet.until("sends to be refused", WITHIN, || usize::from(refused(fleet, "no_ids") == before)).await?;
+                clock.step(-by);
+                fleet.until("the clock to be right", WITHIN, || usize::from(!clock_is_right(gateway))).await?;
+                talked(fleet, WITHIN).await?;
+            }
+            crowd.back(crowd.open(), WITHIN).await
+        })
+        .await?;
+    Ok(Verdict::of(&rest(&crowd).await?))
+}
+
+#[test]
+fn a_clock_that_is_not_the_brokers_sends_nothing_until_it_is() {
+    let name = "a_clock_that_is_not_the_brokers_sends_nothing_until_it_is";
+    let Some(kafka) = Engine::start(name, "kafka") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    import(folder.path(), &Server::people(0..SIZES.users()), &[]);
+    let clock = Arc::new(Stepped(AtomicI64::new(0)));
+    let (brokers, copies) = (kafka.address("KAFKA_BROKERS"), kafka.address("KAFKA_REPLICAS"));
+    let engine =
+        [("log.engine", "kafka"), ("log.kafka_brokers", brokers.as_str()), ("log.kafka_copies", copies.as_str())];
+    let cluster = Cluster::start(folder.path(), Arc::clone(&clock), &engine);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let played = tokio::task::LocalSet::new().block_on(&runtime, play_beside_a_broker(&cluster.gateway, &clock));
+    let verdict = played.expect("it goes on once the clock is right");
+    verdict.print();
+    assert!(verdict.is_good(), "{}", verdict.sentence());
+}
+
+async fn play_without_reservations(gateway: &str, clock: &Stepped, postgres: &Engine) -> Result<Verdict, Failure> {
+    let target = target_at(gateway)?;
+    let crowd = Crowd::gather(gateway, &target, 0..SIZES.users(), SIZES, "no reservations".to_owned()).await?;
+    crowd
+        .live(async {
+            let fleet = crowd.fleet();
+            talked(fleet, WITHIN).await?;
+            postgres.kill();
+            talked(fleet, WITHIN).await?;
+            let before = refused(fleet, "no_ids");
+            clock.step(LEAP);
+            fleet.until("ids to run out", WITHIN, || usize::from(refused(fleet, "no_ids") == before)).await?;
+            postgres.restart();
+            talked(fleet, RESERVED_WITHIN).await?;
+            crowd.back(crowd.open(), WITHIN).await
+        })
+        .await?;
+    Ok(Verdict::of(&rest(&crowd).await?))
+}
+
+#[test]
+fn without_accounts_ids_end_with_their_reservation_and_come_back() {
+    let name = "without_accounts_ids_end_with_their_reservation_and_come_back";
+    let Some(postgres) = Engine::start(name, "postgres") else { return };
+    let (folder, url) = (tempfile::tempdir().expect("a folder"), postgres.address("POSTGRES_URL"));
+    let engine = [("accounts.database", url.as_str())];
+    import(folder.path(), &Server::people(0..SIZES.users()), &engine);
+    let clock = Arc::new(Stepped(AtomicI64::new(0)));
+    let cluster = Cluster::start(folder.path(), Arc::clone(&clock), &engine);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let play = play_without_reservations(&cluster.gateway, &clock, &postgres);
+    let played = tokio::task::LocalSet::new().block_on(&runtime, play);
+    let verdict = played.expect("it goes on once ids are reserved");
+    verdict.print();
+    assert!(verdict.is_good(), "{}", verdict.sentence());
 }

@@ -31,6 +31,8 @@ macro_rules! limits {
 limits! {
     LATE_AFTER_MS: u64 = 10_000, "milliseconds", "N: a send stamped later than this after its id is dropped by every reader; twice the longest append, so that only a stuck one is late";
     CLOCK_BOUND_MS: u64 = 250, "milliseconds", "how far the clocks of nodes and log may differ; NTP keeps tens of milliseconds";
+    CLOCK_READINGS: usize = 8, "appends", "so many of a node's appends in a row must be stamped outside of the bound before its clock counts as wrong: one of three brokers may be the one that is";
+    CLOCK_READ_MS: u64 = 60_000, "milliseconds", "how long a stamp tells of the log's clock: a clock that drifts beyond the bound within it is broken, and one that was set by more is another";
     APPEND_DEADLINE_MS: u64 = 5_000, "milliseconds", "an append that takes longer ends its session; well below N, so that a healthy append is never late";
     STALE_AFTER_MS: u64 = 5_000, "milliseconds", "S: a send that was longer on its way is taken by no session, because readers forget which sessions were left; bad networks take one or two, 64 sends at their pace 1.3 s";
     STEADY_CLOCK_PPM: u64 = 100, "parts per million", "how fast a device's steady clock may run, as quartz does at worst; so a session takes no sends after 14 hours, and its device begins another";
@@ -77,6 +79,7 @@ limits! {
     PAGE_DEFAULT: usize = 50, "messages", "a screen or two";
     CHATS_MOST: usize = 100, "chats", "largest page of the chat list";
     ORIGIN_WITHIN_MS: u64 = 100, "milliseconds", "archive waits this long for the partition in which an echo's send was accepted, before it writes the same rows once more: partitions that keep pace need a few, and one that is stuck makes nobody's pages older by more";
+    SET_ASIDE_AFTER: u32 = 5, "tries", "what the timeline refuses for good so often in a row, half a second apart, is set aside; what a restart of the store mends passes by itself";
     RETAIN_LOG_MS: u64 = 604_800_000, "milliseconds", "the log keeps what is younger than 7 days even when it is archived: longer than between backups of the timeline";
     INDEX_MS: u64 = 2_592_000_000, "milliseconds", "the inbox index answers absences of up to 30 days; longer ones re-read their chats";
     TOKEN_MS: u64 = 900_000, "milliseconds", "an access token lives 15 minutes: what a stolen one is worth";

@@ -245,17 +245,40 @@ pub enum Span {
 #[error("the timeline store cannot be used: {0}")]
 pub struct Unavailable(pub String);
 
+/// Why the store did not do what archive asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Worth another try later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// What is stored there is damaged or of a later version, or what was to be written can be stored nowhere. No
+    /// patience heals it; a person may, or a later version.
+    #[error("the timeline store refuses it for good: {0}")]
+    Unfit(String),
+}
+
+/// For those who do not go on without it, both are the same.
+impl From<Refused> for Unavailable {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unavailable(unavailable) => unavailable,
+            Refused::Unfit(reason) => Self(reason),
+        }
+    }
+}
+
 /// See the module's contract.
 #[async_trait]
 pub trait Timeline: Send + Sync + 'static {
-    /// Applies what one partition's records caused, then stores how far that was.
-    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Unavailable>;
+    /// Applies what one partition's records caused, then stores how far that was. Of what is refused, any part may be
+    /// there, but not the commit.
+    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Refused>;
 
     /// The newest commit of a partition.
     async fn committed(&self, partition: Partition) -> Result<Option<Commit>, Unavailable>;
 
     /// What is known of a send key.
-    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Unavailable>;
+    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Refused>;
 
     /// At most `limit` messages of a chat.
     async fn messages(&self, chat: ChatId, span: Span, limit: usize) -> Result<Vec<MessageRow>, Unavailable>;

@@ -38,7 +38,16 @@ impl Engine {
     /// If it does not start; and where `CI` is set, if it cannot be had.
     #[must_use]
     pub fn start(test: &str, name: &'static str) -> Option<Self> {
-        Self::start_nodes(test, name, "1")
+        Self::start_with(test, name, &[])
+    }
+
+    /// The same with settings that `engines/engines` takes from its environment.
+    ///
+    /// # Panics
+    /// As [`Engine::start`].
+    #[must_use]
+    pub fn start_with(test: &str, name: &'static str, settings: &[(&'static str, &str)]) -> Option<Self> {
+        Self::start_nodes(test, name, "1", settings)
     }
 
     /// The same with three nodes; `kafka` or `cassandra`. One of them is named by its number, from 1 on.
@@ -47,15 +56,16 @@ impl Engine {
     /// As [`Engine::start`].
     #[must_use]
     pub fn start_three(test: &str, name: &'static str) -> Option<Self> {
-        Self::start_nodes(test, name, "3")
+        Self::start_nodes(test, name, "3", &[])
     }
 
-    fn start_nodes(test: &str, name: &'static str, replicas: &str) -> Option<Self> {
+    fn start_nodes(test: &str, name: &'static str, replicas: &str, settings: &[(&'static str, &str)]) -> Option<Self> {
         let base = free_set();
         // Cassandra's ports are the same on all nodes, so each set of nodes has addresses of its own.
         let host = format!("127.{}.{}.11", 1 + base / SET / 250, base / SET % 250);
-        let variables =
+        let mut variables =
             vec![("ENGINES_PORT", base.to_string()), ("CASSANDRA_HOST", host), ("REPLICAS", replicas.to_owned())];
+        variables.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
         let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder for {name}: {error}"));
         let engine = Self { name, dir, variables };
         match engine.command(&["up", name]).status() {

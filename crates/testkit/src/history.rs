@@ -148,7 +148,8 @@ async fn fill(timeline: &ModelTimeline) -> Result<(), Unavailable> {
     let commit = Commit { source: Source::new(1, ARCHIVED), id: id(99), stamp: Timestamp(1) };
     timeline.apply(home(), messages.chain(changes).chain(index).chain(view).collect(), Some(commit)).await?;
     let crowd = (0..CHATS).flat_map(from_the_crowd).collect();
-    timeline.apply(partition(busy()), crowd, None).await
+    timeline.apply(partition(busy()), crowd, None).await?;
+    Ok(())
 }
 
 /// The longest text from one of many.

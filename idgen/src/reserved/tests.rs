@@ -74,3 +74,38 @@ async fn an_outage_changes_nothing_and_ends_by_itself() {
     first.renew_all().await.expect("renewed");
     assert_eq!(first.generators()[0].lock().reserved_until(), until.plus(limits::RESERVE_EVERY_MS.value));
 }
+
+/// Twice as long as between two looks, by tokio's clock, which stands still until everybody sleeps.
+const SOON: Duration = Duration::from_secs(2);
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_leaps_is_caught_up_with_at_once() {
+    let Bench { clock, office, .. } = bench();
+    let first = Reserved::take(office, "first".into(), 1).await.expect("a number");
+    let ids = ClockedIds::new(first.generators()[0].clone(), clock.clone());
+    let renewing = tokio::spawn(first.renew(clock.clone()));
+    tokio::time::sleep(SOON).await;
+    clock.advance(limits::RESERVE_AHEAD_MS.value + 60_000);
+    assert!(ids.take().is_err(), "its reservation ended");
+    tokio::time::sleep(SOON).await;
+    assert!(ids.take().is_ok());
+    renewing.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_stands_still_is_renewed_all_the_same() {
+    let Bench { clock, office, store } = bench();
+    let first = Reserved::take(office, "first".into(), 1).await.expect("a number");
+    let (horizon, begun) = (first.horizon(), clock.now());
+    let renewing = tokio::spawn(first.renew(clock.clone()));
+    let every = Duration::from_millis(limits::RESERVE_EVERY_MS.value);
+    tokio::time::sleep(every - SOON).await;
+    store.set_away(true);
+    clock.advance(1_000);
+    tokio::time::sleep(2 * SOON).await;
+    assert_eq!(horizon(), begun.plus(limits::RESERVE_AHEAD_MS.value), "idgen is away");
+    store.set_away(false);
+    tokio::time::sleep(SOON).await;
+    assert_eq!(horizon(), begun.plus(limits::RESERVE_AHEAD_MS.value + 1_000));
+    renewing.abort();
+}

@@ -25,6 +25,9 @@ const OPENED_WITHIN: Duration = Duration::from_secs(300);
 /// What is under way when the measured time ends must end within this, and so must the reading after it.
 const REST_WITHIN: Duration = Duration::from_secs(120);
 
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// A run has about so many samples, a second apart at most; the kernel counts processor time in steps
 /// of 10 ms, so closer ones would be noise.
 const SAMPLES: u32 = 40;
@@ -79,6 +82,8 @@ pub struct Plan {
     pub scenario: Scenario,
     /// How long.
     pub span: Span,
+    /// Made once the first message of `flood` and `pairs` is acknowledged.
+    pub begun: Option<PathBuf>,
     /// The measured time of `flood` and `pairs` ends early once this file is there.
     pub until: Option<PathBuf>,
     /// Length of a text in bytes.
@@ -123,11 +128,11 @@ pub async fn run(target: &Target, plan: &Plan) -> Result<Outcome, Failure> {
     let mut outcome = match &plan.scenario {
         Scenario::Flood { window } => {
             load::set_going(&stage.fleet, &stage.accounts, Drive::Window(*window));
-            stage.measure(plan.span, async |stage| stage.pass(plan.span.measured, plan.until.as_deref()).await).await?
+            stage.measure(plan.span, async |stage| stage.pass(plan).await).await?
         }
         Scenario::Pairs { rate } => {
             load::set_going(&stage.fleet, &stage.accounts, Drive::Rate(*rate));
-            stage.measure(plan.span, async |stage| stage.pass(plan.span.measured, plan.until.as_deref()).await).await?
+            stage.measure(plan.span, async |stage| stage.pass(plan).await).await?
         }
         Scenario::Day(habits) => {
             let mut day = day::Day::new(habits.clone(), &stage);
@@ -189,17 +194,27 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Lets time pass, at most until a file is there.
-    async fn pass(&self, time: Duration, until: Option<&Path>) -> Result<(), Failure> {
+    /// Lets the measured time pass, at most until a file is there.
+    async fn pass(&self, plan: &Plan) -> Result<(), Failure> {
         let is_there = async {
-            let Some(file) = until else { return std::future::pending().await };
+            self.tell_of_the_first(plan.begun.as_deref()).await?;
+            let Some(file) = plan.until.as_deref() else { return std::future::pending().await };
             while !file.exists() {
                 tokio::time::sleep(SAMPLE_LEAST).await;
             }
+            Ok(())
         };
-        // Either way it is over.
-        let _ = tokio::time::timeout(time, is_there).await;
-        Ok(())
+        // Time that has run out is as good an end.
+        tokio::time::timeout(plan.span.measured, is_there).await.unwrap_or(Ok(()))
+    }
+
+    /// Makes a file once a message is acknowledged.
+    async fn tell_of_the_first(&self, file: Option<&Path>) -> Result<(), Failure> {
+        let Some(file) = file else { return Ok(()) };
+        while self.fleet.tally().acked == 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(std::fs::write(file, "")?)
     }
 
     /// Measures while `play` goes on, after a warm-up.

@@ -17,9 +17,11 @@
 //! | [`present`] | who of a partition came or went |
 //! | [`watching`] | whom the sessions of a thread watch |
 //! | [`pace`] | how fast a session may send |
+//! | [`clocks`] | whether the node's clock is the log's |
 //! | [`served`] | which partitions a node serves, and where the others are |
 //! | [`session`] | all of it together: requests in, effects out |
 
+pub mod clocks;
 pub mod entry;
 pub mod lively;
 pub mod marks;

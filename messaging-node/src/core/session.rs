@@ -49,6 +49,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// The thread's generator.
     pub ids: &'a mut Generator,
+    /// Whether the node's clock is the log's: without that nothing is sent.
+    pub agrees: bool,
     /// The partition of the session's user.
     pub tail: &'a Tail,
     /// Where everything lies.

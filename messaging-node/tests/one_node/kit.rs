@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -122,6 +122,22 @@ impl Log for HeldLog {
     }
 }
 
+/// The machine's clock, so many milliseconds off.
+#[derive(Default)]
+pub(crate) struct Stepped(AtomicI64);
+
+impl Stepped {
+    pub(crate) fn step(&self, by: i64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Stepped {
+    fn now(&self) -> Timestamp {
+        Timestamp(SystemClock.now().0.saturating_add_signed(self.0.load(Ordering::Relaxed)))
+    }
+}
+
 struct Everybody;
 
 #[async_trait]
@@ -192,6 +208,9 @@ pub(crate) struct Node {
     log: Arc<HeldLog>,
     pub(crate) history: Arc<Past>,
     pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
+    /// The node's own: the log's is right.
+    pub(crate) clock: Arc<Stepped>,
     map: watch::Sender<Arc<PartitionMap>>,
     pace: watch::Sender<Rate>,
     address: SocketAddr,
@@ -208,10 +227,10 @@ impl Node {
     /// The same, with a first map as in [`Node::all_belong_to`].
     pub(crate) fn run_owned_by(owner: Option<u16>, test: impl AsyncFnOnce(Self)) {
         actix_rt::System::new().block_on(async {
-            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let (clock, health) = (Arc::new(Stepped::default()), Health::new());
             let own = PARTITIONS.of(Recipient::User(ME));
             let held = PARTITIONS.iter().find(|partition| *partition != own).expect("another");
-            let model = ModelLog::new(1, PARTITIONS, Arc::clone(&clock));
+            let model = ModelLog::new(1, PARTITIONS, Arc::new(SystemClock));
             let log =
                 Arc::new(HeldLog { model, held, open: watch::Sender::new(true), readable: watch::Sender::new(true) });
             let history = Arc::new(Past::default());
@@ -226,11 +245,11 @@ impl Node {
                 log: log.clone(),
                 accounts: Arc::new(Everybody),
                 history: history.clone(),
-                bus: Arc::new(LocalBus::new(Arc::clone(&clock))),
-                clock,
+                bus: Arc::new(LocalBus::new(clock.clone())),
+                clock: clock.clone(),
                 generators: vec![Arc::new(Mutex::new(generator))],
                 metrics: metrics.clone(),
-                health: Health::new(),
+                health: health.clone(),
                 map: told,
             };
             let (pace, rate) = watch::channel(Rate { per_second: 1_000, burst: 1_000 });
@@ -239,7 +258,7 @@ impl Node {
             let node = MessagingNode::start(options, parts).await.expect("it starts");
             let node = Rc::new(node);
             let address = node.address();
-            test(Self { log, history, metrics, map, pace, address, node: Rc::clone(&node) }).await;
+            test(Self { log, history, metrics, health, clock, map, pace, address, node: Rc::clone(&node) }).await;
             Rc::into_inner(node).expect("the test is over").stop();
         });
     }

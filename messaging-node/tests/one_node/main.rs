@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
 mod answers;
+mod clocks;
 mod kit;
 mod moves;
 mod pacing;

@@ -46,7 +46,7 @@ impl World {
         let (known, mut effects) = (self.known, Vec::new());
         let known = |_| known;
         let (now, partitions) = (WELCOME.plus(ms), Partitions::new(1).unwrap());
-        let mut ctx = Context { now, ids: &mut self.ids, tail: &self.tail, partitions, known: &known };
+        let mut ctx = Context { now, ids: &mut self.ids, agrees: true, tail: &self.tail, partitions, known: &known };
         input(&mut self.session, &mut ctx, &mut effects);
         effects
     }

@@ -10,7 +10,7 @@ use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_node::metrics::EngineCall;
-use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Sent, Span, Timeline, Unavailable, Write};
+use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Timeline, Unavailable, Write};
 
 use crate::calls::Calls;
 
@@ -27,7 +27,7 @@ impl WatchedTimeline {
 
 #[async_trait]
 impl Timeline for WatchedTimeline {
-    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Unavailable> {
+    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Refused> {
         self.calls.make(EngineCall::TimelineApply, self.timeline.apply(partition, writes, commit)).await
     }
 
@@ -35,7 +35,7 @@ impl Timeline for WatchedTimeline {
         self.calls.make(EngineCall::TimelineCommitted, self.timeline.committed(partition)).await
     }
 
-    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Unavailable> {
+    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Refused> {
         self.calls.make(EngineCall::TimelineSent, self.timeline.sent(key)).await
     }
 

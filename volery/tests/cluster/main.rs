@@ -14,6 +14,7 @@
 //! | [`logout`] | a device that was logged out is out at once (G8) |
 //! | [`encrypted`] | TLS at both doors, certificates replaced in the middle of a chat, and who is not let in |
 //! | [`backups`] | restored timelines replay by themselves; restored logs are noticed, and replaced (G4) |
+//! | [`restored`] | all that is stored comes back out of backups made in their order, and every promise holds |
 //! | [`full`] | a full log refuses, keeps, and goes on |
 //! | [`process`] | signals, exit codes, configuration, help |
 
@@ -29,6 +30,7 @@ mod lively;
 mod logout;
 mod marks;
 mod process;
+mod restored;
 mod script;
 mod settings;
 mod slow;

@@ -12,6 +12,8 @@ use loadtest::server::Person;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use volery_testkit::engine::Engine;
 
+use super::kit::wait_for;
+use super::paused::{PARTITIONS, is_back, partitions_of};
 use super::role::Role;
 use super::{
     BINARY, GONE_FOR, OPEN, RATE, SECONDS, alone, chat_at, chat_at_while, on_cassandra, on_kafka, on_postgres,
@@ -99,6 +101,15 @@ fn killed_for_a_moment(role: &mut Role, gateway: &str, meanwhile: bool) {
     log_ins_come_back(gateway);
 }
 
+/// Kills one of two for longer than its lease: the other one has everything, until it is back.
+fn a_messaging_node_is_killed(left: &mut Role, right: &Role, gateway: &str) {
+    left.kill();
+    wait_for("the other has everything", || (partitions_of(right) == PARTITIONS).then_some(()));
+    assert!(logs_in(gateway), "people are told the other one");
+    left.restart();
+    is_back(left, right);
+}
+
 #[test]
 fn promises_hold_while_roles_are_killed_one_after_the_other() {
     let _alone = alone();
@@ -115,14 +126,14 @@ fn promises_hold_while_roles_are_killed_one_after_the_other() {
         format!("config.nodes={}", config.url("config")),
     ];
     let named = |name: &str| ground.with(&[asked.as_slice(), &[format!("messaging.name={name}")]].concat());
-    let [mut left, _right] = ["left", "right"].map(|name| Role::start(&["messaging"], &named(name)));
+    let [mut left, right] = ["left", "right"].map(|name| Role::start(&["messaging"], &named(name)));
     let mut gateway = Role::start(&["gateway"], &ground.with(&asked));
     let url = gateway.url("gateway").to_owned();
     let users = ground.users();
     let kept = chat_at_while(&url, &users, RATE, || {
         killed_for_a_moment(&mut history, &url, true);
         killed_for_a_moment(&mut account, &url, false);
-        killed_for_a_moment(&mut left, &url, true);
+        a_messaging_node_is_killed(&mut left, &right, &url);
         killed_for_a_moment(&mut config, &url, true);
         killed_for_a_moment(&mut idgen, &url, true);
         killed_for_a_moment(&mut gateway, &url, false);

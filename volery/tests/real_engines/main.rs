@@ -18,6 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::Parser as _;
+use kit::now;
 use loadtest::cli::{Arguments, run};
 use volery_testkit::engine::Engine;
 
@@ -37,16 +38,16 @@ const BINARY: &str = env!("CARGO_BIN_EXE_volery");
 
 /// Messages a second, of all who chat.
 const RATE: u64 = 60;
-/// How long people chat, and when an engine is broken meanwhile.
+/// How long people chat where nothing is broken.
 const SECONDS: u64 = 12;
-/// The same where the timeline is broken. What is judged is judged at rest, so archive must have caught up by then:
-/// a node of Cassandra takes ten seconds to come back, its clients up to ten more.
-const LONGER: u64 = 30;
 /// The longest that a load lasts which ends with what it is there for.
 const LONGEST: u64 = 400;
+/// A server makes its tables first, and everybody logs in.
+const BEGINS_WITHIN: Duration = Duration::from_secs(120);
 /// What is judged is judged at rest: archive must have caught up by then.
 const ARCHIVED_WITHIN: Duration = Duration::from_secs(5);
-const BREAK_AFTER: Duration = Duration::from_secs(4);
+/// The same where the timeline was killed: its clients take up to ten seconds to come back to it.
+const READ_AGAIN_WITHIN: Duration = Duration::from_secs(15);
 const GONE_FOR: Duration = Duration::from_secs(2);
 
 /// Limits that one machine meets which stands for many.
@@ -93,31 +94,43 @@ fn flags(settings: &[String]) -> Vec<&str> {
     settings.iter().flat_map(|setting| ["--set", setting.as_str()]).collect()
 }
 
-/// A few people chat for a while on a server of their own; whether every promise was kept.
-fn chat(settings: &[String], seconds: u64) -> bool {
-    let settings = settings.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]);
-    chat_with(["--server".to_owned(), BINARY.to_owned()].into_iter().chain(settings), RATE, seconds)
+/// A few people chat for a while on a cluster that runs, with users that it has; whether every promise was kept.
+fn chat_at(gateway: &str, users: &Path, seconds: u64) -> bool {
+    chat_with(at(gateway, users), RATE, seconds)
 }
 
-/// The same on a cluster that runs, with users that it has.
-fn chat_at(gateway: &str, users: &Path, seconds: u64) -> bool {
-    let users = users.display().to_string();
-    chat_with(["--target".to_owned(), gateway.to_owned(), "--users".to_owned(), users].into_iter(), RATE, seconds)
+fn at(gateway: &str, users: &Path) -> Vec<String> {
+    ["--target", gateway, "--users", &users.display().to_string()].map(str::to_owned).to_vec()
+}
+
+/// The same on a server of the load's own.
+fn on_its_own(settings: &[String]) -> Vec<String> {
+    let settings = settings.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]);
+    ["--server".to_owned(), BINARY.to_owned()].into_iter().chain(settings).collect()
 }
 
 /// The same for as long as `acts` last and everything is archived after them.
 fn chat_at_while(gateway: &str, users: &Path, rate: u64, acts: impl FnOnce()) -> bool {
-    let over = tempfile::tempdir().expect("a folder");
-    let file = over.path().join("over");
-    let words = ["--target", gateway, "--users", &users.display().to_string(), "--until", &file.display().to_string()]
-        .map(str::to_owned);
+    chat_while(at(gateway, users), rate, ARCHIVED_WITHIN, acts)
+}
+
+/// People chat; what `acts` does begins when the first message is acknowledged, and they go on for a while after it.
+fn chat_while(place: Vec<String>, rate: u64, after: Duration, acts: impl FnOnce()) -> bool {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [begun, over] = ["begun", "over"].map(|name| folder.path().join(name));
+    let words = ["--begun", &begun.display().to_string(), "--until", &over.display().to_string()].map(str::to_owned);
+    let words = [place, words.to_vec()].concat();
     std::thread::scope(|scope| {
-        let chat = scope.spawn(|| chat_with(words.into_iter(), rate, LONGEST));
+        let chat = scope.spawn(|| chat_with(words, rate, LONGEST));
         // Whatever becomes of the acts, nobody waits for the load longer than it takes.
-        let ends = Ends(&file);
-        std::thread::sleep(BREAK_AFTER);
+        let ends = Ends(&over);
+        let deadline = now() + BEGINS_WITHIN;
+        while !begun.exists() {
+            assert!(!chat.is_finished() && now() < deadline, "no message was acknowledged");
+            std::thread::sleep(Duration::from_millis(10));
+        }
         acts();
-        std::thread::sleep(ARCHIVED_WITHIN);
+        std::thread::sleep(after);
         assert!(!chat.is_finished(), "the load is to outlast what it is there for");
         drop(ends);
         chat.join().expect("no panic")
@@ -134,7 +147,7 @@ impl Drop for Ends<'_> {
     }
 }
 
-fn chat_with(place: impl Iterator<Item = String>, rate: u64, seconds: u64) -> bool {
+fn chat_with(place: Vec<String>, rate: u64, seconds: u64) -> bool {
     let out = tempfile::tempdir().expect("a folder");
     let words = ["loadtest", "pairs", "--warm-up", "0", "--pairs", "4"];
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
@@ -145,14 +158,11 @@ fn chat_with(place: impl Iterator<Item = String>, rate: u64, seconds: u64) -> bo
 }
 
 /// They chat while an engine is killed and started again.
-fn chat_while_it_is_killed(settings: &[String], seconds: u64, engine: &Engine) -> bool {
-    std::thread::scope(|scope| {
-        let chat = scope.spawn(|| chat(settings, seconds));
-        std::thread::sleep(BREAK_AFTER);
+fn chat_while_it_is_killed(settings: &[String], engine: &Engine, after: Duration) -> bool {
+    chat_while(on_its_own(settings), RATE, after, || {
         engine.kill();
         std::thread::sleep(GONE_FOR);
         engine.restart();
-        chat.join().expect("no panic")
     })
 }
 
@@ -160,19 +170,19 @@ fn chat_while_it_is_killed(settings: &[String], seconds: u64, engine: &Engine) -
 fn promises_hold_while_the_broker_is_killed() {
     let _alone = alone();
     let Some(kafka) = Engine::start("promises_hold_while_the_broker_is_killed", "kafka") else { return };
-    assert!(chat_while_it_is_killed(&on_kafka(&kafka), SECONDS, &kafka));
+    assert!(chat_while_it_is_killed(&on_kafka(&kafka), &kafka, ARCHIVED_WITHIN));
 }
 
 #[test]
 fn promises_hold_while_the_timeline_is_away() {
     let _alone = alone();
     let Some(cassandra) = Engine::start("promises_hold_while_the_timeline_is_away", "cassandra") else { return };
-    assert!(chat_while_it_is_killed(&on_cassandra(&cassandra), LONGER, &cassandra));
+    assert!(chat_while_it_is_killed(&on_cassandra(&cassandra), &cassandra, READ_AGAIN_WITHIN));
 }
 
 #[test]
 fn promises_hold_while_the_accounts_are_away() {
     let _alone = alone();
     let Some(postgres) = Engine::start("promises_hold_while_the_accounts_are_away", "postgres") else { return };
-    assert!(chat_while_it_is_killed(&on_postgres(&postgres), SECONDS, &postgres));
+    assert!(chat_while_it_is_killed(&on_postgres(&postgres), &postgres, ARCHIVED_WITHIN));
 }

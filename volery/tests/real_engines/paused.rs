@@ -17,7 +17,7 @@ const STILL_FOR: Duration = Duration::from_secs(8);
 /// An answer, be it a refusal, is there within this: the account store's patience is the longest.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(12);
 /// How many partitions the cluster has.
-const PARTITIONS: f64 = 16.0;
+pub(super) const PARTITIONS: f64 = 16.0;
 
 /// Somebody who asks the gateway while others chat.
 struct Visitor {
@@ -95,20 +95,32 @@ fn metric(role: &Role, series: &str) -> f64 {
     value.unwrap_or_else(|| panic!("{series} is not measured")).parse().expect("a number")
 }
 
+/// How many partitions a messaging node has.
+pub(super) fn partitions_of(messaging: &Role) -> f64 {
+    metric(messaging, "volery_partitions")
+}
+
+/// Waits until they share all that there is.
+pub(super) fn is_back(left: &Role, right: &Role) {
+    wait_for("it is back", || {
+        let (left, right) = (partitions_of(left), partitions_of(right));
+        (left > 0.0 && left + right == PARTITIONS).then_some(())
+    });
+}
+
 /// One of two loses its lease while it stands still: the other one has everything, until it is back.
 fn a_messaging_node_is_held(left: &Role, right: &Role, visitor: &Visitor) {
-    let owned = |role: &Role| metric(role, "volery_partitions");
     held(
         "one of two messaging",
         visitor,
         NOTHING,
         || left.pause(),
         || {
-            wait_for("the other has everything", || (owned(right) == PARTITIONS).then_some(()));
+            wait_for("the other has everything", || (partitions_of(right) == PARTITIONS).then_some(()));
             left.proceed();
         },
     );
-    wait_for("it is back", || (owned(left) > 0.0 && owned(left) + owned(right) == PARTITIONS).then_some(()));
+    is_back(left, right);
     wait_for("it has its lease", || (metric(left, "volery_lease_held") == 1.0).then_some(()));
 }
 

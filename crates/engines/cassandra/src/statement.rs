@@ -10,8 +10,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::{
-    DeserializationError, ExecutionError, IntoRowsResultError, NextRowError, PagerExecutionError, PrepareError,
-    RowsError, TypeCheckError,
+    DbError, DeserializationError, ExecutionError, IntoRowsResultError, NextRowError, PagerExecutionError,
+    PrepareError, RequestAttemptError, RowsError, TypeCheckError,
 };
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
@@ -20,7 +20,7 @@ use volery_kernel::chat::ChatId;
 use volery_kernel::event::Seen;
 use volery_kernel::id::UserId;
 use volery_kernel::slot::Partition;
-use volery_ports::timeline::Unavailable;
+use volery_ports::timeline::{Refused, Unavailable};
 
 use crate::cell::{self, Corrupt};
 use crate::layout::{signed, time_of, time_of_day, window_of};
@@ -47,9 +47,34 @@ pub(crate) enum Fault {
     Corrupt(#[from] Corrupt),
 }
 
+impl Fault {
+    /// Whether no patience heals it: a cell that cannot be read, a value that cannot be written. Columns that are not
+    /// of this schema are an operator's to mend, and then everything is there again.
+    const fn is_final(&self) -> bool {
+        use ExecutionError::{BadQuery, LastAttemptError};
+        use RequestAttemptError::{CqlRequestSerialization, DbError as Db, SerializationError};
+        matches!(
+            self,
+            Self::Corrupt(_)
+                | Self::Execution(
+                    BadQuery(_)
+                        | LastAttemptError(
+                            SerializationError(_) | CqlRequestSerialization(_) | Db(DbError::Invalid, _)
+                        )
+                )
+        )
+    }
+}
+
 impl From<Fault> for Unavailable {
     fn from(fault: Fault) -> Self {
         Self(fault.to_string())
+    }
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        if fault.is_final() { Self::Unfit(fault.to_string()) } else { Self::Unavailable(fault.into()) }
     }
 }
 

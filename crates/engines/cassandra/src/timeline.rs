@@ -16,7 +16,7 @@ use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Sent, Span, Timeline, Unavailable, Write};
+use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Timeline, Unavailable, Write};
 
 use crate::layout::day_of;
 use crate::memory::Memory;
@@ -109,7 +109,7 @@ impl CassandraTimeline {
 
 #[async_trait]
 impl Timeline for CassandraTimeline {
-    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Unavailable> {
+    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Refused> {
         let (day, plan) = (day_of(commit), Plan::new(writes, commit));
         let windows = self.memory.new_windows(&plan.windows).into_iter();
         let windows = windows.map(|(chat, window)| Row::Window(chat, window));
@@ -128,7 +128,7 @@ impl Timeline for CassandraTimeline {
         Ok(read::committed(&self.cluster, partition).await?)
     }
 
-    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Unavailable> {
+    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Refused> {
         Ok(read::sent(&self.cluster, key).await?)
     }
 

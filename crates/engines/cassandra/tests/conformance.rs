@@ -22,7 +22,9 @@ use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::position::Source;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_ports::timeline::{Change, ChangeKind, Commit, Entry, Message, Sent, Span, Timeline, Unavailable, Write};
+use volery_ports::timeline::{
+    Change, ChangeKind, Commit, Entry, Message, Refused, Sent, Span, Timeline, Unavailable, Write,
+};
 use volery_testkit::timeline::{ModelTimeline, Subject, conformance};
 
 const TABLES: [&str; 8] = ["messages", "windows", "sends", "chats", "inbox", "inbox_days", "commits", "aside"];
@@ -271,6 +273,26 @@ async fn what_was_set_aside_is_kept_with_reason_and_bytes() {
     timeline.apply(Partition(9), writes.into(), Some(commit(9))).await.unwrap();
     assert_eq!(timeline.set_aside(Partition(9), 10).await, Ok(vec![aside(4), aside(9)]));
     assert_eq!(timeline.set_aside(Partition(9), 1).await, Ok(vec![aside(4)]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cell_that_cannot_be_read_is_refused_for_good_and_no_other() {
+    let name = "a_cell_that_cannot_be_read_is_refused_for_good_and_no_other";
+    let Some(node) = Node::shared(name) else { return };
+    let timeline = node.open("spoilt").await;
+    let sent = |number: u32| Sent { id: id(u64::from(number)), source: Some(source(9)), fingerprint: 7 };
+    let writes = [1, 2].map(|number| Write::Sent { key: key(number), sent: sent(number) });
+    timeline.apply(P, writes.into(), Some(commit(9))).await.unwrap();
+    let SendKey { device, session, .. } = key(1);
+    let spoil = format!(
+        "UPDATE spoilt.sends USING TIMESTAMP 2 SET first = 0xdead WHERE device = {} AND session = {} AND number = 1",
+        device.get(),
+        session.get()
+    );
+    node.operator().await.query_unpaged(spoil, ()).await.unwrap();
+    assert!(matches!(timeline.sent(key(1)).await, Err(Refused::Unfit(_))));
+    assert_eq!(timeline.sent(key(2)).await, Ok(Some(sent(2))));
+    assert_eq!(timeline.committed(P).await, Ok(Some(commit(9))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

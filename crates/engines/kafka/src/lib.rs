@@ -18,4 +18,4 @@ mod topic;
 
 pub use log::KafkaLog;
 pub use options::Options;
-pub use topic::OpenError;
+pub use topic::{OpenError, Owner};

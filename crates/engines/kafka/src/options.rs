@@ -58,7 +58,8 @@ pub struct Options {
     pub generation: u16,
     /// How many partitions the topic has, or gets.
     pub partitions: Partitions,
-    /// How many copies a new topic gets. With one, each message is flushed; with more, two must have it.
+    /// How many copies a new topic gets; one that is there must have as many. With one, each message is flushed;
+    /// with more, two must have it.
     pub copies: u16,
 }
 

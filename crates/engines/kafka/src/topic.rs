@@ -33,9 +33,22 @@ pub enum OpenError {
         /// What was configured.
         wanted: u16,
     },
+    /// The topic has fewer copies than were asked for: a broker that dies could take records along.
+    #[error(
+        "a partition of the topic has {found} copies, not the {wanted} of log.kafka_copies; \
+         kafka-reassign-partitions adds them"
+    )]
+    Copies {
+        /// The fewest that any partition has.
+        found: usize,
+        /// What was configured.
+        wanted: u16,
+    },
     /// A setting of the topic, or of a broker, with which records or offsets could be lost.
-    #[error("Kafka's {name} is {found}, it must be {wanted}")]
+    #[error("Kafka's {name} of {of} is {found}, it must be {wanted}; {}", .of.remedy())]
     Setting {
+        /// Whose it is.
+        of: Owner,
         /// As Kafka calls it.
         name: &'static str,
         /// What it is.
@@ -43,6 +56,41 @@ pub enum OpenError {
         /// What it must be.
         wanted: String,
     },
+}
+
+/// Whose setting it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The topic of this name.
+    Topic(String),
+    /// The broker of this number.
+    Broker(i32),
+}
+
+impl Owner {
+    fn resource(&self) -> ResourceSpecifier<'_> {
+        match self {
+            Self::Topic(name) => ResourceSpecifier::Topic(name),
+            Self::Broker(number) => ResourceSpecifier::Broker(*number),
+        }
+    }
+
+    /// How an operator changes a setting of it.
+    const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Topic(_) => "kafka-configs --entity-type topics --alter changes it",
+            Self::Broker(_) => "change it in the broker's server.properties, and start the broker anew",
+        }
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Topic(name) => write!(f, "the topic {name}"),
+            Self::Broker(number) => write!(f, "broker {number}"),
+        }
+    }
 }
 
 impl From<KafkaError> for OpenError {
@@ -92,13 +140,13 @@ impl Rule {
         }
     }
 
-    fn check(self, name: &'static str, settings: &HashMap<String, String>) -> Result<(), OpenError> {
+    fn check(self, of: &Owner, name: &'static str, settings: &HashMap<String, String>) -> Result<(), OpenError> {
         let found = settings.get(name).cloned().unwrap_or_else(|| "not known".to_owned());
         let good = match self {
             Self::Is(value) => found == value,
             Self::AtLeast(least) => found.parse().is_ok_and(|found: u64| found >= least),
         };
-        if good { Ok(()) } else { Err(OpenError::Setting { name, found, wanted: self.wanted() }) }
+        if good { Ok(()) } else { Err(OpenError::Setting { of: of.clone(), name, found, wanted: self.wanted() }) }
     }
 }
 
@@ -128,35 +176,39 @@ pub(crate) async fn cluster(options: &Options) -> Result<String, OpenError> {
     id.await?.ok_or_else(|| OpenError::Unavailable("it does not say which cluster it is".to_owned()))
 }
 
-/// Makes sure that the topic is there and good.
+/// Makes sure that the topic is there and good; on a cluster whose brokers are not good, none is made.
 pub(crate) async fn prepare(options: &Options) -> Result<(), OpenError> {
     let admin: Arc<Admin> = Arc::new(options.plain()?);
     let topic = options.topic();
-    let metadata = match metadata(&admin, &topic).await? {
-        Some(metadata) => metadata,
-        None => create(&admin, options).await?,
-    };
+    let known = metadata(&admin, &topic).await?;
+    for broker in known.brokers() {
+        check(&admin, &Owner::Broker(broker.id()), &BROKER).await?;
+    }
+    let metadata = if is_led(&known)? { known } else { create(&admin, options).await? };
     let partitions = metadata.topics().first().map_or(&[][..], |topic| topic.partitions());
     if partitions.len() != usize::from(options.partitions.count()) {
         return Err(OpenError::Partitions { found: partitions.len(), wanted: options.partitions.count() });
     }
     let copies = partitions.iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
-    let rules: Vec<_> = TOPIC.into_iter().chain([durability(copies)]).collect();
-    check(&admin, ResourceSpecifier::Topic(&topic), &rules).await?;
-    for broker in metadata.brokers() {
-        check(&admin, ResourceSpecifier::Broker(broker.id()), &BROKER).await?;
+    if copies < usize::from(options.copies) {
+        return Err(OpenError::Copies { found: copies, wanted: options.copies });
     }
-    Ok(())
+    let rules: Vec<_> = TOPIC.into_iter().chain([durability(copies)]).collect();
+    check(&admin, &Owner::Topic(topic), &rules).await
 }
 
-/// What the cluster says of the topic; nothing if there is none or it has no leaders yet.
-async fn metadata(admin: &Arc<Admin>, topic: &str) -> Result<Option<Metadata>, OpenError> {
+/// What the cluster says of itself and of the topic.
+async fn metadata(admin: &Arc<Admin>, topic: &str) -> Result<Metadata, OpenError> {
     let (admin, topic) = (admin.clone(), topic.to_owned());
-    let metadata = blocking(move || admin.inner().fetch_metadata(Some(&topic), DEADLINE)).await?;
-    let known = metadata.topics().first().ok_or_else(|| OpenError::Unavailable("it says nothing".to_owned()))?;
-    match known.error() {
-        None if known.partitions().iter().all(|partition| partition.leader() >= 0) => Ok(Some(metadata)),
-        None | Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(None),
+    Ok(blocking(move || admin.inner().fetch_metadata(Some(&topic), DEADLINE)).await?)
+}
+
+/// Whether there is such a topic, with a leader for each partition.
+fn is_led(metadata: &Metadata) -> Result<bool, OpenError> {
+    let topic = metadata.topics().first().ok_or_else(|| OpenError::Unavailable("it says nothing".to_owned()))?;
+    match topic.error() {
+        None => Ok(topic.partitions().iter().all(|partition| partition.leader() >= 0)),
+        Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(false),
         Some(error) => Err(OpenError::Unavailable(RDKafkaErrorCode::from(error).to_string())),
     }
 }
@@ -178,7 +230,8 @@ async fn create(admin: &Arc<Admin>, options: &Options) -> Result<Metadata, OpenE
     }
     let until = Instant::now() + DEADLINE;
     while Instant::now() < until {
-        if let Some(metadata) = metadata(admin, &topic).await? {
+        let metadata = metadata(admin, &topic).await?;
+        if is_led(&metadata)? {
             return Ok(metadata);
         }
         sleep(Duration::from_millis(20)).await;
@@ -186,37 +239,58 @@ async fn create(admin: &Arc<Admin>, options: &Options) -> Result<Metadata, OpenE
     Err(OpenError::Unavailable("the new topic has no leaders".to_owned()))
 }
 
-async fn check(admin: &Admin, what: ResourceSpecifier<'_>, rules: &[(&'static str, Rule)]) -> Result<(), OpenError> {
+async fn check(admin: &Admin, of: &Owner, rules: &[(&'static str, Rule)]) -> Result<(), OpenError> {
     let deadline = AdminOptions::new().request_timeout(Some(DEADLINE));
     let mut settings = HashMap::new();
-    for resource in admin.describe_configs([&what], &deadline).await? {
+    for resource in admin.describe_configs([&of.resource()], &deadline).await? {
         let resource = resource.map_err(|error| OpenError::Unavailable(error.to_string()))?;
         let known = resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
         settings.extend(known);
     }
-    rules.iter().try_for_each(|(name, rule)| rule.check(name, &settings))
+    rules.iter().try_for_each(|(name, rule)| rule.check(of, name, &settings))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn settings(rules: &[(&'static str, Rule)]) -> HashMap<String, String> {
-        rules.iter().map(|(name, rule)| ((*name).to_owned(), rule.value())).collect()
+    /// What a broker, a topic with one copy and one with three must have, and a value that is refused.
+    const SETTINGS: [(&str, &str, &str); 9] = [
+        ("cleanup.policy", "delete", "compact"),
+        ("retention.ms", "-1", "604800000"),
+        ("retention.bytes", "-1", "1073741824"),
+        ("message.timestamp.type", "LogAppendTime", "CreateTime"),
+        ("unclean.leader.election.enable", "false", "true"),
+        ("max.message.bytes", "2097152", "2097151"),
+        ("offsets.retention.minutes", "527040", "10080"),
+        ("flush.messages", "1", "2"),
+        ("min.insync.replicas", "2", "1"),
+    ];
+
+    #[test]
+    fn settings_of_ours_pass_and_any_other_is_named() {
+        let rules: Vec<_> = TOPIC.into_iter().chain(BROKER).chain([durability(1), durability(3)]).collect();
+        assert_eq!(rules.iter().map(|(name, _)| *name).collect::<Vec<_>>(), SETTINGS.map(|(name, ..)| name));
+        let of = Owner::Broker(7);
+        for ((name, rule), (_, good, bad)) in rules.into_iter().zip(SETTINGS) {
+            let check = |value: &str| rule.check(&of, name, &HashMap::from([(name.to_owned(), value.to_owned())]));
+            assert_eq!((rule.value().as_str(), check(good)), (good, Ok(())), "{name}");
+            let (found, wanted) = (bad.to_owned(), rule.wanted());
+            assert_eq!(check(bad), Err(OpenError::Setting { of: of.clone(), name, found, wanted }));
+            assert!(rule.check(&of, name, &HashMap::new()).is_err(), "{name} is not known");
+        }
     }
 
     #[test]
-    fn a_topic_of_ours_passes_and_any_other_value_is_named() {
-        let ours = settings(&TOPIC);
-        for (name, rule) in TOPIC {
-            assert_eq!(rule.check(name, &ours), Ok(()));
-            let mut other = ours.clone();
-            other.insert(name.to_owned(), "1".to_owned());
-            let expected = OpenError::Setting { name, found: "1".to_owned(), wanted: rule.wanted() };
-            assert_eq!(rule.check(name, &other), Err(expected));
-            other.remove(name);
-            assert!(rule.check(name, &other).is_err(), "{name} is not known");
-        }
+    fn a_refusal_says_whose_setting_it_is_and_what_to_do() {
+        let (name, rule) = BROKER[0];
+        let said = |of: Owner| rule.check(&of, name, &HashMap::new()).expect_err("not known").to_string();
+        assert_eq!(
+            said(Owner::Broker(7)),
+            "Kafka's offsets.retention.minutes of broker 7 is not known, it must be 527040 or more; \
+             change it in the broker's server.properties, and start the broker anew"
+        );
+        assert!(said(Owner::Topic("inbox.1".to_owned())).contains("of the topic inbox.1 is not known"));
     }
 
     #[test]
@@ -225,13 +299,5 @@ mod tests {
         assert_eq!(["inbox.1", "inbox.12"].map(of), [Some(1), Some(12)]);
         let others = ["inbox", "inbox.", "inbox.0", "inbox.01", "inbox.+1", "inbox.1.1", "inboxes.1", "inbox.99999"];
         assert_eq!(others.map(of), [None; 8]);
-    }
-
-    #[test]
-    fn one_copy_is_flushed_and_of_several_two_are_in_sync() {
-        assert_eq!(durability(1).0, "flush.messages");
-        let (name, rule) = durability(3);
-        let set = |value: &str| HashMap::from([(name.to_owned(), value.to_owned())]);
-        assert!(rule.check(name, &set("1")).is_err() && rule.check(name, &set("3")).is_ok());
     }
 }

@@ -2,6 +2,7 @@
 
 mod broker;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use broker::{Broker, partitions};
@@ -9,7 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use tokio::time::Instant;
-use volery_kafka::{KafkaLog, OpenError};
+use volery_kafka::{KafkaLog, OpenError, Options, Owner};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::log::{AppendError, Extent, Log, ReadError, Reader};
@@ -26,26 +27,58 @@ async fn it_passes_the_suite() {
     .await;
 }
 
+/// What a topic with one copy must have; a value with which something could be lost; what the refusal asks for.
+const SETTINGS: [(&str, &str, &str, &str); 7] = [
+    ("cleanup.policy", "delete", "compact", "delete"),
+    ("retention.ms", "-1", "604800000", "-1"),
+    ("retention.bytes", "-1", "1073741824", "-1"),
+    ("message.timestamp.type", "LogAppendTime", "CreateTime", "LogAppendTime"),
+    ("unclean.leader.election.enable", "false", "true", "false"),
+    ("max.message.bytes", "2097152", "1048588", "2097152 or more"),
+    ("flush.messages", "1", "10000", "1"),
+];
+
+/// A topic that somebody else made: as it must be, but for this setting.
+#[expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+async fn made_by_another(broker: &Broker, topic: &str, other: Option<(&str, &str)>) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", broker.address()).create().unwrap();
+    let new = NewTopic::new(topic, 3, TopicReplication::Fixed(1));
+    let good = SETTINGS.iter().map(|(name, good, ..)| (*name, *good));
+    let settings: BTreeMap<_, _> = good.chain(other).collect();
+    let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
+    let created = admin.create_topics([&new], &AdminOptions::new()).await.unwrap();
+    assert!(created.iter().all(Result::is_ok), "{topic}: {created:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_in_which_something_could_be_lost_is_refused() {
     let name = "a_topic_in_which_something_could_be_lost_is_refused";
     let Some(broker) = Broker::start(name) else { return };
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", broker.address()).create().unwrap();
-    let topics = [("defaults.1", 3), ("few.1", 2)];
-    let topics = topics.map(|(name, partitions)| NewTopic::new(name, partitions, TopicReplication::Fixed(1)));
-    let created = admin.create_topics(&topics, &AdminOptions::new()).await.unwrap();
-    assert!(created.iter().all(Result::is_ok), "{created:?}");
+    made_by_another(&broker, "good.1", None).await;
+    drop(broker.open("good").await);
+    for (number, (name, _, bad, wanted)) in SETTINGS.into_iter().enumerate() {
+        let (log, topic) = (format!("bad-{number}"), format!("bad-{number}.1"));
+        made_by_another(&broker, &topic, Some((name, bad))).await;
+        let refused = KafkaLog::open(&broker.options(&log)).await.err();
+        let (of, found, wanted) = (Owner::Topic(topic), bad.to_owned(), wanted.to_owned());
+        assert_eq!(refused, Some(OpenError::Setting { of, name, found, wanted }));
+    }
+    let three = Options { copies: 3, ..broker.options("good") };
+    assert_eq!(KafkaLog::open(&three).await.err(), Some(OpenError::Copies { found: 1, wanted: 3 }));
+    let four = Options { partitions: partitions(4), ..broker.options("good") };
+    assert_eq!(KafkaLog::open(&four).await.err(), Some(OpenError::Partitions { found: 3, wanted: 4 }));
+}
 
-    let refused = KafkaLog::open(&broker.options("defaults")).await.err();
-    let (found, wanted) = ("604800000".to_owned(), "-1".to_owned());
-    assert_eq!(refused, Some(OpenError::Setting { name: "retention.ms", found, wanted }));
-    let refused = KafkaLog::open(&broker.options("few")).await.err();
-    assert_eq!(refused, Some(OpenError::Partitions { found: 2, wanted: 3 }));
-
-    drop(broker.open("ours").await);
-    let other = volery_kafka::Options { partitions: partitions(4), ..broker.options("ours") };
-    assert_eq!(KafkaLog::open(&other).await.err(), Some(OpenError::Partitions { found: 3, wanted: 4 }));
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_forgets_offsets_is_refused_and_nothing_is_made_there() {
+    let name = "a_broker_that_forgets_offsets_is_refused_and_nothing_is_made_there";
+    let Some(broker) = Broker::start_with(name, &[("KAFKA_OFFSETS_MINUTES", "10080")]) else { return };
+    let options = broker.options("ours");
+    let (name, found, wanted) = ("offsets.retention.minutes", "10080".to_owned(), "527040 or more".to_owned());
+    let refused = OpenError::Setting { of: Owner::Broker(1), name, found, wanted };
+    assert_eq!(KafkaLog::open(&options).await.err(), Some(refused));
+    assert_eq!(KafkaLog::newest_generation(&options).await, Ok(None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

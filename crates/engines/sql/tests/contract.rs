@@ -5,6 +5,8 @@
 use std::path::Path;
 
 use proptest::prelude::*;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 use volery_kernel::id::UserId;
 use volery_ports::sql::{AccountStore, Unavailable};
 use volery_sql::SqliteStore;
@@ -62,4 +64,25 @@ async fn a_file_that_is_no_database_is_refused() {
     std::fs::write(&file, [b'x'; 4096]).expect("written");
     let refused = SqliteStore::open(&file).await.map(|_| ()).expect_err("no database");
     assert!(refused.to_string().contains("not a database"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_schema_of_a_later_version_is_refused_and_nothing_changes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = open(folder.path()).await;
+    first.create_users(vec![user(1)]).await.expect("written");
+    first.close().await;
+    let file = folder.path().join("accounts.sqlite");
+    let version = async |change: &str| {
+        let mut admin = SqliteConnectOptions::new().filename(&file).connect().await.expect("a connection");
+        let newest = "(SELECT max(version) FROM _sqlx_migrations)";
+        let update = format!("UPDATE _sqlx_migrations SET version = version {change} WHERE version = {newest}");
+        sqlx::query(sqlx::AssertSqlSafe(update)).execute(&mut admin).await.expect("written");
+        admin.close().await.expect("closed");
+    };
+    version("+ 9000").await;
+    let refused = SqliteStore::open(&file).await.map(drop).expect_err("is of a later version");
+    assert!(refused.to_string().contains("900"), "{refused}");
+    version("- 9000").await;
+    assert_eq!(open(folder.path()).await.credentials("user1").await, Ok(Some(user(1))));
 }

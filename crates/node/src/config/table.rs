@@ -51,7 +51,7 @@ table! {
     log_partitions: u32 = "log.partitions", "16", Bounds::Within(1, 16_384), "Partitions of the log. Fixed when its folder or topic is made: one with another number is refused.";
     log_kafka_brokers: String = "log.kafka_brokers", "127.0.0.1:19092", Bounds::Any, "Kafka's brokers, `host:port` by commas; any of them leads to the others.";
     log_kafka_topic: String = "log.kafka_topic", "volery-inbox", Bounds::Any, "The topic's name, to which the log generation is added; it is made if it is not there.";
-    log_kafka_copies: u32 = "log.kafka_copies", "3", Bounds::Within(1, 9), "Copies of each record in a topic that is made: of two or more, two have it before a send is acknowledged; of one, the broker flushes it.";
+    log_kafka_copies: u32 = "log.kafka_copies", "3", Bounds::Within(1, 9), "Copies of each record in a topic that is made; one that is there must have as many. Of two or more, two have it before a send is acknowledged; of one, the broker flushes it.";
     log_segment_bytes: Size = "log.segment_bytes", "64MiB", Bounds::Within(64 * KIB, 4 * GIB), "Size at which a segment file is closed and the next begun; deletion takes whole segments.";
     log_max_bytes: Size = "log.max_bytes", "0", Bounds::Within(0, 1_024 * TIB), "Bytes of the embedded log past which sends are refused with `log_full`; 0 takes 90 % of the file system of the data folder.";
     log_cache_bytes: Size = "log.cache_bytes", "64MiB", Bounds::Within(64 * KIB, TIB), "Memory for the newest records of all partitions, from which readers at the end are served.";

@@ -240,6 +240,7 @@ fn address(url: &str, scheme: &'static str, options: CallOptions) -> Result<Addr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{CALLS_A_RETRY, RETRIES_BURST};
 
     fn three() -> Remote {
         let urls = ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"];
@@ -264,6 +265,18 @@ mod tests {
         remote.shared.endpoints[0].failed(later + RETRY_WITHIN);
         remote.shared.endpoints[2].failed(later + RETRY_WITHIN);
         assert_eq!(remote.shared.pick(&[]), 1, "all failed: whose rest ends first");
+    }
+
+    #[tokio::test]
+    async fn a_call_is_made_again_as_long_as_the_budget_lasts() {
+        let remote = three();
+        let lost = || Failed::Lost(Status::unavailable("gone"));
+        let again = || matches!(remote.0.again(Call::READ, &lost(), &[0]), Again::At(_));
+        assert_eq!((0..1_000).filter(|_| again()).count() as u32, RETRIES_BURST);
+        (0..CALLS_A_RETRY).for_each(|_| remote.0.budget.earn());
+        assert!(again() && !again(), "as many calls earn one more");
+        let elsewhere = remote.0.again(Call::CHANGE, &Failed::NotSent(Status::unavailable("gone")), &[0]);
+        assert!(matches!(elsewhere, Again::AtOnce), "another endpoint costs nothing");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use volery_kernel::event::{Answer, MarkKind, Outcome, Seen};
 use volery_kernel::id::{GroupId, Id};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_ports::timeline::{ChatRow, Entry, Message, Sent, Span, Timeline, Unavailable, Write};
+use volery_ports::timeline::{ChatRow, Entry, Message, Refused, Sent, Span, Timeline, Unavailable, Write};
 
 use super::Subject;
 use super::make::{DAY_MS, change, commit, commit_on, direct, id, key, message, seen, source, stored, user};
@@ -247,7 +247,8 @@ async fn a_record_may_be_set_aside_twice(timeline: &dyn Timeline) -> Done {
     let aside =
         Write::SetAside { offset: 7, reason: "of a later version".to_owned(), bytes: Bytes::from_static(b"\xff") };
     timeline.apply(P, vec![aside.clone(), aside.clone()], Some(commit(7))).await?;
-    timeline.apply(P, vec![aside], Some(commit(7))).await
+    timeline.apply(P, vec![aside], Some(commit(7))).await?;
+    Ok(())
 }
 
 async fn two_archives_at_once_lose_nothing(timeline: Arc<dyn Timeline>) -> Done {
@@ -266,7 +267,7 @@ async fn two_archives_at_once_lose_nothing(timeline: Arc<dyn Timeline>) -> Done 
                 let newest = Write::Newest { user: me, chat, id: newest, incoming: None };
                 timeline.apply(Partition(partition), vec![own, newest], Some(commit(round))).await?;
             }
-            Ok(())
+            Ok::<(), Refused>(())
         })
     };
     for done in [archive(1), archive(2)] {

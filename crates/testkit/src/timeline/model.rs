@@ -16,7 +16,7 @@ use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::timeline::{
-    Change, ChangeKind, ChatRow, Commit, Entry, Message, MessageRow, Sent, Span, Timeline, Unavailable, Write,
+    Change, ChangeKind, ChatRow, Commit, Entry, Message, MessageRow, Refused, Sent, Span, Timeline, Unavailable, Write,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -61,6 +61,7 @@ struct State {
     messages: BTreeMap<(ChatId, Id), Message>,
     changes: BTreeMap<(ChatId, Id), BTreeMap<(UserId, Cell), Change>>,
     sends: BTreeMap<SendKey, Sent>,
+    spoilt: BTreeSet<SendKey>,
     views: BTreeMap<(UserId, ChatId), View>,
     indexes: BTreeMap<Partition, Index>,
     commits: BTreeMap<Partition, Commit>,
@@ -77,6 +78,11 @@ impl ModelTimeline {
         self.0.lock().down = down;
     }
 
+    /// A damaged row: this key can neither be read nor written any more, and no apply that has it is done.
+    pub fn spoil(&self, key: SendKey) {
+        self.0.lock().spoilt.insert(key);
+    }
+
     /// Records that were set aside, with their reasons.
     #[must_use]
     pub fn set_aside(&self) -> BTreeMap<(Partition, Offset), (String, Bytes)> {
@@ -87,6 +93,10 @@ impl ModelTimeline {
         let mut state = self.0.lock();
         if state.down { Err(Unavailable("an injected outage".to_owned())) } else { Ok(ask(&mut state)) }
     }
+}
+
+fn unfit() -> Refused {
+    Refused::Unfit("an injected damage".to_owned())
 }
 
 impl State {
@@ -228,16 +238,23 @@ impl View {
 
 #[async_trait]
 impl Timeline for ModelTimeline {
-    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Unavailable> {
-        self.ask(|state| state.apply(partition, writes, commit))
+    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Refused> {
+        self.ask(|state| {
+            let spoilt = |write: &Write| matches!(write, Write::Sent { key, .. } if state.spoilt.contains(key));
+            if writes.iter().any(spoilt) {
+                return Err(unfit());
+            }
+            state.apply(partition, writes, commit);
+            Ok(())
+        })?
     }
 
     async fn committed(&self, partition: Partition) -> Result<Option<Commit>, Unavailable> {
         self.ask(|state| state.commits.get(&partition).copied())
     }
 
-    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Unavailable> {
-        self.ask(|state| state.sends.get(&key).copied())
+    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Refused> {
+        self.ask(|state| if state.spoilt.contains(&key) { Err(unfit()) } else { Ok(state.sends.get(&key).copied()) })?
     }
 
     async fn messages(&self, chat: ChatId, span: Span, limit: usize) -> Result<Vec<MessageRow>, Unavailable> {

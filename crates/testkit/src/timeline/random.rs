@@ -72,7 +72,8 @@ impl Run {
         let last = to as u64 - 1;
         let commit = self.rng.random_bool(0.9).then(|| commit_on(last, last / OFFSETS_A_DAY));
         self.model.apply(partition, writes.clone(), commit).await?;
-        timeline.apply(partition, writes, commit).await
+        timeline.apply(partition, writes, commit).await?;
+        Ok(())
     }
 
     fn record(&mut self, offset: u64) -> Vec<Write> {

@@ -117,6 +117,10 @@ impl Session {
         if let Some(code) = self.sends.ended() {
             return self.error(request, code, None, Some(number), effects);
         }
+        if !ctx.agrees {
+            self.sends.end(Code::NoIds);
+            return self.error(request, Code::NoIds, None, Some(number), effects);
+        }
         if !is_fresh(said, ctx.now.since(self.welcomed)) {
             self.sends.end(Code::Stale);
             self.error(request, Code::Stale, None, Some(number), effects);

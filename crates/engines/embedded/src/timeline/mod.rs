@@ -46,7 +46,7 @@ use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Sent, Span, Timeline, Unavailable, Write};
+use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Timeline, Unavailable, Write};
 
 use apply::Applier;
 use bounds::Cuts;
@@ -170,18 +170,25 @@ impl EmbeddedTimeline {
         self.0.with_store(read).map_err(|fault| unavailable(&fault))
     }
 
-    fn write(&self, write: impl FnOnce(&mut Applier, &Store) -> Result<(), Fault>) -> Result<(), Unavailable> {
+    fn write(&self, write: impl FnOnce(&mut Applier, &Store) -> Result<(), Fault>) -> Result<(), Fault> {
         let mut applier = self.0.applier.lock();
         let done = self.0.with_store(|store| write(&mut applier, store));
         if let Err(Fault::Engine(_)) = done {
             self.0.break_down();
         }
-        done.map_err(|fault| unavailable(&fault))
+        done
     }
 }
 
 fn unavailable(fault: &Fault) -> Unavailable {
     Unavailable(fault.to_string())
+}
+
+fn refused(fault: &Fault) -> Refused {
+    match fault {
+        Fault::Corrupt(_) => Refused::Unfit(fault.to_string()),
+        Fault::Engine(_) | Fault::Closed | Fault::NotOpen(_) => Refused::Unavailable(unavailable(fault)),
+    }
 }
 
 impl Shared {
@@ -218,16 +225,16 @@ impl Shared {
 
 #[async_trait]
 impl Timeline for EmbeddedTimeline {
-    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Unavailable> {
-        self.write(|applier, store| applier.apply(store, partition, writes, commit))
+    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Refused> {
+        self.write(|applier, store| applier.apply(store, partition, writes, commit)).map_err(|fault| refused(&fault))
     }
 
     async fn committed(&self, partition: Partition) -> Result<Option<Commit>, Unavailable> {
         self.read(|store| read::commit(store.rows(), partition))
     }
 
-    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Unavailable> {
-        self.read(|store| read::sent(store.rows(), key))
+    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Refused> {
+        self.0.with_store(|store| read::sent(store.rows(), key)).map_err(|fault| refused(&fault))
     }
 
     async fn messages(&self, chat: ChatId, span: Span, limit: usize) -> Result<Vec<MessageRow>, Unavailable> {
@@ -262,6 +269,7 @@ impl Timeline for EmbeddedTimeline {
     }
 
     async fn expire_index(&self, partition: Partition, before: Timestamp) -> Result<(), Unavailable> {
-        self.write(|applier, store| applier.expire(store, &self.0.cuts, partition, before))
+        let expired = self.write(|applier, store| applier.expire(store, &self.0.cuts, partition, before));
+        expired.map_err(|fault| unavailable(&fault))
     }
 }

@@ -128,6 +128,23 @@ async fn a_damaged_row_makes_its_reads_unavailable_and_no_others() {
 }
 
 #[tokio::test]
+async fn what_meets_damage_is_refused_for_good_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let timeline = EmbeddedTimeline::open(folder.path(), Options::default()).unwrap();
+    for row in [layout::sent(key(), id(1), None), layout::chat(user(1), direct())] {
+        timeline.0.with_store(|store| Ok(store.rows().insert(row, [9, 9])?)).unwrap();
+    }
+    assert!(matches!(timeline.sent(key()).await, Err(Refused::Unfit(_))));
+    assert_eq!(timeline.sent(SendKey { number: 6, ..key() }).await, Ok(None));
+    let newest = Write::Newest { user: user(1), chat: direct(), id: id(9), incoming: None };
+    let refused = timeline.apply(P, vec![entry(1), newest], Some(commit(1, 0))).await;
+    assert!(matches!(refused, Err(Refused::Unfit(_))), "{refused:?}");
+    assert_eq!(timeline.committed(P).await, Ok(None));
+    timeline.apply(P, vec![entry(1)], Some(commit(1, 0))).await.unwrap();
+    assert_eq!(timeline.committed(P).await, Ok(Some(commit(1, 0))));
+}
+
+#[tokio::test]
 async fn compaction_drops_what_the_index_forgot_also_after_a_reopen() {
     let folder = tempfile::tempdir().unwrap();
     let mut timeline = EmbeddedTimeline::open(folder.path(), Options::default()).unwrap();

@@ -17,7 +17,12 @@ pub(crate) fn partitions(count: u16) -> Partitions {
 impl Broker {
     /// Nothing if Kafka cannot be had on this machine, which was said.
     pub(crate) fn start(test: &str) -> Option<Self> {
-        Engine::start(test, "kafka").map(|engine| Self { engine })
+        Self::start_with(test, &[])
+    }
+
+    /// The same with settings of `engines/engines`.
+    pub(crate) fn start_with(test: &str, settings: &[(&'static str, &str)]) -> Option<Self> {
+        Engine::start_with(test, "kafka", settings).map(|engine| Self { engine })
     }
 
     pub(crate) fn address(&self) -> String {
