@@ -22,7 +22,7 @@ use volery_node::clock::SystemClock;
 use volery_node::health::Health;
 use volery_node::metrics::{Metrics, Stage};
 use volery_ports::log::Log as _;
-use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Sent, Span, Timeline, Unavailable, Write};
+use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Timeline, Unavailable, Write};
 use volery_testkit::log::ModelLog;
 use volery_testkit::timeline::ModelTimeline;
 
@@ -89,7 +89,7 @@ impl Counts {
 
 #[async_trait]
 impl Timeline for Counting {
-    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Unavailable> {
+    async fn apply(&self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) -> Result<(), Refused> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).add(&writes, commit.is_some());
         self.model.apply(partition, writes, commit).await
     }
@@ -98,7 +98,7 @@ impl Timeline for Counting {
         self.model.committed(partition).await
     }
 
-    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Unavailable> {
+    async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Refused> {
         self.model.sent(key).await
     }
 
