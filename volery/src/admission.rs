@@ -50,10 +50,10 @@ impl Admission {
 
     /// Whether a process that goes by these may use its log; `opened`: it does.
     pub(crate) async fn ask(&self, terms: &Terms, opened: bool) -> Result<(), Failure> {
-        Ok(match self {
-            Self::Config(cluster) => admitted(cluster.as_ref(), terms, opened).await?,
-            Self::Store(store) => admission::admit(store.as_ref(), terms, opened).await?,
-            Self::Nobody => {}
-        })
+        match self {
+            Self::Config(cluster) => Ok(admitted(cluster.as_ref(), terms, opened).await?),
+            Self::Store(store) => Ok(admission::admit(store.as_ref(), terms, opened).await?),
+            Self::Nobody => Ok(()),
+        }
     }
 }

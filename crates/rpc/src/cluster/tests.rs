@@ -84,7 +84,7 @@ fn nonsense_is_refused_by_its_field() {
         admitted
     };
     assert_eq!(of_terms(None), Some("terms"));
-    assert_eq!(of_terms(Some(wire::Terms { log: String::new(), ..terms.clone() })), Some("log"));
+    assert_eq!(of_terms(Some(wire::Terms { log: String::new(), ..terms })), Some("log"));
     assert_eq!(of_terms(Some(wire::Terms { level: 65_536, ..terms.clone() })), Some("level"));
     for partitions in [None, Some(0), Some(16_385), Some(65_544)] {
         assert_eq!(of_terms(Some(wire::Terms { partitions, ..terms.clone() })), Some("partitions"));
