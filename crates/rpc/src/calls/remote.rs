@@ -271,11 +271,11 @@ mod tests {
     async fn a_call_is_made_again_as_long_as_the_budget_lasts() {
         let remote = three();
         let lost = || Failed::Lost(Status::unavailable("gone"));
-        let again = || matches!(remote.0.again(Call::READ, &lost(), &[0]), Again::At(_));
+        let again = || matches!(remote.shared.again(Call::READ, &lost(), &[0]), Again::At(_));
         assert_eq!((0..1_000).filter(|_| again()).count() as u32, RETRIES_BURST);
-        (0..CALLS_A_RETRY).for_each(|_| remote.0.budget.earn());
+        (0..CALLS_A_RETRY).for_each(|_| remote.shared.budget.earn());
         assert!(again() && !again(), "as many calls earn one more");
-        let elsewhere = remote.0.again(Call::CHANGE, &Failed::NotSent(Status::unavailable("gone")), &[0]);
+        let elsewhere = remote.shared.again(Call::CHANGE, &Failed::NotSent(Status::unavailable("gone")), &[0]);
         assert!(matches!(elsewhere, Again::AtOnce), "another endpoint costs nothing");
     }
 
