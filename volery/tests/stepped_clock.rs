@@ -1,8 +1,7 @@
 //! A whole cluster in this process under a clock that leaps and steps back, within what the clocks may
 //! differ by and far beyond it, while people write to each other; what they saw is judged in the end.
 //!
-//! The same where the log is Kafka, whose clock is the machine's: as long as the two differ, nothing is sent; and where
-//! PostgreSQL is away for longer than ids are reserved.
+//! The same where the log is Kafka, whose clock is the machine's: as long as the two differ, nothing is sent.
 //!
 //! Ids stand still for a small step back; a session whose clock has moved far since its `welcome` takes
 //! no sends; records that a leap makes late are dropped and retried. None of it may lose, double or
@@ -105,7 +104,7 @@ impl Drop for Cluster {
     }
 }
 
-fn import(folder: &Path, people: &[Person], more: &[(&str, &str)]) {
+fn import(folder: &Path, people: &[Person]) {
     let params = Params::new(8, 1, 1, None).expect("what argon2 takes at least");
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let line = |person: &Person| {
@@ -116,7 +115,6 @@ fn import(folder: &Path, people: &[Person], more: &[(&str, &str)]) {
     std::fs::write(&file, people.iter().map(line).collect::<Vec<_>>().join("\n")).expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_volery"));
     command.args(["admin", "users", "import"]).arg(file).arg("--data").arg(folder);
-    command.args(more.iter().flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]));
     assert!(command.status().expect("it runs").success());
 }
 
@@ -163,7 +161,7 @@ async fn play(gateway: &str, clock: &Stepped) -> Result<(Verdict, u64, usize), F
 #[test]
 fn promises_hold_under_a_clock_that_leaps_and_steps_back() {
     let folder = tempfile::tempdir().expect("a folder");
-    import(folder.path(), &Server::people(0..SIZES.users()), &[]);
+    import(folder.path(), &Server::people(0..SIZES.users()));
     let clock = Arc::new(Stepped(AtomicI64::new(0)));
     let cluster = Cluster::start(folder.path(), Arc::clone(&clock), &[]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -212,7 +210,7 @@ fn a_clock_that_is_not_the_brokers_sends_nothing_until_it_is() {
     let name = "a_clock_that_is_not_the_brokers_sends_nothing_until_it_is";
     let Some(kafka) = Engine::start(name, "kafka") else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    import(folder.path(), &Server::people(0..SIZES.users()), &[]);
+    import(folder.path(), &Server::people(0..SIZES.users()));
     let clock = Arc::new(Stepped(AtomicI64::new(0)));
     let (brokers, copies) = (kafka.address("KAFKA_BROKERS"), kafka.address("KAFKA_REPLICAS"));
     let engine =
@@ -221,43 +219,6 @@ fn a_clock_that_is_not_the_brokers_sends_nothing_until_it_is() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let played = tokio::task::LocalSet::new().block_on(&runtime, play_beside_a_broker(&cluster.gateway, &clock));
     let verdict = played.expect("it goes on once the clock is right");
-    verdict.print();
-    assert!(verdict.is_good(), "{}", verdict.sentence());
-}
-
-async fn play_without_reservations(gateway: &str, clock: &Stepped, postgres: &Engine) -> Result<Verdict, Failure> {
-    let target = target_at(gateway)?;
-    let crowd = Crowd::gather(gateway, &target, 0..SIZES.users(), SIZES, "no reservations".to_owned()).await?;
-    crowd
-        .live(async {
-            let fleet = crowd.fleet();
-            talked(fleet, WITHIN).await?;
-            postgres.kill();
-            talked(fleet, WITHIN).await?;
-            let before = refused(fleet, "no_ids");
-            clock.step(LEAP);
-            fleet.until("ids to run out", WITHIN, || usize::from(refused(fleet, "no_ids") == before)).await?;
-            postgres.restart();
-            talked(fleet, RESERVED_WITHIN).await?;
-            crowd.back(crowd.open(), WITHIN).await
-        })
-        .await?;
-    Ok(Verdict::of(&rest(&crowd).await?))
-}
-
-#[test]
-fn without_accounts_ids_end_with_their_reservation_and_come_back() {
-    let name = "without_accounts_ids_end_with_their_reservation_and_come_back";
-    let Some(postgres) = Engine::start(name, "postgres") else { return };
-    let (folder, url) = (tempfile::tempdir().expect("a folder"), postgres.address("POSTGRES_URL"));
-    let engine = [("accounts.database", url.as_str())];
-    import(folder.path(), &Server::people(0..SIZES.users()), &engine);
-    let clock = Arc::new(Stepped(AtomicI64::new(0)));
-    let cluster = Cluster::start(folder.path(), Arc::clone(&clock), &engine);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let play = play_without_reservations(&cluster.gateway, &clock, &postgres);
-    let played = tokio::task::LocalSet::new().block_on(&runtime, play);
-    let verdict = played.expect("it goes on once ids are reserved");
     verdict.print();
     assert!(verdict.is_good(), "{}", verdict.sentence());
 }
