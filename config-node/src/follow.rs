@@ -37,8 +37,8 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Nobody answers. Whether that is news: it is none to who had no lease.
-    fn is_unanswered(&mut self, reason: String) -> bool {
+    /// Nobody answers. Answers whether that is news: it is none to who had no lease.
+    fn goes_unanswered(&mut self, reason: String) -> bool {
         let news = *self == Self::Held;
         if news {
             *self = Self::Unanswered(reason);
@@ -97,7 +97,7 @@ async fn renew(cluster: Arc<dyn Cluster>, hold: Hold, say: watch::Sender<Standin
             Ok(()) => Standing::Held,
             Err(HoldError::Unavailable(error)) => {
                 reach.lost(&error);
-                say.send_if_modified(|now| now.is_unanswered(error.0));
+                say.send_if_modified(|now| now.goes_unanswered(error.0));
                 continue;
             }
             Err(error) => Standing::Refused(error),

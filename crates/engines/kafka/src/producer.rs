@@ -19,11 +19,15 @@ use volery_kernel::position::Offset;
 use volery_ports::log::{AppendError, Appended, NewRecord};
 
 use crate::offsets::blocking;
-use crate::options::{DEADLINE, Options, warm};
+use crate::options::{DEADLINE, Options, RECORD_MOST, warm};
 use crate::record;
 
 /// The thread that hears what became of records looks this often whether the log is still open.
 const LOOKS_EVERY: Duration = Duration::from_millis(200);
+
+/// Bytes of one partition's records that wait; what comes beyond them is refused at once. A broker that stands still for
+/// the four seconds of an append is outwaited at some thousand messages a second.
+const WAITING_MOST: usize = 2 * RECORD_MOST;
 
 pub(crate) struct Producer {
     client: BaseProducer<Heard>,
@@ -39,10 +43,47 @@ struct Lane {
     end: AtomicU64,
 }
 
+/// What was handed over and not heard of, and what waits for it.
 #[derive(Default)]
 struct Traffic {
     under_way: usize,
     waiting: Vec<Handed>,
+    bytes: usize,
+}
+
+/// What becomes of a record that comes.
+enum Came {
+    Goes(Handed),
+    Waits,
+    /// Nothing is known of it, nor will be.
+    Full,
+}
+
+impl Traffic {
+    fn come(&mut self, handed: Handed) -> Came {
+        if self.under_way == 0 {
+            self.under_way = 1;
+            return Came::Goes(handed);
+        }
+        let bytes = self.bytes + record::size(&handed.record);
+        if bytes > WAITING_MOST {
+            return Came::Full;
+        }
+        self.bytes = bytes;
+        self.waiting.push(handed);
+        Came::Waits
+    }
+
+    /// So many of those under way arrived or failed. After the last one, those that waited are.
+    fn landed(&mut self, records: usize) -> Vec<Handed> {
+        self.under_way -= records;
+        if self.under_way > 0 {
+            return Vec::new();
+        }
+        let next = std::mem::take(&mut self.waiting);
+        (self.under_way, self.bytes) = (next.len(), 0);
+        next
+    }
 }
 
 type Answer = oneshot::Sender<Result<Appended, AppendError>>;
@@ -119,19 +160,11 @@ impl Producer {
 
     pub(crate) async fn append(&self, lane: usize, record: NewRecord) -> Result<Appended, AppendError> {
         let (answer, told) = oneshot::channel();
-        let handed = Handed { record, answer };
-        let first = {
-            let mut traffic = self.traffic(lane);
-            if traffic.under_way > 0 {
-                traffic.waiting.push(handed);
-                None
-            } else {
-                traffic.under_way = 1;
-                Some(handed)
-            }
-        };
-        if let Some(first) = first {
-            self.depart(lane, vec![first]);
+        let came = self.traffic(lane).come(Handed { record, answer });
+        match came {
+            Came::Goes(first) => self.depart(lane, vec![first]),
+            Came::Waits => {}
+            Came::Full => return Err(AppendError::Unavailable(format!("{WAITING_MOST} bytes wait for it already"))),
         }
         told.await.unwrap_or_else(|_| Err(AppendError::Unknown("the log was closed".to_owned())))
     }
@@ -165,16 +198,7 @@ impl Producer {
 
     /// So many arrived or failed. After the last one those that waited depart.
     fn landed(&self, lane: usize, records: usize) {
-        let next = {
-            let mut traffic = self.traffic(lane);
-            traffic.under_way -= records;
-            if traffic.under_way > 0 {
-                return;
-            }
-            let next = std::mem::take(&mut traffic.waiting);
-            traffic.under_way = next.len();
-            next
-        };
+        let next = self.traffic(lane).landed(records);
         if !next.is_empty() {
             self.depart(lane, next);
         }
@@ -184,5 +208,42 @@ impl Producer {
 fn hear(producer: &Weak<Producer>) {
     while let Some(producer) = producer.upgrade() {
         producer.client.poll(LOOKS_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handed(bytes: usize) -> Handed {
+        let record = NewRecord { key: [0; 9], headers: Vec::new(), value: vec![0; bytes].into() };
+        Handed { record, answer: oneshot::channel().0 }
+    }
+
+    fn waits(traffic: &mut Traffic, bytes: usize) -> bool {
+        matches!(traffic.come(handed(bytes)), Came::Waits)
+    }
+
+    #[test]
+    fn what_comes_meanwhile_goes_together_once_all_has_landed() {
+        let mut traffic = Traffic::default();
+        assert!(matches!(traffic.come(handed(1)), Came::Goes(_)));
+        assert!((0..3).all(|_| waits(&mut traffic, 1)));
+        assert_eq!(traffic.landed(1).len(), 3);
+        assert!(waits(&mut traffic, 1));
+        assert_eq!((traffic.landed(2).len(), traffic.landed(1).len()), (0, 1), "one request at a time");
+        assert!(traffic.landed(1).is_empty());
+        assert!(matches!(traffic.come(handed(1)), Came::Goes(_)));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let mut traffic = Traffic::default();
+        assert!(matches!(traffic.come(handed(RECORD_MOST)), Came::Goes(_)), "the first waits for nobody");
+        let fit = (0..100).take_while(|_| waits(&mut traffic, WAITING_MOST / 10)).count();
+        assert_eq!(fit, 10);
+        assert!(waits(&mut traffic, 1), "a smaller one still fits");
+        assert_eq!(traffic.landed(1).len(), 11);
+        assert!(waits(&mut traffic, WAITING_MOST / 2), "room again");
     }
 }
