@@ -240,14 +240,26 @@ async fn create(admin: &Arc<Admin>, options: &Options) -> Result<Metadata, OpenE
 }
 
 async fn check(admin: &Admin, of: &Owner, rules: &[(&'static str, Rule)]) -> Result<(), OpenError> {
-    let deadline = AdminOptions::new().request_timeout(Some(DEADLINE));
-    let mut settings = HashMap::new();
-    for resource in admin.describe_configs([&of.resource()], &deadline).await? {
-        let resource = resource.map_err(|error| OpenError::Unavailable(error.to_string()))?;
-        let known = resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
-        settings.extend(known);
-    }
+    let settings = settings(admin, of).await?;
     rules.iter().try_for_each(|(name, rule)| rule.check(of, name, &settings))
+}
+
+/// What is set. Any broker may be asked, and one that has not heard of a new topic yet tells nothing of it: it is
+/// asked again until it has.
+async fn settings(admin: &Admin, of: &Owner) -> Result<HashMap<String, String>, OpenError> {
+    let deadline = AdminOptions::new().request_timeout(Some(DEADLINE));
+    let until = Instant::now() + DEADLINE;
+    loop {
+        let told = admin.describe_configs([&of.resource()], &deadline).await?;
+        let told: Vec<_> = told.into_iter().flatten().flat_map(|resource| resource.entries).collect();
+        if !told.is_empty() {
+            return Ok(told.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect());
+        }
+        if Instant::now() >= until {
+            return Err(OpenError::Unavailable(format!("it does not say how {of} is set")));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[cfg(test)]
