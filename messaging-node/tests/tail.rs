@@ -49,7 +49,7 @@ proptest! {
         let records: Vec<_> = records.into_iter().enumerate().map(|(offset, (to, bytes))| record(offset as u64, to, bytes)).collect();
         let start = start.min(records.len());
         let mut tail = Tail::new(Partition(3), GENERATION, 0, budget);
-        records[..start].iter().for_each(|record| tail.warm(record));
+        tail.begin(start as u64, &records[..start]);
         for record in &records[start..] {
             prop_assert_eq!(tail.push(record.clone()), Some(record.event.stream()));
         }

@@ -4,7 +4,7 @@ use volery_kernel::limits;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Role};
 use crate::plan::{FAULTS_LEAST, SENDS_LEAST};
 use crate::story::{What, tell};
 use crate::world::{START_MS, Task, World};
@@ -37,8 +37,10 @@ impl World {
             Fault::Garble(device) => self.garble(device),
             Fault::Restore(device, empty) => self.restore(device, empty),
             Fault::Replace(device) => self.replace(device),
-            Fault::Crash(node, ms) => self.crash_node(node, ms),
-            Fault::Pause(node, ms) => self.pause_node(node, ms),
+            Fault::Crash(role, node, ms) => self.crash(role, node, ms),
+            Fault::Pause(role, node, ms) => self.pause(role, node, ms),
+            Fault::Sever(role, node, ms) => self.sever(role, node, ms),
+            Fault::Drain(role, node, ms) => self.drain(role, node, ms),
             Fault::Step(node) => {
                 self.story.count(What::ClockStep);
                 self.step_clock(node);
@@ -49,11 +51,8 @@ impl World {
                 self.drift_clock(node, per_s);
                 true
             }
-            Fault::Move(partition, node, ms) => self.move_partition(Partition(partition), node, ms),
             Fault::Fanout(partition, back) => self.kill_fanout(Partition(partition), back),
-            Fault::FanoutTwice(partition, back, ms) => self.double_fanout(Partition(partition), back, ms),
             Fault::Archive(partition, back) => self.kill_archive(Partition(partition), back),
-            Fault::ArchiveTwice(partition, back, ms) => self.double_archive(Partition(partition), back, ms),
             Fault::Outage(ms) => self.timeline_outage(ms),
             Fault::Log(per_mille, ms) => {
                 (self.log_trouble.per_mille, self.log_trouble.until) = (per_mille, self.now + ms);
@@ -67,6 +66,13 @@ impl World {
                 self.lag_until.insert(Partition(partition), self.now + ms);
                 true
             }
+        }
+    }
+
+    fn crash(&mut self, role: Role, n: usize, ms: u64) -> bool {
+        match role {
+            Role::Messaging => self.crash_node(n, ms),
+            Role::History => self.crash_historian(n, ms),
         }
     }
 
@@ -86,12 +92,19 @@ impl World {
 
     // ----- the night -----
 
-    /// Everybody goes away; what is under way comes to its end.
+    /// Everybody goes away; what is under way comes to its end. Nodes are started anew while nobody looks.
     pub(crate) fn night(&mut self, ms: u64) {
         tell!(self, ["all"], "NIGHT for {} days", ms / 86_400_000);
         self.night_until = self.now + ms;
         for n in 0..self.devices.len() {
             self.restart_device(n, 0);
+        }
+        for role in [Role::Messaging, Role::History] {
+            for n in 0..self.count_of(role) {
+                if self.rng.chance(300) {
+                    let _ = self.crash(role, n, ms / 2);
+                }
+            }
         }
         self.at(self.night_until, Task::Morning);
     }
@@ -144,9 +157,7 @@ impl World {
             (self.devices[n].stalled_until, self.devices[n].offline_until) = (0, 0);
             self.after(1, Task::Start(n));
         }
-        for partition in self.partitions().iter() {
-            (0..self.nodes.len()).for_each(|n| self.map_heard(n, partition));
-        }
+        self.heal_clusters();
         let missing = SENDS_LEAST.saturating_sub(self.sends);
         for _ in 0..missing {
             let (n, at) = (self.rng.index(self.devices.len()), self.rng.within(2_000, 6_000));

@@ -59,6 +59,14 @@ mutations! {
     MissedPassedOver: "what did not fit into a target's lane is passed over when it is read again";
     SetByPassedOver: "archive commits over an answer that was set by and never appends it";
     PassesOverDerived: "archive passes over a derived event whose origin is not archived";
+    LastMapWins: "a node goes by the map that it heard last, be it older";
+    MovedUntold: "a node that lost a partition tells nobody";
+    LostInSilence: "a node that lost a partition reads it no more and tells nobody";
+    BeginsCold: "a new owner begins its tail without reading back";
+    GapPassedOver: "a new owner takes what lies before its tail for sent";
+    OwnNumbers: "every node numbers sessions in a range of its own";
+    TakenUpAtEnd: "a history node that gains a partition begins at the log's end";
+    HandsOverUndone: "fan-out that is given up commits what it has read, not what it has appended";
 }
 
 impl Mutation {
@@ -148,6 +156,19 @@ impl Mutation {
             }
             Self::MissedPassedOver => faults(plan, &[(Kind::Log, 4), (Kind::Cut, 1)]),
             Self::FanoutCommitsEarly => faults(plan, &[(Kind::Fanout, 4), (Kind::Log, 3), (Kind::Cut, 1)]),
+            Self::LastMapWins | Self::MovedUntold | Self::LostInSilence | Self::GapPassedOver | Self::OwnNumbers => {
+                faults(plan, &[(Kind::Drain, 6), (Kind::Sever, 3), (Kind::Step, 2), (Kind::Cut, 2)]);
+                (plan.any_node, plan.nodes, plan.extend_most) = (false, 3, 0);
+            }
+            Self::BeginsCold => {
+                faults(plan, &[(Kind::Drain, 5), (Kind::Log, 4), (Kind::Cut, 3)]);
+                log(plan, &[(Trouble::KeptLate, 1)]);
+                (plan.any_node, plan.nodes, plan.partitions, plan.rough) = (false, 2, 1, 3);
+            }
+            Self::TakenUpAtEnd | Self::HandsOverUndone => {
+                faults(plan, &[(Kind::HistoryDrain, 5), (Kind::Log, 4), (Kind::Cut, 1)]);
+                plan.rough = 2;
+            }
         }
     }
 }
