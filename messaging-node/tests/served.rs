@@ -21,7 +21,7 @@ fn url(name: &str) -> String {
 }
 
 fn map(version: u64, owners: &[Option<u16>]) -> Arc<PartitionMap> {
-    let members = NODES.map(|name| Member { name: name.to_owned(), url: url(name) });
+    let members = NODES.map(|name| Member::new(name.to_owned(), url(name)));
     Arc::new(PartitionMap::new(version, members.to_vec(), owners).expect("a map"))
 }
 

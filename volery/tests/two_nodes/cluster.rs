@@ -132,7 +132,7 @@ async fn run(
     let (mut nodes, mut members, counted) = (Vec::new(), Vec::new(), [metrics(), metrics()]);
     for ((name, generator), metrics) in NAMES.iter().zip(generators).zip(&counted) {
         let node = below.node(name, &accounts, generator, metrics, &map).await;
-        members.push(Member { name: (*name).to_owned(), url: format!("ws://{}/v1/ws", node.address()) });
+        members.push(Member::new((*name).to_owned(), format!("ws://{}/v1/ws", node.address())));
         nodes.push(node);
     }
     let gateway = below.gateway(accounts, map);
