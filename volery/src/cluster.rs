@@ -36,6 +36,8 @@ pub(crate) enum OpenCluster {
         maps: PerKind<Option<Map>>,
         settings: Option<Told>,
         leases: PerKind<Option<HeldLease>>,
+        /// Whether the messaging node here is taken: as long as nobody says no.
+        admitted: watch::Sender<bool>,
     },
 }
 
@@ -59,7 +61,8 @@ impl OpenCluster {
             settings = Some(follow_settings(cluster.clone()));
             *maps.of_mut(NodeKind::Messaging) = Some(follow_map(Arc::clone(&cluster), NodeKind::Messaging).await);
         }
-        Ok(Self::Config { cluster, maps, settings, leases: PerKind::default() })
+        let (leases, admitted) = (PerKind::default(), watch::Sender::new(true));
+        Ok(Self::Config { cluster, maps, settings, leases, admitted })
     }
 
     /// Without a store here, nobody could have set anything: it goes by its own configuration.
@@ -90,6 +93,14 @@ impl OpenCluster {
         }
     }
 
+    /// Whether the messaging node here is part of the cluster, now and from now on.
+    pub(crate) fn admitted(&self) -> watch::Receiver<bool> {
+        match self {
+            Self::OnlyNode { .. } => watch::channel(true).1,
+            Self::Config { admitted, .. } => admitted.subscribe(),
+        }
+    }
+
     /// The node of this kind here has opened its door.
     pub(crate) fn join(
         &mut self,
@@ -102,16 +113,27 @@ impl OpenCluster {
             Self::OnlyNode { told, partitions, .. } => {
                 told.of(kind).send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
             }
-            Self::Config { cluster, leases, .. } => {
+            Self::Config { cluster, leases, admitted, .. } => {
                 let terms = admission::terms(log.log.partitions().count(), log.name.clone());
                 let hold = Hold { kind, member, process: holder()?, terms };
                 let held = hold_lease(Arc::clone(cluster), hold);
                 let (part, metrics) = (common.health.part("lease"), common.metrics.clone());
-                tokio::spawn(say(held.standing(), part, metrics));
+                tokio::spawn(say(held.standing(), part, metrics, admitted.clone()));
                 *leases.of_mut(kind) = Some(held);
             }
         }
         Ok(())
+    }
+
+    /// The node of this kind here is about to end, and is drained. Whether others were told.
+    pub(crate) async fn drain(&mut self, kind: NodeKind) -> bool {
+        let Self::Config { leases, .. } = self else { return false };
+        let Some(lease) = leases.of_mut(kind) else { return false };
+        let told = lease.drain().await;
+        if let Err(error) = &told {
+            tracing::warn!(%error, "nobody was told that this node is about to end");
+        }
+        told.is_ok()
     }
 
     /// The node of this kind here ends: others are given its partitions at once, if config can be asked. Whether
@@ -135,10 +157,12 @@ impl OpenCluster {
     }
 }
 
-/// Health says whether this node is part of the cluster, for as long as the lease is renewed.
-async fn say(mut standing: watch::Receiver<Standing>, part: Part, metrics: Metrics) {
+/// Health says whether this node is part of the cluster, for as long as the lease is renewed; and the node is told.
+async fn say(mut standing: watch::Receiver<Standing>, part: Part, metrics: Metrics, admitted: watch::Sender<bool>) {
     loop {
         let state = state(&standing.borrow_and_update());
+        let is_admitted = !matches!(state, State::Down(_));
+        admitted.send_if_modified(|now| std::mem::replace(now, is_admitted) != is_admitted);
         metrics.lease_held.set(i64::from(state == State::Ready));
         part.set(state);
         if standing.changed().await.is_err() {
@@ -178,7 +202,8 @@ mod tests {
     async fn a_node_that_is_not_part_of_the_cluster_says_so() {
         let (health, metrics) = (Health::new(), Metrics::new().unwrap());
         let (standing, told) = watch::channel(Standing::Unknown);
-        let saying = tokio::spawn(say(told, health.part("lease"), metrics.clone()));
+        let (admit, admitted) = watch::channel(true);
+        let saying = tokio::spawn(say(told, health.part("lease"), metrics.clone(), admit));
         let mut now = Vec::new();
         let (taken, away) = (HoldError::NameTaken("one".to_owned()), "nobody answers".to_owned());
         for next in
@@ -187,9 +212,10 @@ mod tests {
             standing.send_replace(next);
             // Told, and back to waiting.
             tokio::task::yield_now().await;
-            now.push((health.report().ready, metrics.lease_held.get()));
+            now.push((health.report().ready, metrics.lease_held.get(), *admitted.borrow()));
         }
-        assert_eq!(now, [(true, 1), (false, 0), (true, 1), (true, 0), (true, 1)]);
+        let (held, refused, unanswered) = ((true, 1, true), (false, 0, false), (true, 0, true));
+        assert_eq!(now, [held, refused, held, unanswered, held]);
         standing.send_replace(Standing::Refused(HoldError::Partitions { cluster: 8, node: 16 }));
         tokio::task::yield_now().await;
         let report = health.report();

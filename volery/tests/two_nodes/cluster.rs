@@ -225,6 +225,7 @@ impl Below {
             metrics: metrics.clone(),
             health: Health::new(),
             map: map.clone(),
+            admitted: watch::channel(true).1,
         };
         MessagingNode::start(options, parts).await.expect("a node")
     }
