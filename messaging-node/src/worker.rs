@@ -15,11 +15,11 @@ use volery_kernel::generator::Generator;
 use volery_kernel::id::UserId;
 use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
+use volery_kernel::served::Served;
 use volery_kernel::slot::Partition;
 use volery_ports::bus::{Ear, News};
 
 use crate::core::pace::Rate;
-use crate::core::served::Served;
 use crate::core::watching::Watching;
 use crate::node::Shared;
 use crate::partition::Signal;
