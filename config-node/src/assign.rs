@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn member(number: u16) -> Member {
-        Member { name: format!("node {number}"), url: format!("ws://{number}") }
+        Member::new(format!("node {number}"), format!("ws://{number}"))
     }
 
     fn blank(partitions: usize) -> PartitionMap {

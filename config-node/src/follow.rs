@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use volery_kernel::limits;
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{NodeKind, PartitionMap};
 use volery_ports::cluster::{Board, Cluster, Hold, HoldError, Settings, Terms, Unavailable};
 
 /// How long one question waits for news. Connections in between last longer than that.
@@ -69,7 +69,7 @@ impl HeldLease {
     /// Nobody could be asked: it ends by itself.
     pub async fn leave(self) -> Result<(), Unavailable> {
         self.renewing.abort();
-        self.cluster.leave(&self.hold.member.name, &self.hold.process).await
+        self.cluster.leave(self.hold.kind, &self.hold.member.name, &self.hold.process).await
     }
 }
 
@@ -134,12 +134,12 @@ pub async fn admitted(cluster: &dyn Cluster, node: &Terms, opened: bool) -> Resu
     }
 }
 
-/// The newest map, from the first answer of a config-node on; waits for that. Followed until nobody
-/// looks at it any more.
-pub async fn follow_map(cluster: Arc<dyn Cluster>) -> watch::Receiver<Arc<PartitionMap>> {
+/// The newest map of a kind of node, from the first answer of a config-node on; waits for that. Followed until
+/// nobody looks at it any more.
+pub async fn follow_map(cluster: Arc<dyn Cluster>, kind: NodeKind) -> watch::Receiver<Arc<PartitionMap>> {
     let ask = move |seen, patience| {
         let cluster = Arc::clone(&cluster);
-        async move { cluster.map(seen, patience).await }
+        async move { cluster.map(kind, seen, patience).await }
     };
     follow("map", ask, PartitionMap::version).await
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap, PerKind};
 use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
 use volery_node::health::{Health, Part};
@@ -119,8 +119,8 @@ impl ConfigNode {
         let known = watch::Sender::new(store.known().await?);
         let watches = Watches::new(options.partitions, shutdown.clone());
         let shared = Shared { store, clock, known, watches, changed: Notify::new() };
-        let (shared, mut watched) = (Arc::new(shared), Watched::default());
-        shared.settle(&mut watched).await?;
+        let (shared, mut watched) = (Arc::new(shared), PerKind::default());
+        shared.look(&mut watched).await?;
         part.ready();
         let look = Arc::clone(&shared).look_on(watched, options.look_every, part);
         let looking = tokio::spawn(async move {
@@ -156,28 +156,37 @@ async fn found(store: &dyn ClusterStore, partitions: Partitions) -> Result<(), S
 }
 
 impl Shared {
-    async fn look_on(self: Arc<Self>, mut watched: Watched, every: Duration, part: Part) {
+    async fn look_on(self: Arc<Self>, mut watched: PerKind<Watched>, every: Duration, part: Part) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
                 () = self.changed.notified() => {}
             }
-            match self.settle(&mut watched).await {
+            match self.look(&mut watched).await {
                 Ok(()) => part.ready(),
                 // The engine has told the log.
                 Err(Unavailable(reason)) => {
-                    watched.start_anew();
+                    NodeKind::ALL.into_iter().for_each(|kind| watched.of_mut(kind).start_anew());
                     part.degraded(format!("no leases, no changes: {reason}"));
                 }
             }
         }
     }
 
+    async fn look(&self, watched: &mut PerKind<Watched>) -> Result<(), Unavailable> {
+        self.watches.show_settings(settings::listed(self.store.settings().await?));
+        self.known.send_replace(self.store.known().await?);
+        for kind in NodeKind::ALL {
+            self.settle(kind, watched.of_mut(kind)).await?;
+        }
+        Ok(())
+    }
+
     /// Looks until there is nothing to write, or it was written. Whoever is overtaken by another
     /// config-node looks again, a few times at once and then when it is time.
-    async fn settle(&self, watched: &mut Watched) -> Result<(), Unavailable> {
+    async fn settle(&self, kind: NodeKind, watched: &mut Watched) -> Result<(), Unavailable> {
         for _ in 0..LOOKS_AT_ONCE {
-            if self.look(watched).await? {
+            if self.look_at(kind, watched).await? {
                 return Ok(());
             }
         }
@@ -186,15 +195,13 @@ impl Shared {
     }
 
     /// Whether it is settled: false if somebody else wrote a map meanwhile.
-    async fn look(&self, watched: &mut Watched) -> Result<bool, Unavailable> {
-        self.watches.show_settings(settings::listed(self.store.settings().await?));
-        self.known.send_replace(self.store.known().await?);
-        if let Some(map) = self.store.map(self.watches.map().version()).await? {
-            self.watches.show_map(map);
+    async fn look_at(&self, kind: NodeKind, watched: &mut Watched) -> Result<bool, Unavailable> {
+        if let Some(map) = self.store.map(kind, self.watches.map(kind).version()).await? {
+            self.watches.show_map(kind, map);
         }
-        let up = self.up(watched).await?;
-        match assign::next(&self.watches.map(), up) {
-            Ok(Some(map)) => self.write(map).await,
+        let up = self.up(kind, watched).await?;
+        match assign::next(&self.watches.map(kind), up) {
+            Ok(Some(map)) => self.write(kind, map).await,
             Ok(None) => Ok(true),
             Err(error) => {
                 tracing::error!(%error, "no map can be made; the last one stays");
@@ -204,12 +211,12 @@ impl Shared {
     }
 
     /// Those whose lease stands, after those that have ended were removed.
-    async fn up(&self, watched: &mut Watched) -> Result<Vec<Member>, Unavailable> {
+    async fn up(&self, kind: NodeKind, watched: &mut Watched) -> Result<Vec<Member>, Unavailable> {
         let asked = self.clock.now();
-        let mut held = self.store.leases().await?;
+        let mut held = self.store.leases(kind).await?;
         for lease in watched.look(held.clone(), asked, self.clock.now()) {
-            if self.store.end(&lease).await? {
-                tracing::warn!(node = lease.member.name, "was not heard of: its lease has ended");
+            if self.store.end(kind, &lease).await? {
+                tracing::warn!(kind = kind.name(), node = lease.member.name, "was not heard of: its lease has ended");
                 held.retain(|other| *other != lease);
             }
         }
@@ -227,11 +234,12 @@ impl Shared {
         }
     }
 
-    async fn write(&self, map: PartitionMap) -> Result<bool, Unavailable> {
-        let written = self.store.put_map(&map).await?;
+    async fn write(&self, kind: NodeKind, map: PartitionMap) -> Result<bool, Unavailable> {
+        let written = self.store.put_map(kind, &map).await?;
         if written {
-            tracing::info!(version = map.version(), members = map.members().len(), "a new map");
-            self.watches.show_map(map);
+            let (version, members) = (map.version(), map.members().len());
+            tracing::info!(kind = kind.name(), version, members, "a new map");
+            self.watches.show_map(kind, map);
         }
         Ok(written)
     }
@@ -246,17 +254,17 @@ impl Cluster for ConfigNode {
     async fn hold(&self, hold: Hold) -> Result<(), HoldError> {
         let Shared { store, clock, watches, changed, .. } = self.shared.as_ref();
         self.shared.admit(&hold.terms, true).await?;
-        if !store.hold(&hold.member, &hold.process, clock.now()).await? {
+        if !store.hold(hold.kind, &hold.member, &hold.process, clock.now()).await? {
             return Err(HoldError::NameTaken(hold.member.name));
         }
-        if !watches.map().members().contains(&hold.member) {
+        if !watches.map(hold.kind).members().contains(&hold.member) {
             changed.notify_one();
         }
         Ok(())
     }
 
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
-        self.shared.store.leave(name, process).await?;
+    async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable> {
+        self.shared.store.leave(kind, name, process).await?;
         self.shared.changed.notify_one();
         Ok(())
     }
@@ -264,8 +272,8 @@ impl Cluster for ConfigNode {
 
 #[async_trait]
 impl Board for ConfigNode {
-    async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
-        Ok(self.shared.watches.map_after(seen, patience).await)
+    async fn map(&self, kind: NodeKind, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
+        Ok(self.shared.watches.map_after(kind, seen, patience).await)
     }
 
     async fn settings(&self, seen: u64, patience: Duration) -> Result<Settings, Unavailable> {

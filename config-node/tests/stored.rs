@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use volery_config::StoredBoard;
 use volery_config::follow::follow_settings;
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{PartitionMap, PerKind};
 use volery_kernel::slot::Partitions;
 use volery_ports::accounts::Unavailable;
 use volery_ports::cluster::{Board, ChangeError};
 use volery_ports::cluster_store::ClusterStore;
 use volery_sql::SqliteStore;
-use volery_testkit::cluster::settings_are_changed;
+use volery_testkit::cluster::{KIND, settings_are_changed};
 use volery_testkit::cluster_store::{ModelClusterStore, change, map, member};
 use volery_testkit::sql::ManualClock;
 
@@ -27,7 +27,7 @@ fn only() -> PartitionMap {
 }
 
 fn board(store: Arc<dyn ClusterStore>, clock: &Arc<ManualClock>) -> StoredBoard {
-    StoredBoard::new(store, clock.clone(), only())
+    StoredBoard::new(store, clock.clone(), PerKind::from_fn(|_| only()))
 }
 
 #[tokio::test]
@@ -43,10 +43,10 @@ async fn settings_keep_the_contract_on_a_model_and_in_a_file() {
 async fn a_map_is_the_stores_once_somebody_wrote_one() {
     let (store, clock) = (Arc::new(ModelClusterStore::default()), Arc::new(ManualClock::default()));
     let board = board(store.clone(), &clock);
-    assert_eq!(board.map(0, Duration::ZERO).await, Ok(only()));
+    assert_eq!(board.map(KIND, 0, Duration::ZERO).await, Ok(only()));
     let written = map(1, &["a"], &[Some(0)]);
-    assert_eq!(store.put_map(&written).await, Ok(true));
-    assert_eq!(board.map(0, Duration::ZERO).await, Ok(written));
+    assert_eq!(store.put_map(KIND, &written).await, Ok(true));
+    assert_eq!(board.map(KIND, 0, Duration::ZERO).await, Ok(written));
 }
 
 #[tokio::test]

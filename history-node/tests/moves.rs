@@ -121,7 +121,7 @@ impl Node {
 
     /// By partition: this node's, another's or nobody's.
     fn give(&self, owner: impl Fn(u16) -> Option<bool>) {
-        let members = ["this", "another"].map(|name| Member { name: name.to_owned(), url: String::new() });
+        let members = ["this", "another"].map(|name| Member::new(name.to_owned(), String::new()));
         let owners: Vec<_> = (0..PARTITIONS).map(|at| owner(at).map(|own| u16::from(!own))).collect();
         self.map.send_modify(|map| {
             let next = PartitionMap::new(map.version() + 1, members.to_vec(), &owners);

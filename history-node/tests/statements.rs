@@ -233,7 +233,7 @@ async fn a_talk_is_written_once() {
     let partitions = Partitions::new(4).expect("four partitions");
     let log = ModelLog::new(1, partitions, Arc::new(SystemClock));
     let (timeline, metrics) = (Arc::new(Counting::default()), Metrics::new().expect("metrics"));
-    let whole = PartitionMap::whole(Member { name: "all".to_owned(), url: String::new() }, partitions);
+    let whole = PartitionMap::whole(Member::new("all".to_owned(), String::new()), partitions);
     let parts = Parts {
         name: "all".to_owned(),
         map: watch::channel(Arc::new(whole)).1,

@@ -48,7 +48,7 @@ fn senders(partitions: Partitions) -> [UserId; 2] {
 }
 
 fn started(log: &ModelLog, timeline: &Arc<ModelTimeline>, metrics: &Metrics, health: &Health) -> HistoryNode {
-    let whole = PartitionMap::whole(Member { name: "all".to_owned(), url: String::new() }, log.partitions());
+    let whole = PartitionMap::whole(Member::new("all".to_owned(), String::new()), log.partitions());
     let parts = Parts {
         name: "all".to_owned(),
         map: watch::channel(Arc::new(whole)).1,

@@ -1,5 +1,5 @@
 //! Who owns what and how everyone is set, for the roles of this process: told by config, here or elsewhere; or,
-//! where the messaging node here has no others beside it, everything by that one, set as the store says.
+//! where the nodes here have no others beside them, everything by those, set as the store says.
 //!
 //! Trap avoided: a node says that it is up only once its door is open: before that it has no address, and
 //! whoever was sent there would find nobody.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use volery_config::follow::{HeldLease, Standing, follow_map, follow_settings, hold_lease};
 use volery_config::{ConfigNode, ConfigOptions, ConfigParts, StoredBoard, admission};
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap, PerKind};
 use volery_kernel::slot::Partitions;
 use volery_node::health::{Part, State};
 use volery_node::metrics::Metrics;
@@ -29,9 +29,14 @@ type Told = watch::Receiver<Arc<Settings>>;
 /// Where maps come from.
 pub(crate) enum OpenCluster {
     /// From here, once the door of the only node is open.
-    OnlyNode { told: watch::Sender<Arc<PartitionMap>>, partitions: Partitions, settings: Told },
-    /// From config, here or elsewhere. Map and settings are there if somebody here goes by them.
-    Config { cluster: Arc<dyn Cluster>, map: Option<Map>, settings: Option<Told>, lease: Option<HeldLease> },
+    OnlyNode { told: PerKind<watch::Sender<Arc<PartitionMap>>>, partitions: Partitions, settings: Told },
+    /// From config, here or elsewhere. Maps and settings are there if somebody here goes by them.
+    Config {
+        cluster: Arc<dyn Cluster>,
+        maps: PerKind<Option<Map>>,
+        settings: Option<Told>,
+        leases: PerKind<Option<HeldLease>>,
+    },
 }
 
 impl OpenCluster {
@@ -49,21 +54,21 @@ impl OpenCluster {
             Some(store) => Arc::new(start(common, store, partitions).await?),
             None => elsewhere.ok_or_else(absent)?,
         };
-        let (mut map, mut settings) = (None, None);
+        let (mut maps, mut settings) = (PerKind::default(), None);
         if common.roles.ask(Role::Config) {
             settings = Some(follow_settings(cluster.clone()));
-            map = Some(follow_map(Arc::clone(&cluster)).await);
+            *maps.of_mut(NodeKind::Messaging) = Some(follow_map(Arc::clone(&cluster), NodeKind::Messaging).await);
         }
-        Ok(Self::Config { cluster, map, settings, lease: None })
+        Ok(Self::Config { cluster, maps, settings, leases: PerKind::default() })
     }
 
     /// Without a store here, nobody could have set anything: it goes by its own configuration.
     fn only_node(common: &Common<'_>, store: Option<Arc<dyn ClusterStore>>, partitions: Partitions) -> Self {
-        let unknown = Member { name: common.node_name(), url: String::new() };
-        let map = PartitionMap::whole(unknown, partitions);
-        let told = watch::Sender::new(Arc::new(map.clone()));
+        let unknown = Member::new(common.node_name(), String::new());
+        let maps = PerKind::from_fn(|_| PartitionMap::whole(unknown.clone(), partitions));
+        let told = PerKind::from_fn(|kind| watch::Sender::new(Arc::new(maps.of(kind).clone())));
         let settings = match store {
-            Some(store) => follow_settings(Arc::new(StoredBoard::new(store, Arc::clone(&common.clock), map))),
+            Some(store) => follow_settings(Arc::new(StoredBoard::new(store, Arc::clone(&common.clock), maps))),
             None => watch::channel(Arc::default()).1,
         };
         Self::OnlyNode { told, partitions, settings }
@@ -77,37 +82,43 @@ impl OpenCluster {
         }
     }
 
-    /// The newest map, and those that follow.
-    pub(crate) fn map(&self) -> Option<Map> {
+    /// The newest map of a kind, and those that follow.
+    pub(crate) fn map(&self, kind: NodeKind) -> Option<Map> {
         match self {
-            Self::OnlyNode { told, .. } => Some(told.subscribe()),
-            Self::Config { map, .. } => map.clone(),
+            Self::OnlyNode { told, .. } => Some(told.of(kind).subscribe()),
+            Self::Config { maps, .. } => maps.of(kind).clone(),
         }
     }
 
-    /// The messaging node here has opened its door.
-    pub(crate) fn join(&mut self, common: &Common<'_>, member: Member, log: &OpenLog) -> Result<(), Failure> {
+    /// The node of this kind here has opened its door.
+    pub(crate) fn join(
+        &mut self,
+        common: &Common<'_>,
+        kind: NodeKind,
+        member: Member,
+        log: &OpenLog,
+    ) -> Result<(), Failure> {
         match self {
             Self::OnlyNode { told, partitions, .. } => {
-                told.send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
+                told.of(kind).send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
             }
-            Self::Config { cluster, lease, .. } => {
+            Self::Config { cluster, leases, .. } => {
                 let terms = admission::terms(log.log.partitions().count(), log.name.clone());
-                let hold = Hold { member, process: holder()?, terms };
+                let hold = Hold { kind, member, process: holder()?, terms };
                 let held = hold_lease(Arc::clone(cluster), hold);
                 let (part, metrics) = (common.health.part("lease"), common.metrics.clone());
                 tokio::spawn(say(held.standing(), part, metrics));
-                *lease = Some(held);
+                *leases.of_mut(kind) = Some(held);
             }
         }
         Ok(())
     }
 
-    /// The messaging node here ends: others are given its partitions at once, if config can be asked. Whether
+    /// The node of this kind here ends: others are given its partitions at once, if config can be asked. Whether
     /// they are.
-    pub(crate) async fn leave(&mut self) -> bool {
-        let Self::Config { lease, .. } = self else { return false };
-        let Some(lease) = lease.take() else { return false };
+    pub(crate) async fn leave(&mut self, kind: NodeKind) -> bool {
+        let Self::Config { leases, .. } = self else { return false };
+        let Some(lease) = leases.of_mut(kind).take() else { return false };
         let left = lease.leave().await;
         if let Err(error) = &left {
             tracing::warn!(%error, "the lease was not given up; it ends by itself");

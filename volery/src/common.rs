@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use volery_kernel::map::Weight;
 use volery_kernel::time::Clock;
 use volery_node::config::{Config, Nodes};
 use volery_node::health::Health;
@@ -41,6 +42,11 @@ impl<'a> Common<'a> {
     /// What the messaging node here is called: the same after it was started anew.
     pub(crate) fn node_name(&self) -> String {
         node_name(self.config)
+    }
+
+    /// How large the share of the nodes here is.
+    pub(crate) fn weight(&self) -> Weight {
+        u16::try_from(self.config.cluster_weight).ok().and_then(Weight::new).unwrap_or(Weight::ONE)
     }
 
     /// Whoever answers for a role that does not run here, for as long as this process runs: health says while nobody

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use volery_gateway::{Gateway, GatewayOptions, GatewayParts};
 use volery_kernel::limits;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_messaging::{MessagingNode, Options as MessagingOptions, Parts as MessagingParts};
 use volery_node::config::Config;
 use volery_node::shutdown::Stage;
@@ -200,7 +200,7 @@ impl Process {
 
     /// Who owns what.
     fn map(&self) -> Result<watch::Receiver<Arc<PartitionMap>>, Failure> {
-        self.cluster.as_ref().and_then(OpenCluster::map).ok_or_else(absent)
+        self.cluster.as_ref().and_then(|cluster| cluster.map(NodeKind::Messaging)).ok_or_else(absent)
     }
 
     /// What a part goes by, now and from now on.
@@ -216,9 +216,9 @@ impl Process {
     /// The messaging node here is up.
     fn join(&mut self, common: &Common<'_>) -> Result<(), Failure> {
         let url = self.door_of_sessions(common.config).ok_or_else(absent)?;
-        let member = Member { name: common.node_name(), url };
+        let member = Member { weight: common.weight(), ..Member::new(common.node_name(), url) };
         let log = self.log.as_ref().ok_or_else(absent)?;
-        self.cluster.as_mut().ok_or_else(absent)?.join(common, member, log)
+        self.cluster.as_mut().ok_or_else(absent)?.join(common, NodeKind::Messaging, member, log)
     }
 
     /// Where clients find the messaging node here, if one is.
@@ -282,7 +282,7 @@ impl Process {
 
     async fn drain(&mut self, deadline: Duration) {
         let left = match &mut self.cluster {
-            Some(cluster) => cluster.leave().await,
+            Some(cluster) => cluster.leave(NodeKind::Messaging).await,
             None => false,
         };
         if let Some(messaging) = &mut self.messaging {

@@ -9,7 +9,7 @@
 //! | [`generator`] | taking new ids, above a floor, never twice |
 //! | [`chat`] | recipients and chats |
 //! | [`slot`] | recipient → slot → partition |
-//! | [`map`] | partition → messaging node |
+//! | [`map`] | partition → node, for each kind of node |
 //! | [`served`] | which partitions a node serves, as maps come |
 //! | [`position`] | places in the log and in a user's stream |
 //! | [`event`] | what stands on the log |

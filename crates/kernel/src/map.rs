@@ -1,18 +1,13 @@
-//! Which messaging node owns which partition.
+//! Which node owns which partition: a map for each kind of node.
 //!
 //! A map is liveness, not safety: two nodes that believe in different maps waste work and break no
 //! promise. Versions only tell the newer of two maps.
 
-use crate::slot::{Partition, Partitions};
+mod member;
 
-/// A messaging node, as others know it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Member {
-    /// Unique in its cluster and the same over restarts, so that a restart moves nothing.
-    pub name: String,
-    /// Where clients connect: `ws://host:8401/v1/ws`.
-    pub url: String,
-}
+pub use member::{Member, MemberState, NodeKind, PerKind, Weight};
+
+use crate::slot::{Partition, Partitions};
 
 /// A partition that nobody owns.
 const NOBODY: u16 = u16::MAX;
@@ -119,7 +114,7 @@ mod tests {
     use super::*;
 
     fn member(name: &str) -> Member {
-        Member { name: name.to_owned(), url: format!("ws://{name}/v1/ws") }
+        Member::new(name.to_owned(), format!("ws://{name}/v1/ws"))
     }
 
     #[test]

@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn map(version: u64, owners: &[Option<u16>]) -> Arc<PartitionMap> {
-        let members = NODES.map(|name| Member { name: name.to_owned(), url: url(name) });
+        let members = NODES.map(|name| Member::new(name.to_owned(), url(name)));
         Arc::new(PartitionMap::new(version, members.to_vec(), owners).unwrap())
     }
 

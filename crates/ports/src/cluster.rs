@@ -16,7 +16,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_kernel::time::Timestamp;
 
 pub use crate::accounts::Unavailable;
@@ -69,10 +69,12 @@ pub struct Terms {
     pub level: u16,
 }
 
-/// A messaging node that says that it is up.
+/// A node that says that it is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// Who.
+    /// Among whom partitions are divided.
+    pub kind: NodeKind,
+    /// Who. One that drains is about to leave: it hands over what it has.
     pub member: Member,
     /// Unique to the process: tells a node that starts anew from another that took its name.
     pub process: String,
@@ -149,8 +151,8 @@ pub enum ChangeError {
 /// What operators see and change, and nodes follow. See the module's contract.
 #[async_trait]
 pub trait Board: Send + Sync + 'static {
-    /// The map, once its version is above `seen`, or as it is after `patience`.
-    async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable>;
+    /// The map of a kind, once its version is above `seen`, or as it is after `patience`.
+    async fn map(&self, kind: NodeKind, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable>;
 
     /// The settings, once their version is above `seen`, or as they are after `patience`.
     async fn settings(&self, seen: u64, patience: Duration) -> Result<Settings, Unavailable>;
@@ -166,9 +168,9 @@ pub trait Cluster: Board {
     /// nobody has said before holds for the cluster.
     async fn admit(&self, node: &Terms, opened: bool) -> Result<(), HoldError>;
 
-    /// Takes or renews the lease of a messaging node. To be called each second.
+    /// Takes or renews the lease of a node. To be called each second.
     async fn hold(&self, hold: Hold) -> Result<(), HoldError>;
 
     /// Gives a lease up, so that nobody waits for its end. One that is not held is no error.
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable>;
+    async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable>;
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use volery_kernel::limits;
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{NodeKind, PartitionMap};
 use volery_kernel::time::Clock as _;
 use volery_ports::accounts::Unavailable;
 use volery_ports::cluster::{Board, ChangeError, Cluster, Hold, HoldError, Settings, Terms};
@@ -24,10 +24,13 @@ const LONG: Duration = Duration::from_secs(20);
 /// The clock moves by this much between two looks.
 const STEP_MS: u64 = 250;
 
+/// The kind of the nodes here, where any would do.
+pub const KIND: NodeKind = NodeKind::Messaging;
+
 /// A node of this name that asks for its lease.
 #[must_use]
 pub fn hold(name: &str, process: &str) -> Hold {
-    Hold { member: member(name), process: process.to_owned(), terms: terms() }
+    Hold { kind: KIND, member: member(name), process: process.to_owned(), terms: terms() }
 }
 
 /// What a node of the cluster under test goes by.
@@ -109,15 +112,15 @@ async fn maps_follow_leases(cluster: &dyn Cluster) {
     assert_eq!((woken.version(), shares(&woken), held), (3, vec![("a", 4), ("b", 4)], Ok(())));
     let patience = Duration::from_millis(50);
     let asked = tokio::time::Instant::now();
-    assert_eq!(cluster.map(3, patience).await, Ok(woken.clone()), "as it is");
+    assert_eq!(cluster.map(KIND, 3, patience).await, Ok(woken.clone()), "as it is");
     assert!(asked.elapsed() >= patience, "after patience: {:?}", asked.elapsed());
-    assert_eq!(cluster.map(9, Duration::ZERO).await, Ok(woken), "older than what was seen");
-    assert_eq!(cluster.leave("b", "p2").await, Ok(()), "another's lease stays");
+    assert_eq!(cluster.map(KIND, 9, Duration::ZERO).await, Ok(woken), "older than what was seen");
+    assert_eq!(cluster.leave(KIND, "b", "p2").await, Ok(()), "another's lease stays");
     assert_eq!(cluster.hold(hold("b", "p1")).await, Ok(()));
-    assert_eq!(cluster.leave("b", "p1").await, Ok(()));
+    assert_eq!(cluster.leave(KIND, "b", "p1").await, Ok(()));
     let alone = map(cluster, 3).await;
     assert_eq!((alone.version(), shares(&alone)), (4, vec![("a", 8)]));
-    assert_eq!(cluster.leave("b", "p1").await, Ok(()), "once more");
+    assert_eq!(cluster.leave(KIND, "b", "p1").await, Ok(()), "once more");
     assert_eq!(cluster.hold(hold("b", "p2")).await, Ok(()), "the name is free");
     assert_eq!(map(cluster, 4).await.version(), 5);
 }
@@ -168,7 +171,7 @@ async fn an_outage_freezes_leases(store: &ModelClusterStore, clock: &ManualClock
     assert_eq!(cluster.admit(&terms(), true).await, Ok(()), "by what was known");
     let (other, refused) = others()[2].clone();
     assert_eq!(cluster.admit(&other, true).await, Err(refused));
-    assert_eq!(cluster.leave("a", "p1").await, Err(away.clone()));
+    assert_eq!(cluster.leave(KIND, "a", "p1").await, Err(away.clone()));
     assert_eq!(cluster.change(change("messaging.sends_burst", Some("300"), 0)).await, Err(away.into()));
     pass(store, clock, 1, 3 * limits::LEASE_MS.value).await;
     assert_eq!(map(cluster, 0).await, before, "what was known is answered on");
@@ -182,7 +185,7 @@ async fn an_outage_freezes_leases(store: &ModelClusterStore, clock: &ManualClock
 }
 
 async fn map(cluster: &dyn Cluster, seen: u64) -> PartitionMap {
-    match cluster.map(seen, LONG).await {
+    match cluster.map(KIND, seen, LONG).await {
         Ok(map) => map,
         Err(error) => panic!("the map after {seen}: {error}"),
     }

@@ -361,7 +361,7 @@ impl Node {
 }
 
 fn owned_by(version: u64, owner: Option<u16>) -> Arc<PartitionMap> {
-    let member = |name: &str, url: &str| Member { name: name.to_owned(), url: url.to_owned() };
+    let member = |name: &str, url: &str| Member::new(name.to_owned(), url.to_owned());
     let members = vec![member("node", "ws://here"), member("other", ELSEWHERE)];
     Arc::new(PartitionMap::new(version, members, &[owner; 2]).expect("a map"))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use volery_kernel::map::NodeKind;
 use volery_node::config::{Config, Loaded};
 
 use super::desk::{self, Desk};
@@ -37,11 +38,11 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("nodes", matches)) => {
-            answer(matches, async |config| Ok(nodes::nodes(&Desk::open(config).await?.map().await?)))
+            answer(matches, async |config| Ok(nodes::nodes(&Desk::open(config).await?.map(NodeKind::Messaging).await?)))
         }
-        Some(("partitions", matches)) => {
-            answer(matches, async |config| Ok(nodes::partitions(&Desk::open(config).await?.map().await?)))
-        }
+        Some(("partitions", matches)) => answer(matches, async |config| {
+            Ok(nodes::partitions(&Desk::open(config).await?.map(NodeKind::Messaging).await?))
+        }),
         Some(("lag", matches)) => {
             let window = Duration::from_secs(matches.get_one("seconds").copied().unwrap_or(2));
             answer(matches, async |config| lag::lag(config, window).await)

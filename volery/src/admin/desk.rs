@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use volery_config::StoredBoard;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap, PerKind};
 use volery_node::clock::SystemClock;
 use volery_node::config::{Config, Nodes};
 use volery_ports::cluster::{Board, Change, ChangeError, Setting, Settings, Unavailable};
@@ -36,13 +36,14 @@ impl Desk {
             return Ok(Self { board, whom });
         }
         let store = store(config).await?.cluster;
-        let only = PartitionMap::whole(only_node(config), partitions(config)?);
+        let partitions = partitions(config)?;
+        let only = PerKind::from_fn(|kind| PartitionMap::whole(only_node(config, kind), partitions));
         let board = Arc::new(StoredBoard::new(store, Arc::new(SystemClock), only));
         Ok(Self { board, whom: "the store did not answer".to_owned() })
     }
 
-    pub(super) async fn map(&self) -> Result<PartitionMap, Failure> {
-        self.board.map(0, Duration::ZERO).await.map_err(|away| self.away(&away))
+    pub(super) async fn map(&self, kind: NodeKind) -> Result<PartitionMap, Failure> {
+        self.board.map(kind, 0, Duration::ZERO).await.map_err(|away| self.away(&away))
     }
 
     pub(super) async fn settings(&self) -> Result<Settings, Failure> {
@@ -79,7 +80,11 @@ pub(super) async fn store(config: &Config) -> Result<OpenStore, Failure> {
     })
 }
 
-/// The messaging node of `volery up`, as its configuration has it.
-fn only_node(config: &Config) -> Member {
-    Member { name: node_name(config), url: door_of_sessions(config, config.messaging_listen) }
+/// The node of `volery up`, as its configuration has it. Nobody else asks its history: that has no address.
+fn only_node(config: &Config, kind: NodeKind) -> Member {
+    let url = match kind {
+        NodeKind::Messaging => door_of_sessions(config, config.messaging_listen),
+        NodeKind::History => String::new(),
+    };
+    Member::new(node_name(config), url)
 }

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     fn map(owners: &[Option<u16>]) -> PartitionMap {
-        let member = |name: &str| Member { name: name.to_owned(), url: format!("ws://{name}") };
+        let member = |name: &str| Member::new(name.to_owned(), format!("ws://{name}"));
         PartitionMap::new(7, vec![member("a"), member("b")], owners).expect("a map")
     }
 

@@ -139,7 +139,7 @@ fn owned_by(version: u64, members: &[Member], owners: &[Option<u16>]) -> Arc<Par
 
 /// What is not this history node's is the other one's.
 fn history_map(node: u16, version: u64, owns: impl Fn(u16) -> bool) -> Arc<PartitionMap> {
-    let members = NAMES.map(|name| Member { name: name.to_owned(), url: String::new() });
+    let members = NAMES.map(|name| Member::new(name.to_owned(), String::new()));
     let owners: Vec<_> = (0..PARTITIONS).map(|partition| Some(if owns(partition) { node } else { 1 - node })).collect();
     owned_by(version, &members, &owners)
 }
@@ -159,7 +159,7 @@ async fn run(
     for (node, generator) in generators.into_iter().enumerate() {
         let name = NAMES[node];
         let node = below.node(node, &accounts, generator, &counted[node], &map).await;
-        members.push(Member { name: name.to_owned(), url: format!("ws://{}/v1/ws", node.address()) });
+        members.push(Member::new(name.to_owned(), format!("ws://{}/v1/ws", node.address())));
         nodes.push(node);
     }
     let gateway = below.gateway(accounts, map);

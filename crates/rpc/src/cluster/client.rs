@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{NodeKind, PartitionMap};
 use volery_ports::cluster::{
     Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Terms, Unavailable,
 };
@@ -44,11 +44,10 @@ fn looked<W, A>(answer: Result<W, Status>, read: impl Fn(W) -> Checked<A>) -> Re
     read(answer.map_err(|status| to_unavailable::<Kind>(&status))?).map_err(failure::nonsense)
 }
 
-/// A question with what is left of its patience.
-fn waiting(mut request: Request<wire::WatchRequest>, until: Instant) -> Request<wire::WatchRequest> {
+/// What is left of a question's patience.
+fn left_ms(until: Instant) -> u64 {
     let left = until.saturating_duration_since(Instant::now());
-    request.get_mut().patience_ms = u64::try_from(left.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
-    request
+    u64::try_from(left.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 
 #[async_trait]
@@ -65,8 +64,9 @@ impl Cluster for ClusterClient {
         held.map(drop).map_err(|status| failure::to_hold(&status))
     }
 
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
-        let request = wire::LeaveRequest { name: name.into(), process: process.into() };
+    async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable> {
+        let (kind, name, process) = (convert::kind(kind), name.into(), process.into());
+        let request = wire::LeaveRequest { kind, name, process };
         let send = |channel, request| async move { stub(channel).leave(request).await };
         looked(self.remote.call(Call::READ, request, send).await, |wire::LeaveAnswer {}| Ok(()))
     }
@@ -74,19 +74,25 @@ impl Cluster for ClusterClient {
 
 #[async_trait]
 impl Board for ClusterClient {
-    async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
+    async fn map(&self, kind: NodeKind, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
         let patience = patience.min(PATIENCE_MOST);
         let until = Instant::now() + patience;
-        let send = |channel, request| async move { stub(channel).map(waiting(request, until)).await };
-        let request = wire::WatchRequest { seen, patience_ms: 0 };
+        let send = |channel, mut request: Request<wire::MapRequest>| async move {
+            request.get_mut().patience_ms = left_ms(until);
+            stub(channel).map(request).await
+        };
+        let request = wire::MapRequest { kind: convert::kind(kind), seen, patience_ms: 0 };
         looked(self.remote.call(Call::watch(patience), request, send).await, convert::to_map)
     }
 
     async fn settings(&self, seen: u64, patience: Duration) -> Result<Settings, Unavailable> {
         let patience = patience.min(PATIENCE_MOST);
         let until = Instant::now() + patience;
-        let send = |channel, request| async move { stub(channel).settings(waiting(request, until)).await };
-        let request = wire::WatchRequest { seen, patience_ms: 0 };
+        let send = |channel, mut request: Request<wire::SettingsRequest>| async move {
+            request.get_mut().patience_ms = left_ms(until);
+            stub(channel).settings(request).await
+        };
+        let request = wire::SettingsRequest { seen, patience_ms: 0 };
         looked(self.remote.call(Call::watch(patience), request, send).await, |all| Ok(convert::to_settings(all)))
     }
 

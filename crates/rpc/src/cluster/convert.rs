@@ -1,6 +1,6 @@
 //! Leases, maps and settings, in both directions.
 
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, MemberState, NodeKind, PartitionMap, Weight};
 use volery_kernel::slot::{Partitions, SLOTS};
 use volery_kernel::time::Timestamp;
 use volery_ports::cluster::{Change, Hold, Setting, Settings, Terms};
@@ -24,12 +24,32 @@ fn value(from: String) -> Checked<String> {
     Ok(from)
 }
 
+pub(super) fn kind(from: NodeKind) -> i32 {
+    let kind = match from {
+        NodeKind::Messaging => wire::NodeKind::Messaging,
+        NodeKind::History => wire::NodeKind::History,
+    };
+    kind.into()
+}
+
+pub(super) fn to_kind(from: i32) -> Checked<NodeKind> {
+    match wire::NodeKind::try_from(from) {
+        Ok(wire::NodeKind::Messaging) => Ok(NodeKind::Messaging),
+        Ok(wire::NodeKind::History) => Ok(NodeKind::History),
+        Ok(wire::NodeKind::Unspecified) | Err(_) => check::wrong("kind", "is none that is known"),
+    }
+}
+
 fn member(from: Member) -> wire::Member {
-    wire::Member { name: from.name, url: from.url }
+    let Member { name, url, weight, state } = from;
+    wire::Member { name, url, weight: weight.get().into(), draining: state == MemberState::Draining }
 }
 
 fn to_member(from: wire::Member) -> Checked<Member> {
-    Ok(Member { name: word("member.name", from.name)?, url: word("member.url", from.url)? })
+    let weight = u16::try_from(from.weight).ok().and_then(Weight::new);
+    let Some(weight) = weight else { return check::wrong("member.weight", "is not from 1 to 100") };
+    let state = if from.draining { MemberState::Draining } else { MemberState::Serving };
+    Ok(Member { name: word("member.name", from.name)?, url: word("member.url", from.url)?, weight, state })
 }
 
 fn terms(from: Terms) -> wire::Terms {
@@ -57,11 +77,14 @@ pub(super) fn to_admit(from: wire::AdmitRequest) -> Checked<(Terms, bool)> {
 }
 
 pub(super) fn hold(from: Hold) -> wire::HoldRequest {
-    wire::HoldRequest { member: Some(member(from.member)), process: from.process, terms: Some(terms(from.terms)) }
+    let Hold { kind, member, process, terms } = from;
+    let (member, terms) = (Some(self::member(member)), Some(self::terms(terms)));
+    wire::HoldRequest { kind: self::kind(kind), member, process, terms }
 }
 
 pub(super) fn to_hold(from: wire::HoldRequest) -> Checked<Hold> {
     Ok(Hold {
+        kind: to_kind(from.kind)?,
         member: to_member(check::there("member", from.member)?)?,
         process: word("process", from.process)?,
         terms: to_terms(from.terms)?,

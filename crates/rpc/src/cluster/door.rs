@@ -42,20 +42,22 @@ impl cluster_server::Cluster for Door {
     }
 
     async fn leave(&self, request: Request<wire::LeaveRequest>) -> Result<Response<wire::LeaveAnswer>, Status> {
-        let wire::LeaveRequest { name, process } = request.into_inner();
+        let wire::LeaveRequest { kind, name, process } = request.into_inner();
+        let kind = convert::to_kind(kind)?;
         let (name, process) = (convert::word("name", name)?, convert::word("process", process)?);
-        self.0.leave(&name, &process).await.map_err(of_unavailable::<Kind>)?;
+        self.0.leave(kind, &name, &process).await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(wire::LeaveAnswer {}))
     }
 
-    async fn map(&self, request: Request<wire::WatchRequest>) -> Result<Response<wire::PartitionMap>, Status> {
-        let wire::WatchRequest { seen, patience_ms } = request.into_inner();
-        let map = self.0.map(seen, patience(patience_ms)).await.map_err(of_unavailable::<Kind>)?;
+    async fn map(&self, request: Request<wire::MapRequest>) -> Result<Response<wire::PartitionMap>, Status> {
+        let wire::MapRequest { kind, seen, patience_ms } = request.into_inner();
+        let map =
+            self.0.map(convert::to_kind(kind)?, seen, patience(patience_ms)).await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(convert::map(&map)))
     }
 
-    async fn settings(&self, request: Request<wire::WatchRequest>) -> Result<Response<wire::AllSettings>, Status> {
-        let wire::WatchRequest { seen, patience_ms } = request.into_inner();
+    async fn settings(&self, request: Request<wire::SettingsRequest>) -> Result<Response<wire::AllSettings>, Status> {
+        let wire::SettingsRequest { seen, patience_ms } = request.into_inner();
         let settings = self.0.settings(seen, patience(patience_ms)).await.map_err(of_unavailable::<Kind>)?;
         Ok(Response::new(convert::settings(settings)))
     }

@@ -1,7 +1,7 @@
 //! Leases, maps, settings and refusals come back the same, and nonsense names its field.
 
 use proptest::prelude::*;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, MemberState, NodeKind, PartitionMap, Weight};
 use volery_kernel::time::Timestamp;
 use volery_ports::cluster::{Change, ChangeError, Hold, HoldError, Setting, Settings, Terms, Unavailable};
 
@@ -12,7 +12,7 @@ use crate::wire::config::v1 as wire;
 use crate::wire::config::v1::failure::Kind;
 
 fn member(name: &str) -> Member {
-    Member { name: name.into(), url: format!("ws://{name}/v1/ws") }
+    Member::new(name.into(), format!("ws://{name}/v1/ws"))
 }
 
 proptest! {
@@ -29,8 +29,12 @@ proptest! {
     ) {
         let terms = Terms { partitions, log: name.clone(), level: partitions };
         prop_assert_eq!(convert::to_admit(convert::admit(terms.clone(), true)), Ok((terms.clone(), true)));
-        let hold = Hold { member: member(&name), process: name.clone(), terms };
-        prop_assert_eq!(convert::to_hold(convert::hold(hold.clone())), Ok(hold));
+        let weight = Weight::new(1 + partitions % 100).expect("a weight");
+        for (kind, state) in NodeKind::ALL.into_iter().zip([MemberState::Serving, MemberState::Draining]) {
+            let member = Member { weight, state, ..member(&name) };
+            let hold = Hold { kind, member, process: name.clone(), terms: terms.clone() };
+            prop_assert_eq!(convert::to_hold(convert::hold(hold.clone())), Ok(hold));
+        }
         let change = Change { name: name.clone(), value, seen, by: name };
         prop_assert_eq!(convert::to_change(convert::change(change.clone())), Ok(change));
     }
@@ -68,14 +72,23 @@ fn nonsense_is_refused_by_its_field() {
         assert_eq!(word(bad), Some("name"));
     }
     let terms = wire::Terms { partitions: Some(8), log: "the log".into(), level: 1 };
+    let member = wire::Member { name: "a".into(), url: "ws://a".into(), weight: 1, draining: false };
     let hold = wire::HoldRequest {
-        member: Some(wire::Member { name: "a".into(), url: "ws://a".into() }),
+        kind: wire::NodeKind::Messaging.into(),
+        member: Some(member.clone()),
         process: "p".into(),
         terms: Some(terms.clone()),
     };
     let field = |hold: wire::HoldRequest| convert::to_hold(hold).err().map(|wrong| wrong.field);
     assert_eq!(field(hold.clone()), None);
     assert_eq!(field(wire::HoldRequest { member: None, ..hold.clone() }), Some("member"));
+    for kind in [0, 3, -1] {
+        assert_eq!(field(wire::HoldRequest { kind, ..hold.clone() }), Some("kind"));
+    }
+    for weight in [0, 101, 65_537] {
+        let member = Some(wire::Member { weight, ..member.clone() });
+        assert_eq!(field(wire::HoldRequest { member, ..hold.clone() }), Some("member.weight"));
+    }
     assert_eq!(field(wire::HoldRequest { process: String::new(), ..hold.clone() }), Some("process"));
     let of_terms = |terms: Option<wire::Terms>| {
         let asked = wire::AdmitRequest { terms: terms.clone(), opened: false };

@@ -18,7 +18,7 @@ use volery_ports::cluster::Change;
 /// A member of this name.
 #[must_use]
 pub fn member(name: &str) -> Member {
-    Member { name: name.to_owned(), url: format!("ws://{name}/v1/ws") }
+    Member::new(name.to_owned(), format!("ws://{name}/v1/ws"))
 }
 
 /// A map with these owners, each an index of `names`.

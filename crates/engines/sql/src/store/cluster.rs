@@ -1,11 +1,11 @@
-//! What config-nodes keep: facts, leases, the map, settings.
+//! What config-nodes keep: facts, leases and the map of each kind of node, settings.
 //!
 //! Each compare-and-set is one statement that changes the row or does not, so nobody waits for a lock.
 //! Rows are put in order here: databases order texts by rules of their own.
 
 use async_trait::async_trait;
 use sqlx::{Pool, Row as _};
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_kernel::time::Timestamp;
 use volery_ports::cluster::{Change, Setting};
 use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
@@ -32,28 +32,28 @@ impl ClusterStore for Store {
         answer(put_log(&self.writer, log)).await
     }
 
-    async fn hold(&self, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
-        answer(hold(&self.writer, member, process, now)).await
+    async fn hold(&self, kind: NodeKind, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
+        answer(hold(&self.writer, kind, member, process, now)).await
     }
 
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
-        answer(leave(&self.writer, name, process)).await
+    async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable> {
+        answer(leave(&self.writer, kind, name, process)).await
     }
 
-    async fn end(&self, lease: &Lease) -> Result<bool, Unavailable> {
-        answer(end(&self.writer, lease)).await
+    async fn end(&self, kind: NodeKind, lease: &Lease) -> Result<bool, Unavailable> {
+        answer(end(&self.writer, kind, lease)).await
     }
 
-    async fn leases(&self) -> Result<Vec<Lease>, Unavailable> {
-        answer(leases(&self.readers)).await
+    async fn leases(&self, kind: NodeKind) -> Result<Vec<Lease>, Unavailable> {
+        answer(leases(&self.readers, kind)).await
     }
 
-    async fn map(&self, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
-        answer(map(&self.readers, seen)).await
+    async fn map(&self, kind: NodeKind, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
+        answer(map(&self.readers, kind, seen)).await
     }
 
-    async fn put_map(&self, map: &PartitionMap) -> Result<bool, Unavailable> {
-        answer(put_map(&self.writer, map)).await
+    async fn put_map(&self, kind: NodeKind, map: &PartitionMap) -> Result<bool, Unavailable> {
+        answer(put_map(&self.writer, kind, map)).await
     }
 
     async fn settings(&self) -> Result<Vec<Setting>, Unavailable> {
@@ -112,25 +112,36 @@ async fn put_log(writer: &Pool<Db>, log: &str) -> sqlx::Result<()> {
 }
 
 const HOLD: &str = "
-    INSERT INTO leases AS old (name, url, process, renewed) VALUES ($1, $2, $3, $4)
-    ON CONFLICT (name) DO UPDATE SET
+    INSERT INTO leases AS old (kind, name, url, weight, state, process, renewed) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (kind, name) DO UPDATE SET
         url = excluded.url,
+        weight = excluded.weight,
+        state = excluded.state,
         renewed = CASE WHEN old.renewed < excluded.renewed THEN excluded.renewed ELSE old.renewed + 1 END
     WHERE old.process = excluded.process";
 
-async fn hold(writer: &Pool<Db>, member: &Member, process: &str, now: Timestamp) -> sqlx::Result<bool> {
-    let held =
-        sqlx::query(HOLD).bind(&member.name).bind(&member.url).bind(process).bind(millis(now)).execute(writer).await?;
+async fn hold(writer: &Pool<Db>, kind: NodeKind, member: &Member, process: &str, now: Timestamp) -> sqlx::Result<bool> {
+    let held = sqlx::query(HOLD)
+        .bind(kind.name())
+        .bind(&member.name)
+        .bind(&member.url)
+        .bind(i64::from(member.weight.get()))
+        .bind(member.state.name())
+        .bind(process)
+        .bind(millis(now))
+        .execute(writer)
+        .await?;
     Ok(held.rows_affected() > 0)
 }
 
-async fn leave(writer: &Pool<Db>, name: &str, process: &str) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM leases WHERE name = $1 AND process = $2").bind(name).bind(process).execute(writer).await?;
-    Ok(())
+async fn leave(writer: &Pool<Db>, kind: NodeKind, name: &str, process: &str) -> sqlx::Result<()> {
+    let delete = "DELETE FROM leases WHERE kind = $1 AND name = $2 AND process = $3";
+    sqlx::query(delete).bind(kind.name()).bind(name).bind(process).execute(writer).await.map(drop)
 }
 
-async fn end(writer: &Pool<Db>, lease: &Lease) -> sqlx::Result<bool> {
-    let ended = sqlx::query("DELETE FROM leases WHERE name = $1 AND process = $2 AND renewed = $3")
+async fn end(writer: &Pool<Db>, kind: NodeKind, lease: &Lease) -> sqlx::Result<bool> {
+    let ended = sqlx::query("DELETE FROM leases WHERE kind = $1 AND name = $2 AND process = $3 AND renewed = $4")
+        .bind(kind.name())
         .bind(&lease.member.name)
         .bind(&lease.process)
         .bind(millis(lease.renewed))
@@ -139,32 +150,43 @@ async fn end(writer: &Pool<Db>, lease: &Lease) -> sqlx::Result<bool> {
     Ok(ended.rows_affected() > 0)
 }
 
-async fn leases(readers: &Pool<Db>) -> sqlx::Result<Vec<Lease>> {
-    let rows = sqlx::query("SELECT * FROM leases").fetch_all(readers).await?;
+async fn leases(readers: &Pool<Db>, kind: NodeKind) -> sqlx::Result<Vec<Lease>> {
+    let rows = sqlx::query("SELECT * FROM leases WHERE kind = $1").bind(kind.name()).fetch_all(readers).await?;
     let mut leases = rows.iter().map(lease).collect::<sqlx::Result<Vec<_>>>()?;
     leases.sort_by(|one, other| one.member.name.cmp(&other.member.name));
     Ok(leases)
 }
 
 fn lease(row: &DbRow) -> sqlx::Result<Lease> {
-    let member = Member { name: row.try_get("name")?, url: row.try_get("url")? };
+    let member = Member {
+        name: row.try_get("name")?,
+        url: row.try_get("url")?,
+        weight: map_row::weight(small(row, "weight")?)?,
+        state: map_row::state(row.try_get("state")?)?,
+    };
     Ok(Lease { member, process: row.try_get("process")?, renewed: time(row.try_get("renewed")?) })
 }
 
-async fn map(readers: &Pool<Db>, seen: u64) -> sqlx::Result<Option<PartitionMap>> {
-    let row =
-        sqlx::query("SELECT * FROM partition_map WHERE version > $1").bind(int(seen)).fetch_optional(readers).await?;
+async fn map(readers: &Pool<Db>, kind: NodeKind, seen: u64) -> sqlx::Result<Option<PartitionMap>> {
+    let select = "SELECT * FROM partition_maps WHERE kind = $1 AND version > $2";
+    let row = sqlx::query(select).bind(kind.name()).bind(int(seen)).fetch_optional(readers).await?;
     let Some(row) = row else { return Ok(None) };
     map_row::map(row.try_get("version")?, row.try_get("members")?, row.try_get("owners")?).map(Some)
 }
 
-async fn put_map(writer: &Pool<Db>, map: &PartitionMap) -> sqlx::Result<bool> {
+const FIRST_MAP: &str = "
+    INSERT INTO partition_maps (kind, version, members, owners) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const NEXT_MAP: &str = "
+    UPDATE partition_maps SET version = $2, members = $3, owners = $4 WHERE kind = $1 AND version = $2 - 1";
+
+async fn put_map(writer: &Pool<Db>, kind: NodeKind, map: &PartitionMap) -> sqlx::Result<bool> {
     let statement = match map.version() {
         0 => return Ok(false),
-        1 => "INSERT INTO partition_map (one, version, members, owners) VALUES (1, $1, $2, $3) ON CONFLICT DO NOTHING",
-        _ => "UPDATE partition_map SET version = $1, members = $2, owners = $3 WHERE version = $1 - 1",
+        1 => FIRST_MAP,
+        _ => NEXT_MAP,
     };
     let put = sqlx::query(statement)
+        .bind(kind.name())
         .bind(int(map.version()))
         .bind(map_row::members(map)?)
         .bind(map_row::owners(map))
