@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry};
 use volery_kernel::code::{Close, Code};
+use volery_kernel::map::NodeKind;
 
 use super::calls::EngineCall;
 use super::family::{Family, Metric};
@@ -79,7 +80,7 @@ table! {
     reader_partitions: Family<HistoryReader, IntGauge> = "volery_reader_partitions", "partitions", "Partitions whose reader runs here: those that the map gives to the history node; 0 while its lease is refused.";
     log_replaced: IntGauge = "volery_log_replaced_partitions", "partitions", "Partitions whose log is not the one that was read or archived before: it is neither read nor appended to; any raises an alarm.";
     set_aside: IntCounter = "volery_set_aside_total", "records", "Records that archive could not apply and set aside durably; any raises an alarm.";
-    lease_held: IntGauge = "volery_lease_held", "leases", "1 while a config-node says, each second, that the messaging node here is part of the cluster; 0 while one says no, or none can be asked; 0 too where it is the only node and needs none.";
+    lease_held: Family<NodeKind, IntGauge> = "volery_lease_held", "leases", "1 while a config-node says, each second, that the node of this kind here is part of the cluster; 0 while one says no, or none can be asked; 0 too where there is none here, or it is the only one and needs no lease.";
     certificate_ends: IntGauge = "volery_certificate_ends_timestamp_seconds", "seconds since 1970", "When the certificate ends that clients are shown at the doors; 0 without one.";
     engine_seconds: Family<EngineCall, Histogram> = "volery_engine_seconds", "seconds", "What a call of an engine took, failed or not. The embedded log counts its syncs instead.";
     engine_errors: Family<EngineCall, IntCounter> = "volery_engine_errors_total", "calls", "Calls of an engine that failed.";
