@@ -64,9 +64,9 @@ pub struct Parts {
     /// Who owns what, as far as is known; only a larger version changes anything. Once the sender is dropped,
     /// the last one stays.
     pub map: watch::Receiver<Arc<PartitionMap>>,
-    /// Whether the cluster takes this node. While it does not, nobody is taken in, and who is here is told to
+    /// Whether the cluster refuses this node. While it does, nobody is taken in, and who is here is told to
     /// reconnect: others serve them. Once the sender is dropped, the last word stays.
-    pub admitted: watch::Receiver<bool>,
+    pub refused: watch::Receiver<bool>,
 }
 
 /// Why the node did not start.
@@ -110,7 +110,7 @@ pub(crate) struct Shared {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) metrics: Metrics,
     pub(crate) map: watch::Receiver<Arc<PartitionMap>>,
-    pub(crate) admitted: watch::Receiver<bool>,
+    pub(crate) refused: watch::Receiver<bool>,
 }
 
 /// A running node.
@@ -129,7 +129,7 @@ impl MessagingNode {
     /// # Errors
     /// [`StartError`].
     pub async fn start(options: Options, parts: Parts) -> Result<Self, StartError> {
-        let Parts { log, accounts, history, bus, clock, generators, tls, metrics, health, map, admitted } = parts;
+        let Parts { log, accounts, history, bus, clock, generators, tls, metrics, health, map, refused } = parts;
         let threads = options.threads.max(1);
         if generators.len() < threads {
             return Err(StartError::Generators { threads, generators: generators.len() });
@@ -152,7 +152,7 @@ impl MessagingNode {
             tls,
             metrics,
             map,
-            admitted,
+            refused,
         });
         let part = health.part("messaging");
         let mut started = Vec::with_capacity(threads);

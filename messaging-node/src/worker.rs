@@ -15,12 +15,12 @@ use volery_kernel::generator::Generator;
 use volery_kernel::id::UserId;
 use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
+use volery_kernel::served::Served;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::bus::{Ear, News};
 
 use crate::core::pace::Rate;
-use crate::core::served::Served;
 use crate::core::watching::Watching;
 use crate::node::Shared;
 use crate::partition::Signal;
@@ -33,7 +33,7 @@ mod refused;
 
 pub(crate) use adopting::Adopt;
 use moving::Slot;
-use refused::Admitted;
+use refused::Refused;
 
 /// Sockets that wait to be taken over, at most.
 const ADOPTIONS_MOST: usize = 8_192;
@@ -73,7 +73,7 @@ pub(crate) struct Worker {
     served: Served,
     maps: Option<watch::Receiver<Arc<PartitionMap>>>,
     rates: Option<watch::Receiver<Rate>>,
-    admissions: Option<watch::Receiver<bool>>,
+    refusals: Option<watch::Receiver<bool>>,
     slots: HashMap<Partition, Slot>,
     /// The next step of a parting, while sessions are sent to other nodes.
     parting: Option<SpawnHandle>,
@@ -101,7 +101,7 @@ impl Worker {
         let served = Served::new(shared.options.name.clone(), Arc::clone(&maps.borrow_and_update()));
         let mut rates = shared.options.rate.clone();
         let rate = Cell::new(*rates.borrow_and_update());
-        let admissions = shared.admitted.clone();
+        let refusals = Some(shared.refused.clone());
         let (ear, news) = listen(&shared);
         let (known, watching) = (RefCell::default(), RefCell::default());
         let thread = Rc::new(Thread { shared, generator, known, rate, watching, ear });
@@ -112,7 +112,7 @@ impl Worker {
             served,
             maps,
             rates,
-            admissions: Some(admissions),
+            refusals,
             slots,
             parting: None,
             ready: Some(ready),
@@ -151,8 +151,8 @@ impl Actor for Worker {
         if let Some(rates) = self.rates.take() {
             ctx.add_stream(each(rates));
         }
-        if let Some(admissions) = self.admissions.take() {
-            ctx.add_stream(each(admissions).map(Admitted));
+        if let Some(refusals) = self.refusals.take() {
+            ctx.add_stream(each(refusals).map(Refused));
         }
         if let Some(news) = self.news.take() {
             ctx.add_stream(living::news(news));

@@ -36,8 +36,7 @@ pub(crate) enum OpenCluster {
         maps: PerKind<Option<Map>>,
         settings: Option<Told>,
         leases: PerKind<Option<HeldLease>>,
-        /// Whether the messaging node here is taken: as long as nobody says no.
-        admitted: watch::Sender<bool>,
+        refused: PerKind<watch::Sender<bool>>,
     },
 }
 
@@ -57,18 +56,20 @@ impl OpenCluster {
             None => elsewhere.ok_or_else(absent)?,
         };
         let (mut maps, mut settings) = (PerKind::default(), None);
-        if common.roles.ask(Role::Config) {
+        if common.roles.has_any(&[Role::Messaging, Role::Gateway]) {
             settings = Some(follow_settings(cluster.clone()));
             *maps.of_mut(NodeKind::Messaging) = Some(follow_map(Arc::clone(&cluster), NodeKind::Messaging).await);
         }
-        let (leases, admitted) = (PerKind::default(), watch::Sender::new(true));
-        Ok(Self::Config { cluster, maps, settings, leases, admitted })
+        if common.roles.has(Role::History) {
+            *maps.of_mut(NodeKind::History) = Some(follow_map(Arc::clone(&cluster), NodeKind::History).await);
+        }
+        Ok(Self::Config { cluster, maps, settings, leases: PerKind::default(), refused: PerKind::default() })
     }
 
     /// Without a store here, nobody could have set anything: it goes by its own configuration.
     fn only_node(common: &Common<'_>, store: Option<Arc<dyn ClusterStore>>, partitions: Partitions) -> Self {
-        let unknown = Member::new(common.node_name(), String::new());
-        let maps = PerKind::from_fn(|_| PartitionMap::whole(unknown.clone(), partitions));
+        let unknown = |kind| Member::new(common.node_name(kind), String::new());
+        let maps = PerKind::from_fn(|kind| PartitionMap::whole(unknown(kind), partitions));
         let told = PerKind::from_fn(|kind| watch::Sender::new(Arc::new(maps.of(kind).clone())));
         let settings = match store {
             Some(store) => follow_settings(Arc::new(StoredBoard::new(store, Arc::clone(&common.clock), maps))),
@@ -93,15 +94,15 @@ impl OpenCluster {
         }
     }
 
-    /// Whether the messaging node here is part of the cluster, now and from now on.
-    pub(crate) fn admitted(&self) -> watch::Receiver<bool> {
+    /// Whether the node of this kind here is refused, once it has joined.
+    pub(crate) fn refused(&self, kind: NodeKind) -> watch::Receiver<bool> {
         match self {
-            Self::OnlyNode { .. } => watch::channel(true).1,
-            Self::Config { admitted, .. } => admitted.subscribe(),
+            Self::OnlyNode { .. } => watch::channel(false).1,
+            Self::Config { refused, .. } => refused.of(kind).subscribe(),
         }
     }
 
-    /// The node of this kind here has opened its door.
+    /// The node of this kind here is up, and its door is open if it has one.
     pub(crate) fn join(
         &mut self,
         common: &Common<'_>,
@@ -113,12 +114,13 @@ impl OpenCluster {
             Self::OnlyNode { told, partitions, .. } => {
                 told.of(kind).send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
             }
-            Self::Config { cluster, leases, admitted, .. } => {
+            Self::Config { cluster, leases, refused, .. } => {
                 let terms = admission::terms(log.log.partitions().count(), log.name.clone());
                 let hold = Hold { kind, member, process: holder()?, terms };
                 let held = hold_lease(Arc::clone(cluster), hold);
-                let (part, metrics) = (common.health.part("lease"), common.metrics.clone());
-                tokio::spawn(say(held.standing(), part, metrics, admitted.clone()));
+                let (part, metrics) = (common.health.part(part_of(kind)), common.metrics.clone());
+                let saying = Saying { kind, part, metrics, refused: refused.of(kind).clone() };
+                tokio::spawn(saying.of(held.standing()));
                 *leases.of_mut(kind) = Some(held);
             }
         }
@@ -157,28 +159,51 @@ impl OpenCluster {
     }
 }
 
-/// Health says whether this node is part of the cluster, for as long as the lease is renewed; and the node is told.
-async fn say(mut standing: watch::Receiver<Standing>, part: Part, metrics: Metrics, admitted: watch::Sender<bool>) {
-    loop {
-        let state = state(&standing.borrow_and_update());
-        let is_admitted = !matches!(state, State::Down(_));
-        admitted.send_if_modified(|now| std::mem::replace(now, is_admitted) != is_admitted);
-        metrics.lease_held.set(i64::from(state == State::Ready));
-        part.set(state);
-        if standing.changed().await.is_err() {
-            return metrics.lease_held.set(0);
+/// The part of health that says whether the node of this kind is part of the cluster.
+fn part_of(kind: NodeKind) -> &'static str {
+    match kind {
+        NodeKind::Messaging => "lease",
+        NodeKind::History => "history_lease",
+    }
+}
+
+/// Who is told how it stands with a lease.
+struct Saying {
+    kind: NodeKind,
+    part: Part,
+    metrics: Metrics,
+    refused: watch::Sender<bool>,
+}
+
+impl Saying {
+    /// Says it for as long as the lease is renewed.
+    async fn of(self, mut standing: watch::Receiver<Standing>) {
+        let held = self.metrics.lease_held.of(self.kind);
+        loop {
+            let now = standing.borrow_and_update().clone();
+            held.set(i64::from(now == Standing::Held));
+            self.refused.send_replace(matches!(now, Standing::Refused(_)));
+            self.part.set(state(self.kind, now));
+            if standing.changed().await.is_err() {
+                return held.set(0);
+            }
         }
     }
 }
 
-/// Who is told no asks again each second, and may be told yes: nothing that a restart helps against. Who is told
-/// nothing carries on.
-fn state(standing: &Standing) -> State {
-    match standing {
-        Standing::Unknown => State::Starting,
-        Standing::Held => State::Ready,
-        Standing::Unanswered(reason) => State::Degraded(format!("the lease is not renewed: {reason}")),
-        Standing::Refused(error) => State::Down(format!("this node is not part of the cluster: {error}")),
+/// Who is told no asks again each second, and may be told yes: nothing that a restart helps against. History answers
+/// everybody all the same. Who is told nothing carries on.
+fn state(kind: NodeKind, standing: Standing) -> State {
+    match (standing, kind) {
+        (Standing::Unknown, _) => State::Starting,
+        (Standing::Held, _) => State::Ready,
+        (Standing::Unanswered(reason), _) => State::Degraded(format!("the lease is not renewed: {reason}")),
+        (Standing::Refused(error), NodeKind::Messaging) => {
+            State::Down(format!("this node is not part of the cluster: {error}"))
+        }
+        (Standing::Refused(error), NodeKind::History) => {
+            State::Degraded(format!("no partition is worked on here, the cluster refuses this node: {error}"))
+        }
     }
 }
 
@@ -198,12 +223,34 @@ mod tests {
 
     use super::*;
 
+    fn saying(kind: NodeKind, health: &Health, metrics: &Metrics) -> Saying {
+        let (part, metrics) = (health.part(part_of(kind)), metrics.clone());
+        Saying { kind, part, metrics, refused: watch::Sender::new(false) }
+    }
+
+    #[tokio::test]
+    async fn a_history_node_that_is_refused_works_on_nothing_and_answers() {
+        let (health, metrics) = (Health::new(), Metrics::new().unwrap());
+        let saying = saying(NodeKind::History, &health, &metrics);
+        let (refused, (standing, told)) = (saying.refused.subscribe(), watch::channel(Standing::Held));
+        tokio::spawn(saying.of(told));
+        let (taken, away) = (HoldError::NameTaken("one".to_owned()), "nobody answers".to_owned());
+        let mut now = Vec::new();
+        for next in [Standing::Refused(taken), Standing::Held, Standing::Unanswered(away)] {
+            standing.send_replace(next);
+            // Told, and back to waiting.
+            tokio::task::yield_now().await;
+            now.push((health.report().ready, *refused.borrow()));
+        }
+        assert_eq!(now, [(true, true), (true, false), (true, false)]);
+    }
+
     #[tokio::test]
     async fn a_node_that_is_not_part_of_the_cluster_says_so() {
         let (health, metrics) = (Health::new(), Metrics::new().unwrap());
+        let held = metrics.lease_held.of(NodeKind::Messaging).clone();
         let (standing, told) = watch::channel(Standing::Unknown);
-        let (admit, admitted) = watch::channel(true);
-        let saying = tokio::spawn(say(told, health.part("lease"), metrics.clone(), admit));
+        let saying = tokio::spawn(saying(NodeKind::Messaging, &health, &metrics).of(told));
         let mut now = Vec::new();
         let (taken, away) = (HoldError::NameTaken("one".to_owned()), "nobody answers".to_owned());
         for next in
@@ -212,10 +259,9 @@ mod tests {
             standing.send_replace(next);
             // Told, and back to waiting.
             tokio::task::yield_now().await;
-            now.push((health.report().ready, metrics.lease_held.get(), *admitted.borrow()));
+            now.push((health.report().ready, held.get()));
         }
-        let (held, refused, unanswered) = ((true, 1, true), (false, 0, false), (true, 0, true));
-        assert_eq!(now, [held, refused, held, unanswered, held]);
+        assert_eq!(now, [(true, 1), (false, 0), (true, 1), (true, 0), (true, 1)]);
         standing.send_replace(Standing::Refused(HoldError::Partitions { cluster: 8, node: 16 }));
         tokio::task::yield_now().await;
         let report = health.report();
@@ -223,6 +269,6 @@ mod tests {
         assert!(matches!(&report.parts["lease"], State::Down(why) if why.contains("8 partitions")), "{report:?}");
         drop(standing);
         saying.await.unwrap();
-        assert_eq!(metrics.lease_held.get(), 0);
+        assert_eq!(held.get(), 0);
     }
 }

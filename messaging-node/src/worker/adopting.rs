@@ -14,11 +14,11 @@ use volery_door::socket::{Parts, Socket};
 use volery_kernel::chat::Recipient;
 use volery_kernel::code::{Close, Code};
 use volery_kernel::id::{Id, SessionNumber};
+use volery_kernel::served::Place;
 use volery_wire::codec::Encoding;
 use volery_wire::server::{Moved, Reply};
 
 use super::Worker;
-use crate::core::served::Place;
 use crate::core::session::{Opening, Session};
 use crate::core::stream::Follower;
 use crate::greeter::{Greeted, dismiss, refuse, say};

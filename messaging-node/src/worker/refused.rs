@@ -9,19 +9,23 @@ use std::time::Duration;
 use actix::{AsyncContext as _, Context, StreamHandler};
 
 use super::Worker;
-use crate::core::served::{STEP_MS, told_now};
+use crate::core::parting::{STEP_MS, told_now};
 
-/// Whether the cluster takes the node.
-pub(super) struct Admitted(pub(super) bool);
+/// Whether the cluster refuses the node.
+pub(super) struct Refused(pub(super) bool);
 
-impl StreamHandler<Admitted> for Worker {
-    fn handle(&mut self, Admitted(admitted): Admitted, ctx: &mut Context<Self>) {
-        if admitted {
-            self.refused = None;
-            self.slots.values().for_each(|slot| slot.owned.present.borrow_mut().forget());
-        } else if self.refused.is_none() {
-            self.refused = Some(self.thread.shared.clock.now());
-            self.send_away(ctx);
+impl StreamHandler<Refused> for Worker {
+    fn handle(&mut self, Refused(refused): Refused, ctx: &mut Context<Self>) {
+        match (refused, self.refused) {
+            (true, None) => {
+                self.refused = Some(self.thread.shared.clock.now());
+                self.send_away(ctx);
+            }
+            (false, Some(_)) => {
+                self.refused = None;
+                self.slots.values().for_each(|slot| slot.owned.present.borrow_mut().forget());
+            }
+            (true, Some(_)) | (false, None) => {}
         }
     }
 

@@ -213,7 +213,7 @@ pub(crate) struct Node {
     pub(crate) clock: Arc<Stepped>,
     map: watch::Sender<Arc<PartitionMap>>,
     pace: watch::Sender<Rate>,
-    admitted: watch::Sender<bool>,
+    refused: watch::Sender<bool>,
     address: SocketAddr,
     node: Rc<MessagingNode>,
 }
@@ -239,7 +239,7 @@ impl Node {
             *history.end.lock() = 3;
             let now = clock.now();
             let generator = Generator::new(1, now, now.plus(3_600_000));
-            let ((map, told), (admitted, taken)) = (watch::channel(owned_by(1, owner)), watch::channel(true));
+            let ((map, told), (refused, told_no)) = (watch::channel(owned_by(1, owner)), watch::channel(false));
             let metrics = Metrics::new().expect("metrics");
             let parts = Parts {
                 tls: None,
@@ -252,7 +252,7 @@ impl Node {
                 metrics: metrics.clone(),
                 health: health.clone(),
                 map: told,
-                admitted: taken,
+                refused: told_no,
             };
             let (pace, rate) = watch::channel(Rate { per_second: 1_000, burst: 1_000 });
             let listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -261,7 +261,7 @@ impl Node {
             let node = Rc::new(node);
             let address = node.address();
             let here = Rc::clone(&node);
-            test(Self { log, history, metrics, health, clock, map, pace, admitted, address, node: here }).await;
+            test(Self { log, history, metrics, health, clock, map, pace, refused, address, node: here }).await;
             Rc::into_inner(node).expect("the test is over").stop();
         });
     }
@@ -276,9 +276,9 @@ impl Node {
         self.pace.send_replace(Rate { per_second, burst });
     }
 
-    /// The cluster takes this node from now on, or refuses it.
-    pub(crate) fn is_taken(&self, taken: bool) {
-        self.admitted.send_replace(taken);
+    /// The cluster refuses this node from now on, or takes it.
+    pub(crate) fn is_refused(&self, refused: bool) {
+        self.refused.send_replace(refused);
     }
 
     /// Tells of a map in which this node has everything and drains, beside another that serves or drains as well.

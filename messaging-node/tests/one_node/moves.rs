@@ -162,12 +162,12 @@ fn a_node_that_is_refused_serves_nobody_until_it_is_taken_again() {
     Node::run(async |node| {
         let mut device = node.device(None).await;
         device.until("a beginning", |reply| matches!(reply, Reply::Reset(_))).await;
-        node.is_taken(false);
+        node.is_refused(true);
         assert_eq!(device.closed().await, Close::GoingAway, "it looks elsewhere");
         let mut device = node.device(None).await;
         device.until("an error", is_no_node).await;
         assert_eq!(device.closed().await, Close::Fault);
-        node.is_taken(true);
+        node.is_refused(false);
         node.goes_on().await;
         let mut device = node.device(None).await;
         device.until("a beginning", |reply| matches!(reply, Reply::Reset(_))).await;

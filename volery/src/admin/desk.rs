@@ -108,5 +108,5 @@ fn only_node(config: &Config, kind: NodeKind) -> Member {
         NodeKind::Messaging => door_of_sessions(config, config.messaging_listen),
         NodeKind::History => String::new(),
     };
-    Member::new(node_name(config), url)
+    Member::new(node_name(config, kind), url)
 }

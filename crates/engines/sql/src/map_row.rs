@@ -71,7 +71,8 @@ mod tests {
         Member::new(name.into(), format!("ws://{name}:8401/v1/ws"))
     }
 
-    const MEMBERS: &str = r#"[["a","ws://a:8401/v1/ws",100,"draining"],["b\"é\"","ws://b\"é\":8401/v1/ws",1,"serving"]]"#;
+    const MEMBERS: &str =
+        r#"[["a","ws://a:8401/v1/ws",100,"draining"],["b\"é\"","ws://b\"é\":8401/v1/ws",1,"serving"]]"#;
     const OWNERS: [u8; 6] = [0, 1, 255, 255, 0, 0];
 
     #[test]
