@@ -29,14 +29,13 @@ impl Nodes {
     }
 
     fn row(&self, (name, member, drain): (&str, Option<&Member>, Option<&Drain>)) -> [String; 7] {
-        let of = |told: fn(&Member) -> String| member.map(told).unwrap_or_default();
         [
             name.to_owned(),
             self.kind.name().to_owned(),
             state(member).to_owned(),
-            of(|member| member.weight.get().to_string()),
-            of(|_| owned(&self.map, name).to_string()),
-            of(|member| member.url.clone()),
+            member.map(|member| member.weight.get().to_string()).unwrap_or_default(),
+            member.map(|_| owned(&self.map, name).to_string()).unwrap_or_default(),
+            member.map(|member| member.url.clone()).unwrap_or_default(),
             drain.map(|drain| format!("{}, {}", drain.by, moment(drain.at))).unwrap_or_default(),
         ]
     }

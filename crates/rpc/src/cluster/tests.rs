@@ -26,15 +26,16 @@ proptest! {
         let map = PartitionMap::new(version, ["a", "b", "é"].map(member).into(), &owners).expect("a map");
         prop_assert_eq!(maps::to_map(maps::map(&map)), Ok(map.clone()));
         let other = PartitionMap::new(!version, ["a", "c", "d"].map(member).into(), &owners).expect("a map");
-        for answer in [|_, map| Answer::Whole(map), |other, map| Answer::Changes(MapDelta::between(&other, &map))] {
-            let answer = || answer(other.clone(), map.clone());
-            prop_assert_eq!(maps::to_answer(maps::answer(answer())), Ok(answer()));
-        }
+        let changes = || Answer::Changes(MapDelta::between(&other, &map));
+        prop_assert_eq!(maps::to_answer(maps::answer(changes())), Ok(changes()));
+        let whole = || Answer::Whole(map.clone());
+        prop_assert_eq!(maps::to_answer(maps::answer(whole())), Ok(whole()));
     }
 
     #[test]
     fn orders_come_back(name in "\\PC{1,20}", partition in any::<u16>(), seen in prop::option::of(any::<u64>())) {
-        let actions = [Action::Drain(name.clone()), Action::Undrain(name.clone()), Action::Move(Partition(partition), name.clone())];
+        let moves = Action::Move(Partition(partition), name.clone());
+        let actions = [Action::Drain(name.clone()), Action::Undrain(name.clone()), moves];
         for (action, kind) in actions.into_iter().zip(NodeKind::ALL.into_iter().cycle()) {
             let order = Order { kind, action, seen, by: name.clone() };
             prop_assert_eq!(convert::to_order(convert::order(order.clone())), Ok(order));
