@@ -86,3 +86,14 @@ proptest! {
         }
     }
 }
+
+/// Of a partition that was quiet for long nothing is left to read back.
+#[test]
+fn a_tail_begins_at_the_logs_end_even_where_nothing_lies_before_it() {
+    let mut tail = Tail::new(Partition(3), GENERATION, 0, 10_000);
+    tail.begin(500, &[]);
+    assert_eq!((tail.start(), tail.head(), tail.position_before(500)), (500, 500, None));
+    let next = record(500, 1, 10);
+    assert_eq!(tail.push(next.clone()), Some(next.event.stream()));
+    assert_eq!(tail.id_at(500), Some(next.event.id()));
+}

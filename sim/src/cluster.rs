@@ -7,23 +7,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use volery_config::assign;
+use volery_config::assign::{self, Step};
 use volery_config::leases::Watched;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, MemberState, NodeKind, PartitionMap};
+// How nodes follow maps: imported here alone.
+pub(crate) use volery_kernel::served::{Moves, Place, Served};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Timestamp;
-// How nodes follow maps: imported here alone.
-pub(crate) use volery_messaging::core::served::{Moves, Place, STEP_MS, Served, told_now};
 use volery_ports::cluster_store::Lease;
 
-use crate::fault::Role;
 use crate::story::{What, tell};
 use crate::world::{Task, World};
 
 /// Config-nodes look at the store this often, and nodes renew their leases as often.
 const LOOK_MS: u64 = 500;
 
-/// A node as a process that goes by maps, whatever its role.
+/// A node as a process that goes by maps, whatever its kind.
 pub(crate) struct Process {
     /// Counts starts and ends; odd while it runs.
     pub(crate) life: u64,
@@ -38,8 +37,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn down(role: Role, n: usize, partitions: Partitions) -> Self {
-        let served = Served::new(member(role, n).name, Arc::new(PartitionMap::unowned(partitions)));
+    pub(crate) fn down(kind: NodeKind, n: usize, partitions: Partitions) -> Self {
+        let served = Served::new(member(kind, n).name, Arc::new(PartitionMap::unowned(partitions)));
         Self { life: 0, paused_until: 0, severed_until: 0, drained_until: 0, served, heard: 0 }
     }
 
@@ -64,10 +63,10 @@ impl Process {
     }
 
     /// Starts, by this map.
-    pub(crate) fn start(&mut self, role: Role, n: usize, map: Arc<PartitionMap>) {
+    pub(crate) fn start(&mut self, kind: NodeKind, n: usize, map: Arc<PartitionMap>) {
         self.life += 1;
         self.heard = map.version();
-        self.served = Served::new(member(role, n).name, map);
+        self.served = Served::new(member(kind, n).name, map);
     }
 
     pub(crate) fn end(&mut self) {
@@ -76,7 +75,7 @@ impl Process {
     }
 }
 
-/// What config-nodes hold of the nodes of a role.
+/// What config-nodes hold of the nodes of a kind.
 pub(crate) struct Cluster {
     pub(crate) map: Arc<PartitionMap>,
     watched: Watched,
@@ -91,94 +90,80 @@ impl Cluster {
 }
 
 /// A node as its cluster knows it.
-pub(crate) fn member(role: Role, n: usize) -> Member {
-    match role {
-        Role::Messaging => Member { name: format!("n{n}"), url: format!("ws://n{n}") },
-        Role::History => Member { name: format!("h{n}"), url: format!("http://h{n}") },
+pub(crate) fn member(kind: NodeKind, n: usize) -> Member {
+    match kind {
+        NodeKind::Messaging => Member::new(format!("n{n}"), format!("ws://n{n}")),
+        NodeKind::History => Member::new(format!("h{n}"), format!("http://h{n}")),
     }
 }
 
 impl World {
-    pub(crate) fn cluster(&self, role: Role) -> &Cluster {
-        match role {
-            Role::Messaging => &self.messaging,
-            Role::History => &self.history_nodes,
+    pub(crate) fn process(&self, kind: NodeKind, n: usize) -> &Process {
+        match kind {
+            NodeKind::Messaging => &self.nodes[n].process,
+            NodeKind::History => &self.historians[n].process,
         }
     }
 
-    fn cluster_mut(&mut self, role: Role) -> &mut Cluster {
-        match role {
-            Role::Messaging => &mut self.messaging,
-            Role::History => &mut self.history_nodes,
+    pub(crate) fn process_mut(&mut self, kind: NodeKind, n: usize) -> &mut Process {
+        match kind {
+            NodeKind::Messaging => &mut self.nodes[n].process,
+            NodeKind::History => &mut self.historians[n].process,
         }
     }
 
-    pub(crate) fn process(&self, role: Role, n: usize) -> &Process {
-        match role {
-            Role::Messaging => &self.nodes[n].process,
-            Role::History => &self.historians[n].process,
-        }
-    }
-
-    pub(crate) fn process_mut(&mut self, role: Role, n: usize) -> &mut Process {
-        match role {
-            Role::Messaging => &mut self.nodes[n].process,
-            Role::History => &mut self.historians[n].process,
-        }
-    }
-
-    pub(crate) fn count_of(&self, role: Role) -> usize {
-        match role {
-            Role::Messaging => self.nodes.len(),
-            Role::History => self.historians.len(),
+    pub(crate) fn count_of(&self, kind: NodeKind) -> usize {
+        match kind {
+            NodeKind::Messaging => self.nodes.len(),
+            NodeKind::History => self.historians.len(),
         }
     }
 
     /// The messaging node that owns a partition, as the newest map says.
     pub(crate) fn owner_of(&self, partition: Partition) -> Option<usize> {
-        self.node_at(&self.messaging.map.owner(partition)?.url)
+        self.node_at(&self.clusters.of(NodeKind::Messaging).map.owner(partition)?.url)
     }
 
     /// The messaging node at an address.
     pub(crate) fn node_at(&self, url: &str) -> Option<usize> {
-        (0..self.nodes.len()).find(|n| member(Role::Messaging, *n).url == url)
+        (0..self.nodes.len()).find(|n| member(NodeKind::Messaging, *n).url == url)
     }
 
     // ----- what breaks -----
 
-    pub(crate) fn sever(&mut self, role: Role, n: usize, ms: u64) -> bool {
+    pub(crate) fn sever(&mut self, kind: NodeKind, n: usize, ms: u64) -> bool {
         let until = self.now + ms;
-        let process = self.process_mut(role, n);
+        let process = self.process_mut(kind, n);
         process.severed_until = process.severed_until.max(until);
-        process.is_up() && self.has_maps(role)
+        process.is_up() && self.has_maps(kind)
     }
 
     /// The last node cannot be drained.
-    pub(crate) fn drain(&mut self, role: Role, n: usize, ms: u64) -> bool {
+    pub(crate) fn drain(&mut self, kind: NodeKind, n: usize, ms: u64) -> bool {
         let now = self.now;
-        let others = (0..self.count_of(role)).filter(|other| *other != n);
-        let stays = others.into_iter().any(|other| !self.process(role, other).is_drained(now));
-        if stays && self.has_maps(role) {
+        let others = (0..self.count_of(kind)).filter(|other| *other != n);
+        let stays = others.into_iter().any(|other| !self.process(kind, other).is_drained(now));
+        if stays && self.has_maps(kind) {
             self.story.count(What::Drain);
-            self.process_mut(role, n).drained_until = now + ms;
+            self.process_mut(kind, n).drained_until = now + ms;
         }
-        stays && self.has_maps(role)
+        stays && self.has_maps(kind)
     }
 
-    pub(crate) fn pause(&mut self, role: Role, n: usize, ms: u64) -> bool {
+    pub(crate) fn pause(&mut self, kind: NodeKind, n: usize, ms: u64) -> bool {
         self.story.count(What::NodePause);
         let longer = if self.plan.long_pauses { 60_000 } else { 0 };
         let until = self.now + ms + longer;
-        let process = self.process_mut(role, n);
+        let process = self.process_mut(kind, n);
         process.paused_until = process.paused_until.max(until);
         process.is_up()
     }
 
     /// Nobody is severed or drained any more; what stands still goes on by itself.
     pub(crate) fn heal_clusters(&mut self) {
-        for role in [Role::Messaging, Role::History] {
-            for n in 0..self.count_of(role) {
-                let process = self.process_mut(role, n);
+        for kind in NodeKind::ALL {
+            for n in 0..self.count_of(kind) {
+                let process = self.process_mut(kind, n);
                 (process.severed_until, process.drained_until) = (0, 0);
             }
         }
@@ -186,78 +171,79 @@ impl World {
     }
 
     /// Whether its nodes go by maps at all.
-    pub(crate) fn has_maps(&self, role: Role) -> bool {
-        role == Role::History || !self.plan.any_node
+    pub(crate) fn has_maps(&self, kind: NodeKind) -> bool {
+        kind == NodeKind::History || !self.plan.any_node
     }
 
     // ----- leases and maps -----
 
     /// A look at the store: leases that were renewed, leases that ended, the map that follows.
-    pub(crate) fn look(&mut self, role: Role) {
-        self.renew_leases(role);
-        self.end_leases(role);
-        self.draw_map(role);
-        self.tell_behind(role);
-        self.at((self.now + LOOK_MS).max(self.night_until), Task::Look(role));
+    pub(crate) fn look(&mut self, kind: NodeKind) {
+        self.renew_leases(kind);
+        self.end_leases(kind);
+        self.draw_map(kind);
+        self.tell_behind(kind);
+        self.at((self.now + LOOK_MS).max(self.night_until), Task::Look(kind));
     }
 
     /// A process that started anew waits until the lease of the one before has ended.
-    fn renew_leases(&mut self, role: Role) {
+    fn renew_leases(&mut self, kind: NodeKind) {
         let now = self.now;
-        for n in 0..self.count_of(role) {
-            let process = self.process(role, n);
+        for n in 0..self.count_of(kind) {
+            let process = self.process(kind, n);
             if !process.renews(now) {
                 continue;
             }
             let holder = process.life.to_string();
-            let first = || Lease { member: member(role, n), process: holder.clone(), renewed: Timestamp(now) };
-            let lease = self.cluster_mut(role).leases.entry(n).or_insert_with(first);
+            let first = || Lease { member: member(kind, n), process: holder.clone(), renewed: Timestamp(now) };
+            let lease = self.clusters.of_mut(kind).leases.entry(n).or_insert_with(first);
             if lease.process == holder {
                 lease.renewed = Timestamp(now);
             }
         }
     }
 
-    fn end_leases(&mut self, role: Role) {
+    fn end_leases(&mut self, kind: NodeKind) {
         let now = Timestamp(self.now);
-        let cluster = self.cluster_mut(role);
+        let cluster = self.clusters.of_mut(kind);
         let ended = cluster.watched.look(cluster.leases.values().cloned().collect(), now, now);
         for lease in ended {
-            self.cluster_mut(role).leases.retain(|_, held| *held != lease);
-            let n = (0..self.count_of(role)).find(|n| member(role, *n) == lease.member);
-            let stands_still = n.is_some_and(|n| self.process(role, n).is_paused(now.0));
+            self.clusters.of_mut(kind).leases.retain(|_, held| *held != lease);
+            let n = (0..self.count_of(kind)).find(|n| member(kind, *n) == lease.member);
+            let stands_still = n.is_some_and(|n| self.process(kind, n).is_paused(now.0));
             self.story.count(if stands_still { What::LeaseLostPaused } else { What::LeaseLost });
             tell!(self, ["all"], "the lease of {} has ended", lease.member.name);
         }
     }
 
-    fn draw_map(&mut self, role: Role) {
-        match assign::next(&self.cluster(role).map, self.up(role)) {
+    fn draw_map(&mut self, kind: NodeKind) {
+        match assign::next(&self.clusters.of(kind).map, self.up(kind), Step::Planned) {
             Ok(Some(map)) => {
                 tell!(self, ["all"], "{}", describe(&map));
-                self.cluster_mut(role).map = Arc::new(map);
-                self.tell_all(role);
+                self.clusters.of_mut(kind).map = Arc::new(map);
+                self.tell_all(kind);
             }
             Ok(None) => {}
             Err(error) => self.violate(format!("no map can be made: {error}"), Vec::new()),
         }
     }
 
-    /// Those whose lease stands and who may own something.
-    fn up(&self, role: Role) -> Vec<Member> {
-        let leases = self.cluster(role).leases.iter();
-        let up = leases.filter(|(n, _)| !self.process(role, **n).is_drained(self.now));
-        up.map(|(_, lease)| lease.member.clone()).collect()
+    /// Those whose lease stands.
+    fn up(&self, kind: NodeKind) -> Vec<Member> {
+        let state =
+            |n| if self.process(kind, n).is_drained(self.now) { MemberState::Draining } else { MemberState::Serving };
+        let leases = self.clusters.of(kind).leases.iter();
+        leases.map(|(n, lease)| Member { state: state(*n), ..lease.member.clone() }).collect()
     }
 
     /// What is not settled: who has no lease, what would move.
-    pub(crate) fn cluster_unrest(&self, role: Role) -> Option<String> {
-        let cluster = self.cluster(role);
-        if cluster.leases.len() < self.count_of(role) {
-            return Some(format!("not every {role:?} node has a lease"));
+    pub(crate) fn cluster_unrest(&self, kind: NodeKind) -> Option<String> {
+        let cluster = self.clusters.of(kind);
+        if cluster.leases.len() < self.count_of(kind) {
+            return Some(format!("not every {kind:?} node has a lease"));
         }
-        let settled = matches!(assign::next(&cluster.map, self.up(role)), Ok(None));
-        (!settled).then(|| format!("partitions of {role:?} nodes still move"))
+        let settled = matches!(assign::next(&cluster.map, self.up(kind), Step::Planned), Ok(None));
+        (!settled).then(|| format!("partitions of {kind:?} nodes still move"))
     }
 }
 

@@ -1,15 +1,8 @@
 //! What breaks, and how often: the kinds of faults, and the mix of them that a seed draws.
 
-use crate::rng::Rng;
+use volery_kernel::map::NodeKind;
 
-/// What a node is to its cluster: each role has members, leases and maps of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// It serves the sessions of its partitions' users.
-    Messaging,
-    /// It runs its partitions' fan-out and archive.
-    History,
-}
+use crate::rng::Rng;
 
 /// Something that breaks. Times are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +22,13 @@ pub enum Fault {
     /// A device is lost; its user gets a new one.
     Replace(usize),
     /// A node is killed and comes back after so long.
-    Crash(Role, usize, u64),
+    Crash(NodeKind, usize, u64),
     /// A node does nothing for so long.
-    Pause(Role, usize, u64),
+    Pause(NodeKind, usize, u64),
     /// A node can neither renew its lease nor hear of maps for so long; all else goes on.
-    Sever(Role, usize, u64),
+    Sever(NodeKind, usize, u64),
     /// A node is to own nothing for so long.
-    Drain(Role, usize, u64),
+    Drain(NodeKind, usize, u64),
     /// A node's clock moves, within the bound.
     Step(usize),
     /// A node's clock begins to run faster or slower, by so many milliseconds a second.

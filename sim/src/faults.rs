@@ -1,10 +1,11 @@
 //! Faults as they happen, the night in which everybody is away, and how all of it ends.
 
 use volery_kernel::limits;
+use volery_kernel::map::NodeKind;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 
-use crate::fault::{Fault, Role};
+use crate::fault::Fault;
 use crate::plan::{FAULTS_LEAST, SENDS_LEAST};
 use crate::story::{What, tell};
 use crate::world::{START_MS, Task, World};
@@ -37,10 +38,10 @@ impl World {
             Fault::Garble(device) => self.garble(device),
             Fault::Restore(device, empty) => self.restore(device, empty),
             Fault::Replace(device) => self.replace(device),
-            Fault::Crash(role, node, ms) => self.crash(role, node, ms),
-            Fault::Pause(role, node, ms) => self.pause(role, node, ms),
-            Fault::Sever(role, node, ms) => self.sever(role, node, ms),
-            Fault::Drain(role, node, ms) => self.drain(role, node, ms),
+            Fault::Crash(kind, node, ms) => self.crash(kind, node, ms),
+            Fault::Pause(kind, node, ms) => self.pause(kind, node, ms),
+            Fault::Sever(kind, node, ms) => self.sever(kind, node, ms),
+            Fault::Drain(kind, node, ms) => self.drain(kind, node, ms),
             Fault::Step(node) => {
                 self.story.count(What::ClockStep);
                 self.step_clock(node);
@@ -69,10 +70,10 @@ impl World {
         }
     }
 
-    fn crash(&mut self, role: Role, n: usize, ms: u64) -> bool {
-        match role {
-            Role::Messaging => self.crash_node(n, ms),
-            Role::History => self.crash_historian(n, ms),
+    fn crash(&mut self, kind: NodeKind, n: usize, ms: u64) -> bool {
+        match kind {
+            NodeKind::Messaging => self.crash_node(n, ms),
+            NodeKind::History => self.crash_historian(n, ms),
         }
     }
 
@@ -99,10 +100,10 @@ impl World {
         for n in 0..self.devices.len() {
             self.restart_device(n, 0);
         }
-        for role in [Role::Messaging, Role::History] {
-            for n in 0..self.count_of(role) {
+        for kind in NodeKind::ALL {
+            for n in 0..self.count_of(kind) {
                 if self.rng.chance(300) {
-                    let _ = self.crash(role, n, ms / 2);
+                    self.crash(kind, n, ms / 2);
                 }
             }
         }

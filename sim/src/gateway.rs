@@ -3,8 +3,8 @@
 
 use volery_kernel::chat::Recipient;
 use volery_kernel::id::UserId;
+use volery_kernel::map::NodeKind;
 
-use crate::fault::Role;
 use crate::maps::GATEWAYS;
 use crate::world::World;
 
@@ -14,7 +14,7 @@ impl World {
         if let Some(address) = address {
             return self.node_at(address);
         }
-        if !self.has_maps(Role::Messaging) {
+        if !self.has_maps(NodeKind::Messaging) {
             return Some(self.rng.index(self.nodes.len()));
         }
         let map = &self.gateways[self.rng.index(GATEWAYS)];

@@ -128,7 +128,8 @@ impl World {
         }
         let node = &mut self.nodes[n];
         let floor = hello.previous_session.0.max(hello.largest_id);
-        node.ids.take(node.clock(self.now), floor).ok()
+        let now = node.clock(self.now);
+        node.ids.take(now, floor).ok()
     }
 
     fn count_range(&mut self, partition: Partition, resume: Option<Position>) {

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use volery_kernel::map::NodeKind;
 use volery_kernel::position::Source;
 use volery_kernel::slot::{Partition, Partitions};
 
 use crate::cluster::{Moves, Place, Process};
-use crate::fault::Role;
 use crate::mutation::Mutation;
 use crate::story::{What, tell};
 use crate::world::{Task, World};
@@ -26,7 +26,7 @@ pub(crate) struct Historian {
 
 impl Historian {
     pub(crate) fn down(n: usize, partitions: Partitions) -> Self {
-        Self { process: Process::down(Role::History, n, partitions), written: BTreeMap::new() }
+        Self { process: Process::down(NodeKind::History, n, partitions), written: BTreeMap::new() }
     }
 }
 
@@ -38,8 +38,8 @@ impl World {
         if self.historians[n].process.is_severed(self.now) {
             return self.after(ASK_AGAIN_MS, Task::HistorianUp(n));
         }
-        let map = Arc::clone(&self.history_nodes.map);
-        self.historians[n].process.start(Role::History, n, map);
+        let map = Arc::clone(&self.clusters.of(NodeKind::History).map);
+        self.historians[n].process.start(NodeKind::History, n, map);
         tell!(self, ["all"], "history node h{n} is up");
         let held: Vec<Partition> = self.historians[n].process.served.held().collect();
         held.into_iter().for_each(|partition| self.take_up(n, partition));

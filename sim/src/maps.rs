@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{NodeKind, PartitionMap};
 
 use crate::cluster::Moves;
-use crate::fault::Role;
 use crate::mutation::Mutation;
 use crate::story::{What, tell};
 use crate::world::{Task, World};
@@ -17,41 +16,41 @@ pub(crate) const GATEWAYS: usize = 2;
 /// Who goes by maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Follower {
-    Node(Role, usize),
+    Node(NodeKind, usize),
     Gateway(usize),
 }
 
 impl World {
-    fn followers(&self, role: Role) -> impl Iterator<Item = Follower> + use<> {
-        let gateways = if role == Role::Messaging { GATEWAYS } else { 0 };
-        let nodes = (0..self.count_of(role)).map(move |n| Follower::Node(role, n));
+    fn followers(&self, kind: NodeKind) -> impl Iterator<Item = Follower> + use<> {
+        let gateways = if kind == NodeKind::Messaging { GATEWAYS } else { 0 };
+        let nodes = (0..self.count_of(kind)).map(move |n| Follower::Node(kind, n));
         nodes.chain((0..gateways).map(Follower::Gateway))
     }
 
     fn heard_by(&self, follower: Follower) -> u64 {
         match follower {
-            Follower::Node(role, n) => self.process(role, n).heard,
+            Follower::Node(kind, n) => self.process(kind, n).heard,
             Follower::Gateway(n) => self.gateways[n].version(),
         }
     }
 
     /// There is a new map.
-    pub(crate) fn tell_all(&mut self, role: Role) {
-        self.followers(role).for_each(|follower| self.tell_map(role, follower));
+    pub(crate) fn tell_all(&mut self, kind: NodeKind) {
+        self.followers(kind).for_each(|follower| self.tell_map(kind, follower));
     }
 
-    pub(crate) fn tell_behind(&mut self, role: Role) {
-        let newest = self.cluster(role).map.version();
-        for follower in self.followers(role) {
+    pub(crate) fn tell_behind(&mut self, kind: NodeKind) {
+        let newest = self.clusters.of(kind).map.version();
+        for follower in self.followers(kind) {
             if self.heard_by(follower) < newest && self.rng.chance(500) {
-                self.tell_map(role, follower);
+                self.tell_map(kind, follower);
             }
         }
     }
 
-    fn tell_map(&mut self, role: Role, to: Follower) {
+    fn tell_map(&mut self, kind: NodeKind, to: Follower) {
         let life = match to {
-            Follower::Node(role, n) => self.process(role, n).life,
+            Follower::Node(kind, n) => self.process(kind, n).life,
             Follower::Gateway(_) => 0,
         };
         if self.rng.chance(150) {
@@ -62,7 +61,7 @@ impl World {
         for _ in 0..times {
             let late = self.rng.chance(250);
             let delay = if late { self.rng.within(200, 6_000) } else { self.rng.delay(20, 200) };
-            let map = Arc::clone(&self.cluster(role).map);
+            let map = Arc::clone(&self.clusters.of(kind).map);
             self.after(delay, Task::Map(to, life, map));
         }
     }
@@ -72,15 +71,15 @@ impl World {
         match follower {
             Follower::Gateway(n) if map.version() > self.gateways[n].version() => self.gateways[n] = map,
             Follower::Gateway(_) => {}
-            Follower::Node(role, n) => self.node_hears(role, n, life, map),
+            Follower::Node(kind, n) => self.node_hears(kind, n, life, map),
         }
     }
 
-    fn node_hears(&mut self, role: Role, n: usize, life: u64, map: Arc<PartitionMap>) {
-        let (now, process) = (self.now, self.process_mut(role, n));
+    fn node_hears(&mut self, kind: NodeKind, n: usize, life: u64, map: Arc<PartitionMap>) {
+        let (now, process) = (self.now, self.process_mut(kind, n));
         if process.is_paused(now) {
             let at = process.paused_until;
-            return self.at(at, Task::Map(Follower::Node(role, n), life, map));
+            return self.at(at, Task::Map(Follower::Node(kind, n), life, map));
         }
         if process.life != life || !process.is_up() || process.is_severed(now) {
             return;
@@ -91,26 +90,26 @@ impl World {
             self.story.count(What::MapOutOfOrder);
         }
         let map = if self.mutated(Mutation::LastMapWins) { as_newest(&map, now) } else { map };
-        let moves = self.process_mut(role, n).served.take(map);
-        self.follow(role, n, moves);
+        let moves = self.process_mut(kind, n).served.take(map);
+        self.follow(kind, n, moves);
     }
 
     /// A node does what a map has changed for it.
-    fn follow(&mut self, role: Role, n: usize, moves: Moves) {
+    fn follow(&mut self, kind: NodeKind, n: usize, moves: Moves) {
         if moves != Moves::default() {
-            let (Moves { gained, lost }, name) = (&moves, crate::cluster::member(role, n).name);
+            let (Moves { gained, lost }, name) = (&moves, crate::cluster::member(kind, n).name);
             tell!(self, ["all"], "{name} gains {gained:?} and loses {lost:?}");
         }
-        match role {
-            Role::Messaging => self.node_moves(n, moves),
-            Role::History => self.historian_moves(n, moves),
+        match kind {
+            NodeKind::Messaging => self.node_moves(n, moves),
+            NodeKind::History => self.historian_moves(n, moves),
         }
     }
 
     /// Whether everybody goes by the newest map.
-    pub(crate) fn maps_unrest(&self, role: Role) -> Option<String> {
-        let newest = self.cluster(role).map.version();
-        let behind = self.followers(role).find(|follower| self.heard_by(*follower) < newest);
+    pub(crate) fn maps_unrest(&self, kind: NodeKind) -> Option<String> {
+        let newest = self.clusters.of(kind).map.version();
+        let behind = self.followers(kind).find(|follower| self.heard_by(*follower) < newest);
         behind.map(|follower| format!("{follower:?} has not heard of map {newest}"))
     }
 }

@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use volery_kernel::generator::Generator;
 use volery_kernel::id::{DeviceId, UserId};
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{NodeKind, PartitionMap};
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Timestamp;
 use volery_messaging::core::tail::Tail;
 
 use crate::cluster::{Process, member};
-use crate::fault::Role;
 use crate::network::ConnId;
 use crate::owning::Slot;
 use crate::session::SessionShell;
@@ -46,7 +45,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn down(n: usize, partitions: Partitions) -> Self {
-        let process = Process::down(Role::Messaging, n, partitions);
+        let process = Process::down(NodeKind::Messaging, n, partitions);
         let ids = Generator::new(0, Timestamp(0), Timestamp(0));
         let (slots, parting, known, sessions) = Default::default();
         let (offset, drift_per_s, drifts_since) = Default::default();
@@ -110,15 +109,15 @@ impl World {
         let now = self.nodes[n].clock(self.now);
         self.nodes[n].ids = Generator::new(generator, now, now.plus(FAR));
         self.nodes[n].floorless = Generator::new(generator + 1, now, now.plus(FAR));
-        self.nodes[n].process.start(Role::Messaging, n, map);
+        self.nodes[n].process.start(NodeKind::Messaging, n, map);
         tell!(self, ["all"], "node n{n} is up");
         let held: Vec<Partition> = self.nodes[n].process.served.held().collect();
         held.into_iter().for_each(|partition| self.gain(n, partition));
     }
 
     fn first_map(&self, n: usize) -> Arc<PartitionMap> {
-        let own = || Arc::new(PartitionMap::whole(member(Role::Messaging, n), self.partitions()));
-        if self.has_maps(Role::Messaging) { Arc::clone(&self.messaging.map) } else { own() }
+        let own = || Arc::new(PartitionMap::whole(member(NodeKind::Messaging, n), self.partitions()));
+        if self.has_maps(NodeKind::Messaging) { Arc::clone(&self.clusters.of(NodeKind::Messaging).map) } else { own() }
     }
 
     pub(crate) fn crash_node(&mut self, n: usize, ms: u64) -> bool {
@@ -161,7 +160,7 @@ impl World {
 
     /// Whether a newer map than the node's gives the partition to another.
     pub(crate) fn is_zombie(&self, n: usize, partition: Partition) -> bool {
-        self.has_maps(Role::Messaging) && self.owner_of(partition).is_some_and(|owner| owner != n)
+        self.has_maps(NodeKind::Messaging) && self.owner_of(partition).is_some_and(|owner| owner != n)
     }
 
     /// A node acts for a partition: is it still the owner?
@@ -173,10 +172,10 @@ impl World {
 
     /// A node has taken a send of somebody whose partition this is. Since the newest map, have two?
     pub(crate) fn count_takers(&mut self, n: usize, partition: Partition) {
-        if !self.has_maps(Role::Messaging) {
+        if !self.has_maps(NodeKind::Messaging) {
             return;
         }
-        let version = self.messaging.map.version();
+        let version = self.clusters.of(NodeKind::Messaging).map.version();
         let takers = self.takers.entry(partition).or_default();
         if takers.0 != version {
             *takers = (version, BTreeSet::new());

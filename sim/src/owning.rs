@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
+use volery_messaging::core::parting::{STEP_MS, told_now};
 use volery_messaging::core::tail::Tail;
 
-use crate::cluster::{Moves, Place, STEP_MS, told_now};
+use crate::cluster::{Moves, Place};
 use crate::log::GENERATION;
 use crate::mutation::Mutation;
 use crate::network::ConnId;

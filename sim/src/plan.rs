@@ -1,7 +1,9 @@
 //! What a seed decides before anything happens: how large the world is, who does what when, and what
 //! breaks. Everything later draws from the same sequence.
 
-use crate::fault::{Fault, Kind, Mix, Role, TROUBLES, Trouble, USUAL};
+use volery_kernel::map::NodeKind;
+
+use crate::fault::{Fault, Kind, Mix, TROUBLES, Trouble, USUAL};
 use crate::mutation::Mutation;
 use crate::rng::Rng;
 
@@ -207,14 +209,14 @@ impl Plan {
             Kind::Garble => Fault::Garble(device),
             Kind::Restore => Fault::Restore(device, rng.chance(500)),
             Kind::Replace => Fault::Replace(device),
-            Kind::Crash => Fault::Crash(Role::Messaging, node, rng.within(10, 8_000)),
-            Kind::Pause => Fault::Pause(Role::Messaging, node, pause(rng)),
-            Kind::Sever => Fault::Sever(Role::Messaging, node, sever(rng)),
-            Kind::Drain => Fault::Drain(Role::Messaging, node, rng.within(1_000, 40_000)),
-            Kind::HistoryCrash => Fault::Crash(Role::History, historian, rng.within(10, 8_000)),
-            Kind::HistoryPause => Fault::Pause(Role::History, historian, pause(rng)),
-            Kind::HistorySever => Fault::Sever(Role::History, historian, sever(rng)),
-            Kind::HistoryDrain => Fault::Drain(Role::History, historian, rng.within(1_000, 40_000)),
+            Kind::Crash => Fault::Crash(NodeKind::Messaging, node, rng.within(10, 8_000)),
+            Kind::Pause => Fault::Pause(NodeKind::Messaging, node, pause(rng)),
+            Kind::Sever => Fault::Sever(NodeKind::Messaging, node, sever(rng)),
+            Kind::Drain => Fault::Drain(NodeKind::Messaging, node, rng.within(1_000, 40_000)),
+            Kind::HistoryCrash => Fault::Crash(NodeKind::History, historian, rng.within(10, 8_000)),
+            Kind::HistoryPause => Fault::Pause(NodeKind::History, historian, pause(rng)),
+            Kind::HistorySever => Fault::Sever(NodeKind::History, historian, sever(rng)),
+            Kind::HistoryDrain => Fault::Drain(NodeKind::History, historian, rng.within(1_000, 40_000)),
             Kind::Step => Fault::Step(node),
             Kind::Drift => Fault::Drift(node, rng.within(0, 200) as i64 - 100),
             Kind::Fanout => Fault::Fanout(partition, rng.index(4)),

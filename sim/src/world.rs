@@ -12,7 +12,7 @@ use volery_client::core::{Loss, SocketId};
 use volery_history::reads::Reads;
 use volery_kernel::event::Event;
 use volery_kernel::id::{DeviceId, EPOCH_MS, Id, UserId};
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{NodeKind, PartitionMap, PerKind};
 use volery_kernel::position::Offset;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_ports::log::{AppendError, Appended};
@@ -25,7 +25,7 @@ use crate::check::Violation;
 use crate::cluster::Cluster;
 use crate::device::Device;
 use crate::fanout::FanoutShell;
-use crate::fault::{Fault, Role};
+use crate::fault::Fault;
 use crate::historian::Historian;
 use crate::log::SimLog;
 use crate::maps::{Follower, GATEWAYS};
@@ -66,7 +66,7 @@ pub(crate) enum Task {
     Answered(ConnId, Answered),
     Take(Partition, Vec<Event>, Option<Owner>),
     Appended(Owner, Result<Vec<Appended>, AppendError>),
-    Look(Role),
+    Look(NodeKind),
     Map(Follower, u64, Arc<PartitionMap>),
     HelloLate(ConnId, u64),
     Begun(usize, u64, Partition, Offset),
@@ -102,8 +102,7 @@ pub struct World {
     pub(crate) timeline: Arc<ModelTimeline>,
     pub(crate) timeline_down_until: u64,
     pub(crate) reads: Reads,
-    pub(crate) messaging: Cluster,
-    pub(crate) history_nodes: Cluster,
+    pub(crate) clusters: PerKind<Cluster>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) historians: Vec<Historian>,
     /// By which map each gateway goes.
@@ -160,8 +159,7 @@ impl World {
             reads: Reads::new(timeline.clone(), partitions, crate::log::GENERATION),
             timeline,
             timeline_down_until: 0,
-            messaging: Cluster::new(partitions),
-            history_nodes: Cluster::new(partitions),
+            clusters: PerKind::from_fn(|_| Cluster::new(partitions)),
             nodes: Vec::new(),
             historians: (0..HISTORIANS).map(|n| Historian::down(n, partitions)).collect(),
             gateways: (0..GATEWAYS).map(|_| Arc::new(PartitionMap::unowned(partitions))).collect(),
@@ -194,9 +192,9 @@ impl World {
             self.after(joins.unwrap_or(0), Task::NodeUp(n));
         }
         (0..HISTORIANS).for_each(|n| self.after(0, Task::HistorianUp(n)));
-        self.after(0, Task::Look(Role::History));
-        if self.has_maps(Role::Messaging) {
-            self.after(0, Task::Look(Role::Messaging));
+        self.after(0, Task::Look(NodeKind::History));
+        if self.has_maps(NodeKind::Messaging) {
+            self.after(0, Task::Look(NodeKind::Messaging));
         }
         for (user, &count) in self.plan.devices.clone().iter().enumerate() {
             for _ in 0..count {
@@ -285,7 +283,7 @@ impl World {
             Task::Answered(conn, answered) => self.answer(conn, answered),
             Task::Take(partition, events, owner) => self.take(partition, events, owner),
             Task::Appended(owner, result) => self.appended(owner, result),
-            Task::Look(role) => self.look(role),
+            Task::Look(kind) => self.look(kind),
             Task::Map(follower, life, map) => self.map_heard(follower, life, map),
             Task::HelloLate(conn, request) => self.hello_late(conn, request),
             Task::Begun(node, reading, partition, end) => self.begun(node, reading, partition, end),

@@ -3,8 +3,8 @@
 use super::*;
 use volery_checker::history::What;
 use volery_checker::text::Label;
+use volery_kernel::map::NodeKind;
 
-use crate::fault::Role;
 use crate::node::Node;
 use crate::plan::{DEVICES_LEAST, FAULTS_LEAST, SENDS_LEAST, USERS_LEAST};
 use crate::record;
@@ -33,8 +33,8 @@ impl World {
 
     /// Everybody is up, goes by the newest map, and has nobody whom it gives to another.
     fn nodes_unrest(&self) -> Option<String> {
-        for role in [Role::Messaging, Role::History].into_iter().filter(|role| self.has_maps(*role)) {
-            let unsettled = self.cluster_unrest(role).or_else(|| self.maps_unrest(role));
+        for kind in NodeKind::ALL.into_iter().filter(|kind| self.has_maps(*kind)) {
+            let unsettled = self.cluster_unrest(kind).or_else(|| self.maps_unrest(kind));
             if unsettled.is_some() {
                 return unsettled;
             }
