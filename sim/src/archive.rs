@@ -1,6 +1,8 @@
 //! Archive as the simulation runs it: the real core, killed at any moment, begun anew from an older
 //! commit, and at times doubled. Killed between its two writings, too: what it has told the others by then stays told.
 
+mod retries;
+
 use futures::executor::block_on;
 use volery_history::archive::{Archive, Step};
 use volery_kernel::chat::Recipient;
@@ -10,7 +12,7 @@ use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::timeline::{Commit, Timeline as _, Write};
 
-use crate::appends::Owner;
+use self::retries::Retrying;
 use crate::fanout::AGAIN_MS;
 use crate::log::GENERATION;
 use crate::mutation::Mutation;
@@ -24,6 +26,7 @@ const AWAIT_EVERY_MS: u64 = 10;
 /// What is being written.
 enum Writing {
     Own(Vec<Write>, Source),
+    Note(Vec<Write>),
     Rest(Vec<Write>, Option<Commit>),
 }
 
@@ -32,6 +35,7 @@ pub(crate) struct ArchiveShell {
     /// A step is under way.
     busy: bool,
     writing: Option<Writing>,
+    retrying: Retrying,
     /// Its own rows are there, and neither the rest nor the commit.
     torn: bool,
     /// Since when it waits for the rows of others.
@@ -98,7 +102,8 @@ impl World {
         }
         self.read_back(Reader::Archive, partition, core.next_offset()).iter().for_each(|record| core.warm(record));
         let life = self.next_life();
-        let shell = ArchiveShell { core, busy: false, writing: None, torn: false, awaits: None, again: false };
+        let (retrying, busy, writing, torn, awaits, again) = Default::default();
+        let shell = ArchiveShell { core, busy, writing, retrying, torn, awaits, again };
         self.archives.insert((partition, life), shell);
         tell!(self, ["all"], "archive of p{partition} starts after {:?}", commit.map(|commit| commit.source.offset()));
         self.after(1, Task::ArchiveRun(partition, life));
@@ -151,20 +156,9 @@ impl World {
                 }
                 self.begin_write(partition, life, Writing::Rest(writes, commit));
             }
-            Step::LookUp(key) => {
-                let found = block_on(self.timeline.sent(key));
-                shell.busy = false;
-                let Ok(found) = found else { return self.after(AGAIN_MS, Task::ArchiveRun(partition, life)) };
-                let found = found.filter(|_| self.plan.case.mutation != Some(Mutation::NoLookUp));
-                shell.core.looked_up(found);
-                self.story.count(if found.is_some() { What::RetryFound } else { What::RetryNew });
-                self.after(1, Task::ArchiveRun(partition, life));
-            }
-            Step::Append(target, _) if shell.core.waits_for(target) && shell.core.sets_by() => {
-                shell.busy = false;
-                self.after(1, Task::ArchiveRun(partition, life));
-            }
-            Step::Append(target, event) => self.append(target, vec![event], Owner::Archive(partition, life)),
+            Step::LookUp(keys) => self.look_up(partition, life, &keys),
+            Step::Note(rows) => self.begin_write(partition, life, Writing::Note(rows)),
+            Step::Append(lanes) => self.append_lanes(partition, life, lanes),
             Step::Read => {
                 self.append_set_by(partition, life);
                 self.feed_archive(partition, life);
@@ -173,7 +167,7 @@ impl World {
     }
 
     fn begin_write(&mut self, partition: Partition, life: u64, mut writing: Writing) {
-        let (Writing::Own(writes, _) | Writing::Rest(writes, _)) = &mut writing;
+        let (Writing::Own(writes, _) | Writing::Note(writes) | Writing::Rest(writes, _)) = &mut writing;
         if self.mutated(Mutation::ResolvedKeepsPlace) {
             writes.iter_mut().for_each(|write| self.keep_place(write));
         }
@@ -216,7 +210,9 @@ impl World {
         if records.is_empty() {
             return;
         }
+        let as_read = self.look_up_early(&records);
         if let Some(shell) = self.archives.get_mut(&(partition, life)) {
+            shell.retrying.as_read = as_read;
             shell.core.read(records);
         }
         self.after(1, Task::ArchiveRun(partition, life));
@@ -227,9 +223,9 @@ impl World {
         let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
         shell.busy = false;
         let Some(writing) = shell.writing.take() else { return };
-        let (writes, commit, own) = match writing {
-            Writing::Own(rows, through) => (rows, None, Some(through)),
-            Writing::Rest(writes, commit) => (writes, commit, None),
+        let (writes, commit) = match &writing {
+            Writing::Own(rows, _) | Writing::Note(rows) => (rows.clone(), None),
+            Writing::Rest(writes, commit) => (writes.clone(), *commit),
         };
         self.count_writes(partition, &writes);
         let done = block_on(self.timeline.apply(partition, writes, commit));
@@ -238,10 +234,16 @@ impl World {
             return self.after(AGAIN_MS, Task::ArchiveRun(partition, life));
         }
         if let Some(shell) = self.archives.get_mut(&(partition, life)) {
-            shell.torn = own.is_some();
-            if own.is_some() { shell.core.wrote() } else { shell.core.applied() }
+            match &writing {
+                Writing::Own(..) => shell.core.wrote(),
+                Writing::Note(_) => shell.core.noted(),
+                Writing::Rest(..) => shell.core.applied(),
+            }
+            shell.torn = !matches!(writing, Writing::Rest(..));
         }
-        own.into_iter().for_each(|through| self.wrote(partition, through));
+        if let Writing::Own(_, through) = writing {
+            self.wrote(partition, through);
+        }
         self.after(1, Task::ArchiveRun(partition, life));
     }
 
@@ -258,43 +260,6 @@ impl World {
                 _ => {}
             }
         }
-    }
-
-    pub(crate) fn archive_appended(&mut self, partition: Partition, life: u64, offset: Option<Offset>) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
-        shell.busy = false;
-        let done = offset.map(|offset| shell.core.appended(offset)).is_some();
-        let set_by = !done && shell.core.sets_by();
-        if set_by {
-            self.story.count(What::AnswerSetBy);
-            self.pass_over_set_by(partition, life);
-        }
-        self.after(if done || set_by { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
-    }
-
-    fn pass_over_set_by(&mut self, partition: Partition, life: u64) {
-        let passes = self.mutated(Mutation::SetByPassedOver);
-        if let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|_| passes) {
-            shell.core.answered();
-        }
-    }
-
-    /// One at a time, in their order.
-    fn append_set_by(&mut self, partition: Partition, life: u64) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|shell| !shell.again) else { return };
-        if let Some((target, event)) = shell.core.set_by().map(|(target, event)| (target, event.clone())) {
-            shell.again = true;
-            self.append(target, vec![event], Owner::SetBy(partition, life));
-        }
-    }
-
-    pub(crate) fn set_by_appended(&mut self, partition: Partition, life: u64, done: bool) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
-        shell.again = false;
-        if done {
-            shell.core.answered();
-        }
-        self.after(if done { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
     }
 
     // ----- how far it is -----
