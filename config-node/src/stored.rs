@@ -1,5 +1,6 @@
 //! [`StoredBoard`]: the maps and the settings straight from the store, where no config-node has to run. A node
-//! that is its cluster's only one follows its settings by it, and operators change them beside it.
+//! that is its cluster's only one follows its settings by it, and operators change them beside it. Orders to nodes are
+//! judged as by a config-node: the only node is the last one, too.
 //!
 //! Trap avoided: two doors to the same settings that judge differently would each undo what the other refuses.
 //! A config-node changes settings by [`change`], too.
@@ -11,10 +12,10 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 use volery_kernel::map::{NodeKind, PartitionMap, PerKind};
 use volery_kernel::time::{Clock, Timestamp};
-use volery_ports::cluster::{Board, Change, ChangeError, Setting, Settings, Unavailable};
+use volery_ports::cluster::{Board, Change, ChangeError, Drain, Order, OrderError, Setting, Settings, Unavailable};
 use volery_ports::cluster_store::{ClusterStore, Set};
 
-use crate::settings;
+use crate::{orders, settings};
 
 /// How often the store is looked at while somebody waits: as soon as config-nodes show what one has taken.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -54,6 +55,14 @@ impl Board for StoredBoard {
 
     async fn change(&self, change: Change) -> Result<Setting, ChangeError> {
         self::change(self.store.as_ref(), self.clock.now(), &change).await
+    }
+
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        self.store.drains(kind).await
+    }
+
+    async fn order(&self, order: Order) -> Result<PartitionMap, OrderError> {
+        orders::give(self.store.as_ref(), self.only.of(order.kind), self.clock.now(), &order).await
     }
 }
 

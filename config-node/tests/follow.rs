@@ -12,7 +12,9 @@ use tokio::sync::{Mutex, mpsc};
 use volery_config::follow::{Standing, admitted, follow_map, follow_settings, hold_lease};
 use volery_kernel::map::{NodeKind, PartitionMap};
 use volery_ports::accounts::Unavailable;
-use volery_ports::cluster::{Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Terms};
+use volery_ports::cluster::{
+    Board, Change, ChangeError, Cluster, Drain, Hold, HoldError, Order, OrderError, Setting, Settings, Terms,
+};
 use volery_testkit::cluster::{KIND, hold};
 use volery_testkit::cluster_store::map;
 
@@ -82,6 +84,14 @@ impl Board for Script {
     }
 
     async fn change(&self, _: Change) -> Result<Setting, ChangeError> {
+        Err(away().into())
+    }
+
+    async fn drains(&self, _: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        Err(away())
+    }
+
+    async fn order(&self, _: Order) -> Result<PartitionMap, OrderError> {
         Err(away().into())
     }
 }

@@ -127,6 +127,17 @@ impl OpenCluster {
         Ok(())
     }
 
+    /// The node of this kind here is about to end, and is drained. Whether others were told.
+    pub(crate) async fn drain(&mut self, kind: NodeKind) -> bool {
+        let Self::Config { leases, .. } = self else { return false };
+        let Some(lease) = leases.of_mut(kind) else { return false };
+        let told = lease.drain().await;
+        if let Err(error) = &told {
+            tracing::warn!(%error, "nobody was told that this node is about to end");
+        }
+        told.is_ok()
+    }
+
     /// The node of this kind here ends: others are given its partitions at once, if config can be asked. Whether
     /// they are.
     pub(crate) async fn leave(&mut self, kind: NodeKind) -> bool {

@@ -31,7 +31,7 @@ use crate::numbers::OpenNumbers;
 use crate::roles::Role;
 use crate::settings;
 
-/// A node that leaves is followed by others within a second, and its sessions are told over
+/// What a node still has when it gives its lease up goes to others within a second, and its sessions are told over
 /// [`limits::MOVED_WITHIN_MS`]; who is left then is told to reconnect.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -179,6 +179,7 @@ impl Process {
             metrics: common.metrics.clone(),
             health: common.health.clone(),
             map: self.map()?,
+            refused: self.cluster.as_ref().ok_or_else(absent)?.refused(NodeKind::Messaging),
         };
         Ok(MessagingNode::start(options, parts).await?)
     }
@@ -290,17 +291,13 @@ impl Process {
     }
 
     async fn drain(&mut self, deadline: Duration) {
-        let left = match &mut self.cluster {
-            Some(cluster) => {
-                cluster.leave(NodeKind::History).await;
-                cluster.leave(NodeKind::Messaging).await
+        if let Some(cluster) = &mut self.cluster {
+            cluster.leave(NodeKind::History).await;
+            if let Some(messaging) = &self.messaging {
+                hand_over(cluster, messaging, deadline).await;
             }
-            None => false,
-        };
+        }
         if let Some(messaging) = &mut self.messaging {
-            if left {
-                messaging.hand_over(HAND_OVER_WITHIN.min(deadline / 2)).await;
-            }
             messaging.drain(deadline).await;
         }
         if let Some(gateway) = self.gateway.take()
@@ -330,6 +327,18 @@ impl Process {
 
     fn accounts(&self) -> Result<&OpenAccounts, Failure> {
         self.accounts.as_ref().ok_or_else(absent)
+    }
+}
+
+/// Partition by partition while there is time, the rest at once; a part of it is left for those who are told to
+/// reconnect.
+async fn hand_over(cluster: &mut OpenCluster, messaging: &MessagingNode, deadline: Duration) {
+    let at_once = HAND_OVER_WITHIN.min(deadline / 4);
+    if cluster.drain(NodeKind::Messaging).await {
+        messaging.hand_over(deadline - 2 * at_once).await;
+    }
+    if cluster.leave(NodeKind::Messaging).await {
+        messaging.hand_over(at_once).await;
     }
 }
 

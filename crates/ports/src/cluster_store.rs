@@ -18,7 +18,7 @@ use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_kernel::time::Timestamp;
 
 pub use crate::accounts::Unavailable;
-use crate::cluster::{Change, Setting};
+use crate::cluster::{Change, Drain, Setting};
 
 /// What is fixed when a cluster is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,15 @@ pub enum Set {
     },
 }
 
+/// What changes together with a map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DrainChange {
+    /// A node is drained from now on. If it was already, who said so first stays.
+    Begins(Drain),
+    /// The node of this name is not drained any more.
+    Ends(String),
+}
+
 /// See the module's contract.
 #[async_trait]
 pub trait ClusterStore: Send + Sync + 'static {
@@ -104,8 +113,17 @@ pub trait ClusterStore: Send + Sync + 'static {
     /// The map of a kind, if there is one with a version above `seen`.
     async fn map(&self, kind: NodeKind, seen: u64) -> Result<Option<PartitionMap>, Unavailable>;
 
-    /// Writes a map if it comes right after the one that is there; version 1 is the first. Whether it did.
-    async fn put_map(&self, kind: NodeKind, map: &PartitionMap) -> Result<bool, Unavailable>;
+    /// Writes a map, and what changes with it, if the map comes right after the one that is there; version 1 is the
+    /// first. Whether it did.
+    async fn put_map(
+        &self,
+        kind: NodeKind,
+        map: &PartitionMap,
+        drain: Option<&DrainChange>,
+    ) -> Result<bool, Unavailable>;
+
+    /// The nodes of a kind that are drained, by name.
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable>;
 
     /// All settings that were ever set, by name.
     async fn settings(&self) -> Result<Vec<Setting>, Unavailable>;

@@ -1,4 +1,4 @@
-//! Whom operators ask about map and settings: the config-nodes that configuration names, or, where it names
+//! Whom operators ask about maps, nodes and settings: the config-nodes that configuration names, or, where it names
 //! none, the store of `volery up`, which may run meanwhile.
 //!
 //! Trap avoided: a store that is not there is not made. Whoever is in the wrong folder would set something that
@@ -11,9 +11,10 @@ use volery_config::StoredBoard;
 use volery_kernel::map::{Member, NodeKind, PartitionMap, PerKind};
 use volery_node::clock::SystemClock;
 use volery_node::config::{Config, Nodes};
-use volery_ports::cluster::{Board, Change, ChangeError, Setting, Settings, Unavailable};
+use volery_ports::cluster::{Board, Change, ChangeError, Order, OrderError, Setting, Settings, Unavailable};
 use volery_rpc::ClusterClient;
 
+use super::nodes::Nodes;
 use crate::Failure;
 use crate::certificates::between_roles;
 use crate::common::{door_of_sessions, node_name, remote};
@@ -42,8 +43,29 @@ impl Desk {
         Ok(Self { board, whom: "the store did not answer".to_owned() })
     }
 
-    pub(super) async fn map(&self, kind: NodeKind) -> Result<PartitionMap, Failure> {
-        self.board.map(kind, 0, Duration::ZERO).await.map_err(|away| self.away(&away))
+    /// The nodes of every kind.
+    pub(super) async fn nodes(&self) -> Result<Vec<Nodes>, Failure> {
+        let mut all = Vec::new();
+        for kind in NodeKind::ALL {
+            let map = self.map_after(kind, 0, Duration::ZERO).await?;
+            let drains = self.board.drains(kind).await.map_err(|away| self.away(&away))?;
+            all.push(Nodes { kind, map, drains });
+        }
+        Ok(all)
+    }
+
+    /// The map, once it is newer than what was seen, or as it is after `patience`.
+    pub(super) async fn map_after(
+        &self,
+        kind: NodeKind,
+        seen: u64,
+        patience: Duration,
+    ) -> Result<PartitionMap, Failure> {
+        self.board.map(kind, seen, patience).await.map_err(|away| self.away(&away))
+    }
+
+    pub(super) async fn order(&self, order: Order) -> Result<PartitionMap, OrderError> {
+        self.board.order(order).await
     }
 
     pub(super) async fn settings(&self) -> Result<Settings, Failure> {
@@ -64,7 +86,7 @@ impl Desk {
         })
     }
 
-    fn away(&self, Unavailable(reason): &Unavailable) -> Failure {
+    pub(super) fn away(&self, Unavailable(reason): &Unavailable) -> Failure {
         Failure(format!("{} ({reason})", self.whom))
     }
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_kernel::time::Timestamp;
 use volery_node::metrics::{EngineCall, Metrics};
-use volery_ports::cluster::{Change, Setting};
-use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
+use volery_ports::cluster::{Change, Drain, Setting};
+use volery_ports::cluster_store::{ClusterStore, DrainChange, Facts, Known, Lease, Set, Unavailable};
 
 use crate::calls::timed;
 
@@ -61,8 +61,17 @@ impl ClusterStore for TimedCluster {
         timed(&self.metrics, EngineCall::ClusterMap, self.store.map(kind, seen)).await
     }
 
-    async fn put_map(&self, kind: NodeKind, map: &PartitionMap) -> Result<bool, Unavailable> {
-        timed(&self.metrics, EngineCall::ClusterPutMap, self.store.put_map(kind, map)).await
+    async fn put_map(
+        &self,
+        kind: NodeKind,
+        map: &PartitionMap,
+        drain: Option<&DrainChange>,
+    ) -> Result<bool, Unavailable> {
+        timed(&self.metrics, EngineCall::ClusterPutMap, self.store.put_map(kind, map, drain)).await
+    }
+
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        timed(&self.metrics, EngineCall::ClusterDrains, self.store.drains(kind)).await
     }
 
     async fn settings(&self) -> Result<Vec<Setting>, Unavailable> {

@@ -260,6 +260,7 @@ impl Below {
             metrics: metrics.clone(),
             health: Health::new(),
             map: map.clone(),
+            refused: watch::channel(false).1,
         };
         MessagingNode::start(options, parts).await.expect("a node")
     }

@@ -64,14 +64,15 @@ mod tests {
     fn golden() -> PartitionMap {
         let drained =
             Member { state: MemberState::Draining, weight: Weight::new(100).expect("a weight"), ..member("a") };
-        PartitionMap::new(7, vec![drained, member("\"é\"")], &[Some(1), None, Some(0)]).expect("a map")
+        PartitionMap::new(7, vec![drained, member("b\"é\"")], &[Some(1), None, Some(0)]).expect("a map")
     }
 
     fn member(name: &str) -> Member {
         Member::new(name.into(), format!("ws://{name}:8401/v1/ws"))
     }
 
-    const MEMBERS: &str = r#"[["a","ws://a:8401/v1/ws",100,"draining"],["\"é\"","ws://\"é\":8401/v1/ws",1,"serving"]]"#;
+    const MEMBERS: &str =
+        r#"[["a","ws://a:8401/v1/ws",100,"draining"],["b\"é\"","ws://b\"é\":8401/v1/ws",1,"serving"]]"#;
     const OWNERS: [u8; 6] = [0, 1, 255, 255, 0, 0];
 
     #[test]

@@ -80,8 +80,9 @@ async fn of_many_at_once_one_is_first(store: &dyn ClusterStore) {
         join_all((1..=AT_ONCE).map(|partitions| store.facts(Facts { partitions, hash: "h".into(), level: 1 }))).await;
     assert!(facts[0].is_ok() && facts.iter().all(|one| *one == facts[0]), "{facts:?}");
     for version in 1..=3 {
-        let maps: Vec<_> = (0..AT_ONCE).map(|owner| map(version, &["a"; 12], &[Some(owner)])).collect();
-        let put = join_all(maps.iter().map(|map| store.put_map(KIND, map))).await;
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+        let maps: Vec<_> = (0..AT_ONCE).map(|owner| map(version, &names, &[Some(owner)])).collect();
+        let put = join_all(maps.iter().map(|map| store.put_map(KIND, map, None))).await;
         let won: Vec<_> = maps.iter().zip(&put).filter(|(_, put)| **put == Ok(true)).map(|(map, _)| map).collect();
         assert_eq!(won.len(), 1, "{put:?}");
         assert_eq!(store.map(KIND, version - 1).await.as_ref(), Ok(&Some(won[0].clone())));

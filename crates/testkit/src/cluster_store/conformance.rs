@@ -7,7 +7,7 @@ use volery_kernel::time::Timestamp;
 use volery_ports::cluster::Setting;
 use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
 
-use super::{change, map, member};
+use super::{change, drained, map, member};
 
 type Outcome = Result<(), Unavailable>;
 
@@ -24,12 +24,13 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = S>,
 {
-    let outcomes: [(&str, Outcome); 7] = [
+    let outcomes: [(&str, Outcome); 8] = [
         ("the first facts stay", the_first_facts_stay(&fresh().await).await),
         ("the first log stays", the_first_log_stays_until_another_is_put(&fresh().await).await),
         ("a name has one holder", a_name_has_one_holder(&fresh().await).await),
         ("a lease ends as it was read", a_lease_ends_as_it_was_read(&fresh().await).await),
         ("maps follow one another", maps_follow_one_another(&fresh().await).await),
+        ("drains change with maps", drains_change_with_maps(&fresh().await).await),
         ("kinds have nothing in common", kinds_have_nothing_in_common(&fresh().await).await),
         ("settings are compared and set", settings_are_compared_and_set(&fresh().await).await),
     ];
@@ -103,20 +104,44 @@ async fn a_lease_ends_as_it_was_read(store: &dyn ClusterStore) -> Outcome {
 async fn maps_follow_one_another(store: &dyn ClusterStore) -> Outcome {
     assert_eq!(store.map(KIND, 0).await?, None);
     let nobody = map(1, &[], &[None, None, None]);
-    assert!(!store.put_map(KIND, &map(0, &[], &[None])).await?, "no map has version 0");
-    assert!(!store.put_map(KIND, &map(2, &[], &[None])).await?, "there is no first");
-    assert!(store.put_map(KIND, &nobody).await?);
-    assert!(!store.put_map(KIND, &nobody).await?, "it is there");
+    assert!(!store.put_map(KIND, &map(0, &[], &[None]), None).await?, "no map has version 0");
+    assert!(!store.put_map(KIND, &map(2, &[], &[None]), None).await?, "there is no first");
+    assert!(store.put_map(KIND, &nobody, None).await?);
+    assert!(!store.put_map(KIND, &nobody, None).await?, "it is there");
     assert_eq!((store.map(KIND, 0).await?, store.map(KIND, 1).await?), (Some(nobody), None));
     let names = ["a \"quoted\"", "b\nc", "é"];
     let second = map(2, &names, &[Some(2), None, Some(0)]);
-    assert!(store.put_map(KIND, &second).await?);
-    assert!(!store.put_map(KIND, &map(4, &[], &[None])).await?, "one is left out");
+    assert!(store.put_map(KIND, &second, None).await?);
+    assert!(!store.put_map(KIND, &map(4, &[], &[None]), None).await?, "one is left out");
     assert_eq!(store.map(KIND, 1).await?, Some(second));
     let large: Vec<_> = (0..16_384).map(|partition| Some(partition % 3)).collect();
     let third = map(3, &names, &large);
-    assert!(store.put_map(KIND, &third).await?);
+    assert!(store.put_map(KIND, &third, None).await?);
     assert_eq!((store.map(KIND, 2).await?, store.map(KIND, 3).await?), (Some(third), None));
+    Ok(())
+}
+
+async fn drains_change_with_maps(store: &dyn ClusterStore) -> Outcome {
+    let put = async |kind, version, node: &str, begins| {
+        let change = drained(node, version, begins);
+        store.put_map(kind, &map(version, &[], &[None]), Some(&change)).await
+    };
+    let drains = async |kind| {
+        let drains = store.drains(kind).await;
+        drains.map(|drains| drains.into_iter().map(|drain| (drain.node, drain.at.0)).collect::<Vec<_>>())
+    };
+    let nobody = Vec::new();
+    assert_eq!(drains(KIND).await, Ok(nobody.clone()));
+    assert!(!put(KIND, 2, "b", true).await?);
+    assert_eq!(drains(KIND).await, Ok(nobody.clone()), "no map, no change");
+    assert!(put(KIND, 1, "é", true).await? && put(KIND, 2, "b", true).await? && put(KIND, 3, "é", true).await?);
+    assert_eq!(store.map(KIND, 0).await?.map(|map| map.version()), Some(3));
+    assert_eq!(drains(KIND).await, Ok(vec![("b".to_owned(), 2), ("é".to_owned(), 1)]), "who said so first");
+    assert!(store.drains(KIND).await?.iter().all(|drain| drain.by == format!("who drains {}", drain.node)));
+    assert!(put(NodeKind::History, 1, "b", false).await? && put(KIND, 4, "nobody", false).await?);
+    assert!(!put(KIND, 4, "b", false).await? && put(KIND, 5, "é", false).await?);
+    assert_eq!(drains(KIND).await, Ok(vec![("b".to_owned(), 2)]));
+    assert_eq!(drains(NodeKind::History).await, Ok(nobody));
     Ok(())
 }
 
@@ -131,9 +156,9 @@ async fn kinds_have_nothing_in_common(store: &dyn ClusterStore) -> Outcome {
     assert!(store.end(one, &read[0]).await?);
     assert_eq!((store.leases(one).await?.len(), store.leases(other).await?.len()), (0, 1));
     let (first, second) = (map(1, &["a"], &[Some(0)]), map(2, &[], &[None]));
-    assert!(store.put_map(one, &first).await?);
-    assert!(!store.put_map(other, &second).await?, "the other kind has no first");
-    assert!(store.put_map(other, &first).await? && store.put_map(other, &second).await?);
+    assert!(store.put_map(one, &first, None).await?);
+    assert!(!store.put_map(other, &second, None).await?, "the other kind has no first");
+    assert!(store.put_map(other, &first, None).await? && store.put_map(other, &second, None).await?);
     assert_eq!((store.map(one, 0).await?, store.map(other, 0).await?), (Some(first), Some(second)));
     Ok(())
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
 use volery_kernel::map::{Member, NodeKind, PartitionMap, PerKind};
 use volery_kernel::time::Timestamp;
-use volery_ports::cluster::{Change, Setting};
-use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
+use volery_ports::cluster::{Change, Drain, Setting};
+use volery_ports::cluster_store::{ClusterStore, DrainChange, Facts, Known, Lease, Set, Unavailable};
 
 #[derive(Default)]
 struct State {
@@ -16,6 +16,7 @@ struct State {
     log: Option<String>,
     leases: PerKind<BTreeMap<String, Lease>>,
     maps: PerKind<Option<PartitionMap>>,
+    drains: PerKind<BTreeMap<String, Drain>>,
     settings: BTreeMap<String, Setting>,
 }
 
@@ -98,14 +99,34 @@ impl ClusterStore for ModelClusterStore {
         Ok(self.state()?.maps.of(kind).clone().filter(|map| map.version() > seen))
     }
 
-    async fn put_map(&self, kind: NodeKind, map: &PartitionMap) -> Result<bool, Unavailable> {
+    async fn put_map(
+        &self,
+        kind: NodeKind,
+        map: &PartitionMap,
+        drain: Option<&DrainChange>,
+    ) -> Result<bool, Unavailable> {
         let mut state = self.state()?;
         let last = state.maps.of_mut(kind);
         let next = 1 + last.as_ref().map_or(0, PartitionMap::version);
-        if map.version() == next {
-            *last = Some(map.clone());
+        if map.version() != next {
+            return Ok(false);
         }
-        Ok(map.version() == next)
+        *last = Some(map.clone());
+        let drains = state.drains.of_mut(kind);
+        match drain {
+            Some(DrainChange::Begins(drain)) => {
+                drains.entry(drain.node.clone()).or_insert_with(|| drain.clone());
+            }
+            Some(DrainChange::Ends(node)) => {
+                drains.remove(node);
+            }
+            None => {}
+        }
+        Ok(true)
+    }
+
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        Ok(self.state()?.drains.of(kind).values().cloned().collect())
     }
 
     async fn settings(&self) -> Result<Vec<Setting>, Unavailable> {

@@ -7,7 +7,7 @@ use volery_kernel::map::{Member, MemberState, NodeKind, PerKind, Weight};
 use volery_kernel::time::Timestamp;
 use volery_ports::cluster_store::{ClusterStore, Facts, Lease, Unavailable};
 
-use super::{ModelClusterStore, change, map, member};
+use super::{ModelClusterStore, change, drained, map, member};
 
 /// One call with its arguments in small numbers.
 #[derive(Clone, Debug)]
@@ -28,8 +28,11 @@ pub enum Op {
     Leases(NodeKind, Option<usize>),
     /// Reads the map: which version was seen.
     Map(NodeKind, u64),
-    /// Writes a map: by how much its version is above the last one that was written, and its owner.
-    PutMap(NodeKind, u64, Option<u16>),
+    /// Writes a map: by how much its version is above the last one that was written, its owner, and which node is
+    /// drained from then on, or no more.
+    PutMap(NodeKind, u64, Option<u16>, Option<(u8, bool)>),
+    /// Reads who is drained.
+    Drains(NodeKind),
     /// Reads the settings.
     Settings,
     /// Sets: name, value, version seen.
@@ -48,7 +51,9 @@ pub fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
         (kind(), 0..3u8, 0..2u8).prop_map(|(kind, name, process)| Op::Leave(kind, name, process)),
         (kind(), prop::option::of(0..3usize)).prop_map(|(kind, index)| Op::Leases(kind, index)),
         (kind(), 0..6u64).prop_map(|(kind, seen)| Op::Map(kind, seen)),
-        (kind(), 0..3u64, prop::option::of(0..2u16)).prop_map(|(kind, above, owner)| Op::PutMap(kind, above, owner)),
+        (kind(), 0..3u64, prop::option::of(0..2u16), prop::option::of((0..3u8, any::<bool>())))
+            .prop_map(|(kind, above, owner, drain)| Op::PutMap(kind, above, owner, drain)),
+        kind().prop_map(Op::Drains),
         Just(Op::Settings),
         (0..2u8, prop::option::of(0..3u8), 0..4u64).prop_map(|(name, value, seen)| Op::Set(name, value, seen)),
     ];
@@ -98,12 +103,14 @@ impl Run {
             }
             Op::Leases(kind, index) => self.leases(store, *kind, *index).await,
             Op::Map(kind, seen) => Ok(format!("{:?}", store.map(*kind, *seen).await?)),
-            Op::PutMap(kind, above, owner) => {
+            Op::PutMap(kind, above, owner, drain) => {
                 let last = self.maps.of_mut(*kind);
-                let put = store.put_map(*kind, &map(*last + above, &["a", "b"], &[*owner])).await?;
+                let drain = drain.map(|(node, begins)| drained(&node.to_string(), *last, begins));
+                let put = store.put_map(*kind, &map(*last + above, &["a", "b"], &[*owner]), drain.as_ref()).await?;
                 *last += if put { *above } else { 0 };
                 Ok(format!("{put:?}"))
             }
+            Op::Drains(kind) => Ok(format!("{:?}", store.drains(*kind).await?)),
             Op::Settings => Ok(format!("{:?}", store.settings().await?)),
             Op::Set(name, value, seen) => {
                 let value = value.map(|value| value.to_string());

@@ -1,4 +1,4 @@
-//! What config-nodes keep: facts, leases and the map of each kind of node, settings.
+//! What config-nodes keep: facts and settings here, leases, maps and drains in `members`.
 //!
 //! Each compare-and-set is one statement that changes the row or does not, so nobody waits for a lock.
 //! Rows are put in order here: databases order texts by rules of their own.
@@ -7,12 +7,11 @@ use async_trait::async_trait;
 use sqlx::{Pool, Row as _};
 use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_kernel::time::Timestamp;
-use volery_ports::cluster::{Change, Setting};
-use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
+use volery_ports::cluster::{Change, Drain, Setting};
+use volery_ports::cluster_store::{ClusterStore, DrainChange, Facts, Known, Lease, Set, Unavailable};
 
-use super::{Db, DbRow, Store, answer};
-use crate::column::{int, millis, time};
-use crate::map_row;
+use super::{Db, DbRow, Store, answer, members};
+use crate::column::{int, millis, small, time};
 
 #[async_trait]
 impl ClusterStore for Store {
@@ -33,27 +32,36 @@ impl ClusterStore for Store {
     }
 
     async fn hold(&self, kind: NodeKind, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
-        answer(hold(&self.writer, kind, member, process, now)).await
+        answer(members::hold(&self.writer, kind, member, process, now)).await
     }
 
     async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable> {
-        answer(leave(&self.writer, kind, name, process)).await
+        answer(members::leave(&self.writer, kind, name, process)).await
     }
 
     async fn end(&self, kind: NodeKind, lease: &Lease) -> Result<bool, Unavailable> {
-        answer(end(&self.writer, kind, lease)).await
+        answer(members::end(&self.writer, kind, lease)).await
     }
 
     async fn leases(&self, kind: NodeKind) -> Result<Vec<Lease>, Unavailable> {
-        answer(leases(&self.readers, kind)).await
+        answer(members::leases(&self.readers, kind)).await
     }
 
     async fn map(&self, kind: NodeKind, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
-        answer(map(&self.readers, kind, seen)).await
+        answer(members::map(&self.readers, kind, seen)).await
     }
 
-    async fn put_map(&self, kind: NodeKind, map: &PartitionMap) -> Result<bool, Unavailable> {
-        answer(put_map(&self.writer, kind, map)).await
+    async fn put_map(
+        &self,
+        kind: NodeKind,
+        map: &PartitionMap,
+        drain: Option<&DrainChange>,
+    ) -> Result<bool, Unavailable> {
+        answer(members::put_map(self, kind, map, drain)).await
+    }
+
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        answer(members::drains(&self.readers, kind)).await
     }
 
     async fn settings(&self) -> Result<Vec<Setting>, Unavailable> {
@@ -88,11 +96,11 @@ async fn facts(store: &Store, first: &Facts) -> sqlx::Result<Facts> {
 }
 
 fn stored_facts(row: &DbRow) -> sqlx::Result<Facts> {
-    Ok(Facts { partitions: small(row, "partitions")?, hash: row.try_get("hash")?, level: small(row, "level")? })
-}
-
-fn small(row: &DbRow, column: &str) -> sqlx::Result<u16> {
-    u16::try_from(row.try_get::<i64, _>(column)?).map_err(|error| sqlx::Error::Decode(error.into()))
+    Ok(Facts {
+        partitions: small(row.try_get("partitions")?)?,
+        hash: row.try_get("hash")?,
+        level: small(row.try_get("level")?)?,
+    })
 }
 
 async fn log(store: &Store, first: &str) -> sqlx::Result<String> {
@@ -109,90 +117,6 @@ async fn log(store: &Store, first: &str) -> sqlx::Result<String> {
 async fn put_log(writer: &Pool<Db>, log: &str) -> sqlx::Result<()> {
     let put = "INSERT INTO cluster_log (one, name) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET name = excluded.name";
     sqlx::query(put).bind(log).execute(writer).await.map(drop)
-}
-
-const HOLD: &str = "
-    INSERT INTO leases AS old (kind, name, url, weight, state, process, renewed) VALUES ($1, $2, $3, $4, $5, $6, $7)
-    ON CONFLICT (kind, name) DO UPDATE SET
-        url = excluded.url,
-        weight = excluded.weight,
-        state = excluded.state,
-        renewed = CASE WHEN old.renewed < excluded.renewed THEN excluded.renewed ELSE old.renewed + 1 END
-    WHERE old.process = excluded.process";
-
-async fn hold(writer: &Pool<Db>, kind: NodeKind, member: &Member, process: &str, now: Timestamp) -> sqlx::Result<bool> {
-    let held = sqlx::query(HOLD)
-        .bind(kind.name())
-        .bind(&member.name)
-        .bind(&member.url)
-        .bind(i64::from(member.weight.get()))
-        .bind(member.state.name())
-        .bind(process)
-        .bind(millis(now))
-        .execute(writer)
-        .await?;
-    Ok(held.rows_affected() > 0)
-}
-
-async fn leave(writer: &Pool<Db>, kind: NodeKind, name: &str, process: &str) -> sqlx::Result<()> {
-    let delete = "DELETE FROM leases WHERE kind = $1 AND name = $2 AND process = $3";
-    sqlx::query(delete).bind(kind.name()).bind(name).bind(process).execute(writer).await.map(drop)
-}
-
-async fn end(writer: &Pool<Db>, kind: NodeKind, lease: &Lease) -> sqlx::Result<bool> {
-    let ended = sqlx::query("DELETE FROM leases WHERE kind = $1 AND name = $2 AND process = $3 AND renewed = $4")
-        .bind(kind.name())
-        .bind(&lease.member.name)
-        .bind(&lease.process)
-        .bind(millis(lease.renewed))
-        .execute(writer)
-        .await?;
-    Ok(ended.rows_affected() > 0)
-}
-
-async fn leases(readers: &Pool<Db>, kind: NodeKind) -> sqlx::Result<Vec<Lease>> {
-    let rows = sqlx::query("SELECT * FROM leases WHERE kind = $1").bind(kind.name()).fetch_all(readers).await?;
-    let mut leases = rows.iter().map(lease).collect::<sqlx::Result<Vec<_>>>()?;
-    leases.sort_by(|one, other| one.member.name.cmp(&other.member.name));
-    Ok(leases)
-}
-
-fn lease(row: &DbRow) -> sqlx::Result<Lease> {
-    let member = Member {
-        name: row.try_get("name")?,
-        url: row.try_get("url")?,
-        weight: map_row::weight(small(row, "weight")?)?,
-        state: map_row::state(row.try_get("state")?)?,
-    };
-    Ok(Lease { member, process: row.try_get("process")?, renewed: time(row.try_get("renewed")?) })
-}
-
-async fn map(readers: &Pool<Db>, kind: NodeKind, seen: u64) -> sqlx::Result<Option<PartitionMap>> {
-    let select = "SELECT * FROM partition_maps WHERE kind = $1 AND version > $2";
-    let row = sqlx::query(select).bind(kind.name()).bind(int(seen)).fetch_optional(readers).await?;
-    let Some(row) = row else { return Ok(None) };
-    map_row::map(row.try_get("version")?, row.try_get("members")?, row.try_get("owners")?).map(Some)
-}
-
-const FIRST_MAP: &str = "
-    INSERT INTO partition_maps (kind, version, members, owners) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-const NEXT_MAP: &str = "
-    UPDATE partition_maps SET version = $2, members = $3, owners = $4 WHERE kind = $1 AND version = $2 - 1";
-
-async fn put_map(writer: &Pool<Db>, kind: NodeKind, map: &PartitionMap) -> sqlx::Result<bool> {
-    let statement = match map.version() {
-        0 => return Ok(false),
-        1 => FIRST_MAP,
-        _ => NEXT_MAP,
-    };
-    let put = sqlx::query(statement)
-        .bind(kind.name())
-        .bind(int(map.version()))
-        .bind(map_row::members(map)?)
-        .bind(map_row::owners(map))
-        .execute(writer)
-        .await?;
-    Ok(put.rows_affected() > 0)
 }
 
 async fn settings(readers: &Pool<Db>) -> sqlx::Result<Vec<Setting>> {
