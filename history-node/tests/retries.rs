@@ -94,7 +94,7 @@ impl Run {
     /// Until everything that was appended is archived.
     fn run(&mut self) {
         loop {
-            let written = |_: Partition| None;
+            let written = |_: Partition| None::<Source>;
             let step = self.core.next(&written);
             self.steps += usize::from(step != Step::Read);
             match step {
@@ -213,7 +213,7 @@ fn a_storm_takes_the_steps_of_a_few() {
 #[test]
 fn what_stands_before_a_retry_waits_for_no_append_of_it() {
     let mut run = Run::new([send(3, 1, 1, false), retry(2, 2, 7)]);
-    let written = |_: Partition| None;
+    let written = |_: Partition| None::<Source>;
     let mut applied = None;
     run.core.read(run.log.clone());
     while !matches!(run.core.next(&written), Step::Append(_)) {
