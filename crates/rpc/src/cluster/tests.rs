@@ -27,7 +27,7 @@ proptest! {
         name in "\\PC{1,20}", partitions in 1..=16_384_u16,
         value in prop::option::of("\\PC{0,20}"), seen in any::<u64>(),
     ) {
-        let terms = Terms { partitions, log: name.clone(), level: partitions };
+        let terms = Terms { partitions, hash: name.clone(), log: name.clone(), level: partitions };
         prop_assert_eq!(convert::to_admit(convert::admit(terms.clone(), true)), Ok((terms.clone(), true)));
         let hold = Hold { member: member(&name), process: name.clone(), terms };
         prop_assert_eq!(convert::to_hold(convert::hold(hold.clone())), Ok(hold));
@@ -48,8 +48,9 @@ proptest! {
         prop_assert!(to_unavailable::<Kind>(&of_unavailable::<Kind>(away.clone())) == away);
         let partitions = HoldError::Partitions { cluster: count, node: !count };
         let level = HoldError::Level { cluster: count, node: !count };
+        let hash = HoldError::Hash { cluster: text.clone(), node: text.clone() };
         let log = HoldError::Log { cluster: text.clone(), node: text.clone() };
-        for error in [away.clone().into(), HoldError::NameTaken(text.clone()), partitions, level, log] {
+        for error in [away.clone().into(), HoldError::NameTaken(text.clone()), partitions, level, hash, log] {
             prop_assert_eq!(failure::to_hold(&failure::of_hold(error.clone())), error);
         }
         let invalid = ChangeError::Invalid { name: text.clone(), reason: text.clone() };
@@ -67,7 +68,7 @@ fn nonsense_is_refused_by_its_field() {
     for bad in [String::new(), "a".repeat(WORD_BYTES + 1), "a\0".into(), "a\nb".into()] {
         assert_eq!(word(bad), Some("name"));
     }
-    let terms = wire::Terms { partitions: Some(8), log: "the log".into(), level: 1 };
+    let terms = wire::Terms { partitions: Some(8), log: "the log".into(), level: 1, hash: "the hash".into() };
     let hold = wire::HoldRequest {
         member: Some(wire::Member { name: "a".into(), url: "ws://a".into() }),
         process: "p".into(),
@@ -84,7 +85,8 @@ fn nonsense_is_refused_by_its_field() {
         admitted
     };
     assert_eq!(of_terms(None), Some("terms"));
-    assert_eq!(of_terms(Some(wire::Terms { log: String::new(), ..terms })), Some("log"));
+    assert_eq!(of_terms(Some(wire::Terms { log: String::new(), ..terms.clone() })), Some("log"));
+    assert_eq!(of_terms(Some(wire::Terms { hash: String::new(), ..terms.clone() })), Some("hash"));
     assert_eq!(of_terms(Some(wire::Terms { level: 65_536, ..terms.clone() })), Some("level"));
     for partitions in [None, Some(0), Some(16_385), Some(65_544)] {
         assert_eq!(of_terms(Some(wire::Terms { partitions, ..terms.clone() })), Some("partitions"));
