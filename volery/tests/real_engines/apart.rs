@@ -69,7 +69,9 @@ fn roles_are_killed(cluster: &Cluster, visitor: &Visitor) {
     });
     gateways[1].until("history_nodes", "ready");
     for history in both(cluster, "history") {
-        ["archive", "fanout", "timeline", "log", "log_generation"].map(|part| history.until(part, "ready"));
+        for part in ["archive", "fanout", "timeline", "log", "log_generation"] {
+            history.until(part, "ready");
+        }
     }
 
     are_killed("account", cluster, visitor, || {

@@ -118,7 +118,7 @@ impl Stage {
         comes_back(&mut self.cyd);
         assert!(self.cyd.retry());
         assert_eq!(self.cyd.closed().0, RETRY, "it was refused before that, and after");
-        ["log", "fanout", "archive"].map(|part| self.until_named(part));
+        ["log", "fanout", "archive"].iter().for_each(|part| self.until_named(part));
     }
 
     /// Xan says something to Cyd, and retries it without having heard an answer: the answer, and the echo for his other

@@ -81,6 +81,6 @@ fn variable(setting: &str) -> Option<(String, &str)> {
 fn free_port() -> u16 {
     let own = (std::process::id() % u32::from(STEPS)) as u16;
     let mut bases = (0..STEPS).map(|step| FIRST + STEP * ((own + step) % STEPS));
-    let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     bases.find(|base| (0..25).chain(100..125).all(|above| free(base + above))).expect("free ports")
 }

@@ -42,11 +42,11 @@ pub(super) fn partition_of(device: &Device) -> i32 {
 
 /// Whoever may write to the topic may write what is none of ours.
 pub(super) fn a_stranger_writes(kafka: &Engine, generation: u16, partition: i32) {
-    let Options { brokers, .. } = options(kafka, generation);
-    let topic = options(kafka, generation).topic();
+    let options = options(kafka, generation);
+    let topic = options.topic();
     runtime().block_on(async {
         let producer: FutureProducer =
-            ClientConfig::new().set("bootstrap.servers", brokers).create().expect("a client");
+            ClientConfig::new().set("bootstrap.servers", &options.brokers).create().expect("a client");
         let record = FutureRecord::to(&topic).partition(partition).key("whose").payload("no event");
         producer.send(record, NEVER).await.expect("it is taken");
     });
@@ -54,10 +54,10 @@ pub(super) fn a_stranger_writes(kafka: &Engine, generation: u16, partition: i32)
 
 /// Deletes all that is in a partition.
 fn everything_is_deleted(kafka: &Engine, generation: u16, partition: i32) {
-    let Options { brokers, .. } = options(kafka, generation);
-    let topic = options(kafka, generation).topic();
+    let options = options(kafka, generation);
+    let topic = options.topic();
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &brokers);
+    config.set("bootstrap.servers", &options.brokers);
     let asking: BaseConsumer = config.create().expect("a client");
     let (_, end) = asking.fetch_watermarks(&topic, partition, NEVER).expect("an end");
     let mut below = TopicPartitionList::new();
@@ -91,7 +91,6 @@ fn make_anew(kafka: &Engine, generation: u16) {
 
 /// Ada talks to Bob, on a server of which the log alone is elsewhere.
 pub(super) struct Talk {
-    // Ends before the broker does.
     pub(super) server: Server,
     settings: Vec<String>,
     ada: Device,

@@ -31,7 +31,9 @@ impl Role {
         let free = LISTEN.iter().map(|key| format!("{key}=127.0.0.1:0"));
         let mut command = Command::new(BINARY);
         command.args(names).stdout(Stdio::piped());
-        settings.iter().cloned().chain(free).for_each(|setting| drop(command.args(["--set", &setting])));
+        for setting in settings.iter().cloned().chain(free) {
+            command.args(["--set", &setting]);
+        }
         let mut role = Self { child: command.spawn().expect("the binary"), ready: String::new() };
         let output = role.child.stdout.take().expect("its output");
         BufReader::new(output).read_line(&mut role.ready).expect("a line");
