@@ -10,7 +10,7 @@ use volery_testkit::engine::Engine;
 
 use super::cluster::{Cluster, PARTITIONS};
 use super::ground::Ground;
-use super::probes::{Probes, has_everything, share};
+use super::probes::{self, MESSAGING, Probes, has_everything, share};
 use super::role::Role;
 use super::visitor::{ACCOUNTS, HISTORY, Visitor};
 use super::{GONE_FOR, RATE, alone, chat_at, chat_at_while};
@@ -50,15 +50,15 @@ fn is_said_by(those: &[Probes], part: &str, role: &str) {
     }
 }
 
-/// Kills a messaging node for longer than its lease: the other one has everything, until it is back.
-fn a_messaging_node_is_killed(cluster: &Cluster, visitor: &Visitor) {
-    println!("killed: one messaging");
-    let [left, right] = both(cluster, "messaging");
-    cluster.does(&["kill", "messaging", "1"]);
-    has_everything(&right, PARTITIONS);
+/// Kills one of two for longer than its lease: the other one has everything, until it is back.
+fn one_is_killed(role: &str, series: &str, cluster: &Cluster, visitor: &Visitor) {
+    println!("killed: one {role}");
+    let nodes = both(cluster, role);
+    cluster.does(&["kill", role, "1"]);
+    has_everything(&nodes[1], series, PARTITIONS);
     visitor.is_served();
-    cluster.does(&["start", "messaging"]);
-    share([&left, &right], PARTITIONS);
+    cluster.does(&["start", role]);
+    share(&nodes, series, PARTITIONS);
 }
 
 fn roles_are_killed(cluster: &Cluster, visitor: &Visitor) {
@@ -79,14 +79,15 @@ fn roles_are_killed(cluster: &Cluster, visitor: &Visitor) {
         is_said_by(&gateways[1..], "accounts_nodes", "account");
     });
     gateways[1].until("accounts_nodes", "ready");
-    a_messaging_node_is_killed(cluster, visitor);
+    one_is_killed("messaging", MESSAGING, cluster, visitor);
+    one_is_killed("history", probes::HISTORY, cluster, visitor);
 
     are_killed("config", cluster, visitor, || {
         for part in ["lease", "config_nodes"] {
             is_said_by(&nodes, part, "config");
         }
         is_said_by(&gateways, "config_nodes", "config");
-        assert_eq!(nodes[0].metric("volery_lease_held"), 0.0);
+        assert_eq!(nodes[0].lease(), 0.0);
         visitor.is_served();
     });
     nodes.iter().for_each(Probes::has_its_lease);
@@ -102,7 +103,7 @@ fn promises_hold_while_engines_one_of_each_role_and_both_are_killed() {
     let Some(ground) = Ground::new("promises_hold_while_engines_one_of_each_role_and_both_are_killed") else { return };
     let cluster = Cluster::up(&ground.kafka);
     let nodes = both(&cluster, "messaging");
-    share([&nodes[0], &nodes[1]], PARTITIONS);
+    share(&nodes, MESSAGING, PARTITIONS);
     // The load's own gateway is one of those that are killed; the visitor comes to the other.
     let visitor = Visitor::new(&cluster.gateway(2));
     let kept = chat_at_while(&cluster.gateway(1), &ground.users(), RATE, || {

@@ -48,9 +48,7 @@ fn nobody_uses_the_brokers_of_another_cluster() {
     let config = Role::start(&["config"], &store);
     let asked = [format!("config.nodes={}", config.url("config"))];
     drop(Server::start_with(&[], &flags(&[on_kafka(&kafka), store.clone()].concat())));
-    for (role, knows) in
-        [("history", &asked[..]), ("history", &store[..]), ("messaging", &asked[..]), ("account", &store[..])]
-    {
+    for (role, knows) in [("history", &asked[..]), ("messaging", &asked[..]), ("account", &store[..])] {
         is_refused(alone_on(role, &[on_kafka(&other).as_slice(), knows].concat()), "the cluster uses the log");
         assert_eq!(topic_of(&other), None, "{role} makes nothing there");
     }
@@ -97,7 +95,7 @@ fn is_another_cluster(kafka: &Engine, url: &str, made: &Facts, why: &str) {
     let words: Vec<_> = flags(&settings).into_iter().map(str::to_owned).collect();
     let folder = tempfile::tempdir().expect("a folder");
     is_refused(up(&folder.path().join("data"), &words), why);
-    for role in ["history", "account", "config"] {
+    for role in ["account", "config"] {
         is_refused(alone_on(role, &settings), why);
     }
     assert_eq!(topic_of(kafka), None, "nothing is made there");

@@ -8,7 +8,7 @@ use volery_testkit::engine::Engine;
 
 use super::ground::Ground;
 use super::kit::now;
-use super::probes::{Probes, has_everything, share};
+use super::probes::{MESSAGING, Probes, has_everything, share};
 use super::role::Role;
 use super::visitor::{ACCOUNTS, HISTORY, Visitor};
 use super::{RATE, alone, chat_at_while};
@@ -67,17 +67,18 @@ fn promises_hold_while_roles_and_engines_stand_still_one_after_the_other() {
     let idgen = Role::start(&["idgen"], &ground.settings);
     let numbers = format!("idgen.nodes={}", idgen.url("idgen"));
     let account = Role::start(&["account"], &ground.with(std::slice::from_ref(&numbers)));
-    let history = Role::start(&["history"], &ground.settings);
     let configs = [(); 2].map(|()| Role::start(&["config"], &ground.settings));
+    let maps = format!("config.nodes={},{}", configs[0].url("config"), configs[1].url("config"));
+    let history = Role::start(&["history"], &ground.with(std::slice::from_ref(&maps)));
     let asked = [
         numbers,
         format!("accounts.nodes={}", account.url("account")),
         format!("history.nodes={}", history.url("history")),
-        format!("config.nodes={},{}", configs[0].url("config"), configs[1].url("config")),
+        maps,
     ];
     let named = |name: &str| ground.with(&[asked.as_slice(), &[format!("messaging.name={name}")]].concat());
     let nodes = ["left", "right"].map(|name| Role::start(&["messaging"], &named(name)));
-    let [left, right] = [Probes::of(&nodes[0]), Probes::of(&nodes[1])];
+    let probes = [Probes::of(&nodes[0]), Probes::of(&nodes[1])];
     let gateway = Role::start(&["gateway"], &ground.with(&asked));
     let (url, users) = (gateway.url("gateway").to_owned(), ground.users());
     let visitor = Visitor::new(&url);
@@ -88,11 +89,11 @@ fn promises_hold_while_roles_and_engines_stand_still_one_after_the_other() {
         // Nobody but the other config-node can give its partitions away.
         let those: [&dyn Holds; 4] = [&ground.redis, &idgen, &configs[0], &nodes[0]];
         held("Redis, idgen, one of two config, one of two messaging", &those, &visitor, || {
-            has_everything(&right, PARTITIONS);
+            has_everything(&probes[1], MESSAGING, PARTITIONS);
             visitor.is_served();
         });
-        share([&left, &right], PARTITIONS);
-        left.has_its_lease();
+        share(&probes, MESSAGING, PARTITIONS);
+        probes[0].has_its_lease();
         // Whoever asks it waits for an answer as long.
         held("gateway", &[&gateway], &visitor, || ());
         held("Kafka", &[&ground.kafka], &visitor, || visitor.is_served());

@@ -41,25 +41,29 @@ impl Probes {
         ["not_sent", "lost", "late"].map(of).iter().sum()
     }
 
-    /// How many partitions a messaging node has.
-    pub(super) fn partitions(&self) -> f64 {
-        self.metric("volery_partitions")
+    /// Whether a messaging node holds its lease: 1, or 0.
+    pub(super) fn lease(&self) -> f64 {
+        self.metric("volery_lease_held{kind=\"messaging\"}")
     }
 
     pub(super) fn has_its_lease(&self) {
-        wait_for("a lease", || (self.metric("volery_lease_held") == 1.0).then_some(()));
+        wait_for("a lease", || (self.lease() == 1.0).then_some(()));
     }
 }
 
-/// Waits until one messaging node has all partitions.
-pub(super) fn has_everything(node: &Probes, partitions: f64) {
-    wait_for("the other has everything", || (node.partitions() == partitions).then_some(()));
+/// Among whom partitions are divided, by the series that says how many one has.
+pub(super) const MESSAGING: &str = "volery_partitions";
+pub(super) const HISTORY: &str = "volery_reader_partitions{reader=\"archive\"}";
+
+/// Waits until one of two has all partitions.
+pub(super) fn has_everything(node: &Probes, series: &str, partitions: f64) {
+    wait_for("the other has everything", || (node.metric(series) == partitions).then_some(()));
 }
 
 /// Waits until two share all that there is.
-pub(super) fn share(nodes: [&Probes; 2], partitions: f64) {
+pub(super) fn share(nodes: &[Probes; 2], series: &str, partitions: f64) {
     wait_for("both have some", || {
-        let [left, right] = nodes.map(Probes::partitions);
+        let [left, right] = [nodes[0].metric(series), nodes[1].metric(series)];
         (left > 0.0 && right > 0.0 && left + right == partitions).then_some(())
     });
 }
