@@ -3,12 +3,15 @@
 #![expect(clippy::expect_used, reason = "helpers of tests are tests too")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::Instant;
 use volery_history::node::{ARCHIVE_OFTEN_MS, HistoryNode, Parts};
 use volery_kernel::chat::Recipient;
 use volery_kernel::event::{Body, Content, Event, Send, SendKey};
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
+use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock as _;
 use volery_node::clock::SystemClock;
@@ -71,7 +74,11 @@ async fn a_storm_of_retries_takes_the_round_trips_of_a_few() {
     log.append(home, volery_reader::to_batch(&retries)).await.expect("the model takes it");
     log.set_far(FAR);
     timeline.set_far(FAR);
+    let whole = PartitionMap::whole(Member::new("all".to_owned(), String::new()), partitions);
     let parts = Parts {
+        name: "all".to_owned(),
+        map: watch::channel(Arc::new(whole)).1,
+        refused: watch::channel(false).1,
         log: Arc::new(log.clone()),
         timeline,
         archive_every_ms: ARCHIVE_OFTEN_MS,
