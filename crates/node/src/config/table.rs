@@ -80,7 +80,7 @@ table! {
     config_nodes: Option<Nodes> = "config.nodes", "", Bounds::Any, "Where config runs in processes of its own, written as in `history.nodes`. Asked by messaging and gateway.";
     config_listen: SocketAddr = "config.listen", "127.0.0.1:8410", Bounds::Any, "Where `volery config` listens for other roles and for `volery admin`; port 0 takes a free one.";
     config_probes: SocketAddr = "config.probes", "127.0.0.1:8420", Bounds::Any, "Where `volery config` answers health and metrics; port 0 takes a free one.";
-    cluster_weight: u32 = "1", Bounds::Within(1, 100), "How many partitions this node owns against the others of its kind: one of weight 2 twice as many as one of weight 1. Of messaging and history.";
+    cluster_weight: u32 = "cluster.weight", "1", Bounds::Within(1, 100), "How many partitions this node owns against the others of its kind: one of weight 2 twice as many as one of weight 1. Of messaging and history.";
     rpc_tls_ca: Option<PathBuf> = "rpc.tls_ca", "", Bounds::Any, "Authorities that sign the roles' certificates, as PEM. With it roles ask each other by mutual TLS; the files are read again when they change.";
     rpc_tls_cert: Option<PathBuf> = "rpc.tls_cert", "", Bounds::Any, "This process' certificate and what lies between it and the authority, as PEM; it must be good for servers and for clients.";
     rpc_tls_key: Option<PathBuf> = "rpc.tls_key", "", Bounds::Any, "The certificate's private key, as PEM.";
