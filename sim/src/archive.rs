@@ -1,19 +1,18 @@
 //! Archive as the simulation runs it: the real core, killed at any moment, begun anew from an older
 //! commit, and at times doubled. Killed between its two writings, too: what it has told the others by then stays told.
 
-use std::collections::BTreeMap;
+mod retries;
 
 use futures::executor::block_on;
-use volery_history::archive::{Archive, Found, Lane, Step};
+use volery_history::archive::{Archive, Step};
 use volery_kernel::chat::Recipient;
-use volery_kernel::event::{Event, Record, SendKey};
 use volery_kernel::limits;
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_ports::timeline::{Commit, Sent, Timeline as _, Write};
+use volery_ports::timeline::{Commit, Timeline as _, Write};
 
-use crate::appends::Owner;
+use self::retries::Retrying;
 use crate::fanout::AGAIN_MS;
 use crate::log::GENERATION;
 use crate::mutation::Mutation;
@@ -31,42 +30,18 @@ enum Writing {
     Rest(Vec<Write>, Option<Commit>),
 }
 
-/// Appends that are under way, and whether one was refused.
-#[derive(Default)]
-struct Appending {
-    left: usize,
-    refused: bool,
-}
-
 pub(crate) struct ArchiveShell {
     core: Archive,
     /// A step is under way.
     busy: bool,
     writing: Option<Writing>,
-    appending: Appending,
-    /// What was known of send keys when their records were read, for a mutation.
-    as_read: BTreeMap<SendKey, Sent>,
+    retrying: Retrying,
     /// Its own rows are there, and neither the rest nor the commit.
     torn: bool,
     /// Since when it waits for the rows of others.
     awaits: Option<u64>,
     /// An answer that was set by is under way again.
     again: bool,
-}
-
-impl ArchiveShell {
-    fn new(core: Archive) -> Self {
-        Self {
-            core,
-            busy: false,
-            writing: None,
-            appending: Appending::default(),
-            as_read: BTreeMap::new(),
-            torn: false,
-            awaits: None,
-            again: false,
-        }
-    }
 }
 
 impl World {
@@ -127,7 +102,8 @@ impl World {
         }
         self.read_back(Reader::Archive, partition, core.next_offset()).iter().for_each(|record| core.warm(record));
         let life = self.next_life();
-        let shell = ArchiveShell::new(core);
+        let (retrying, busy, writing, torn, awaits, again) = Default::default();
+        let shell = ArchiveShell { core, busy, writing, retrying, torn, awaits, again };
         self.archives.insert((partition, life), shell);
         tell!(self, ["all"], "archive of p{partition} starts after {:?}", commit.map(|commit| commit.source.offset()));
         self.after(1, Task::ArchiveRun(partition, life));
@@ -190,37 +166,6 @@ impl World {
         }
     }
 
-    fn look_up(&mut self, partition: Partition, life: u64, keys: &[SendKey]) {
-        let found = keys.iter().map(|key| block_on(self.timeline.sent(*key))).collect::<Result<Vec<_>, _>>();
-        let (no_look_up, early) = (self.mutated(Mutation::NoLookUp), self.mutated(Mutation::LookedUpEarly));
-        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
-        shell.busy = false;
-        let Ok(mut found) = found else { return self.after(AGAIN_MS, Task::ArchiveRun(partition, life)) };
-        for (found, key) in found.iter_mut().zip(keys) {
-            *found = if early { shell.as_read.get(key).copied() } else { found.filter(|_| !no_look_up) };
-            self.story.count(if found.is_some() { What::RetryFound } else { What::RetryNew });
-        }
-        shell.core.looked_up(found.into_iter().map(Found::Ok).collect());
-        if keys.len() > 1 {
-            self.story.count(What::RetriesTogether);
-        }
-        self.after(1, Task::ArchiveRun(partition, life));
-    }
-
-    /// All at once; what waits behind an answer that was set by is set by as well.
-    fn append_lanes(&mut self, partition: Partition, life: u64, mut lanes: BTreeMap<Lane, Vec<Event>>) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
-        lanes.retain(|lane, _| !(shell.core.waits_for(lane.0) && shell.core.sets_by(*lane)));
-        shell.busy = !lanes.is_empty();
-        shell.appending = Appending { left: lanes.len(), refused: false };
-        if lanes.is_empty() {
-            self.after(1, Task::ArchiveRun(partition, life));
-        }
-        for (lane, events) in lanes {
-            self.append(lane.0, events, Owner::Archive(partition, life, lane));
-        }
-    }
-
     fn begin_write(&mut self, partition: Partition, life: u64, mut writing: Writing) {
         let (Writing::Own(writes, _) | Writing::Note(writes) | Writing::Rest(writes, _)) = &mut writing;
         if self.mutated(Mutation::ResolvedKeepsPlace) {
@@ -267,19 +212,10 @@ impl World {
         }
         let as_read = self.look_up_early(&records);
         if let Some(shell) = self.archives.get_mut(&(partition, life)) {
-            shell.as_read = as_read;
+            shell.retrying.as_read = as_read;
             shell.core.read(records);
         }
         self.after(1, Task::ArchiveRun(partition, life));
-    }
-
-    /// Nothing, unless a mutation has need of it.
-    fn look_up_early(&self, records: &[Record]) -> BTreeMap<SendKey, Sent> {
-        let keys = records.iter().filter_map(|record| match &record.event {
-            Event::Send(send) if self.mutated(Mutation::LookedUpEarly) => Some(send.key),
-            _ => None,
-        });
-        keys.filter_map(|key| Some((key, block_on(self.timeline.sent(key)).ok()??))).collect()
     }
 
     /// The rows are written: all, or (when the store is away) nothing; or it says nothing and has.
@@ -324,59 +260,6 @@ impl World {
                 _ => {}
             }
         }
-    }
-
-    pub(crate) fn archive_appended(
-        &mut self,
-        partition: Partition,
-        life: u64,
-        lane: Lane,
-        offsets: Option<Vec<Offset>>,
-    ) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
-        shell.appending.left -= 1;
-        let set_by = match &offsets {
-            Some(offsets) => {
-                shell.core.appended(lane, offsets);
-                false
-            }
-            None => shell.core.sets_by(lane),
-        };
-        shell.appending.refused |= offsets.is_none() && !set_by;
-        let delay = if shell.appending.refused { AGAIN_MS } else { 1 };
-        if shell.appending.left == 0 {
-            shell.busy = false;
-            self.after(delay, Task::ArchiveRun(partition, life));
-        }
-        if set_by {
-            self.story.count(What::AnswerSetBy);
-            self.pass_over_set_by(partition, life);
-        }
-    }
-
-    fn pass_over_set_by(&mut self, partition: Partition, life: u64) {
-        let passes = self.mutated(Mutation::SetByPassedOver);
-        if let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|_| passes) {
-            shell.core.answered();
-        }
-    }
-
-    /// One at a time, in their order.
-    fn append_set_by(&mut self, partition: Partition, life: u64) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|shell| !shell.again) else { return };
-        if let Some((target, event)) = shell.core.set_by().map(|(target, event)| (target, event.clone())) {
-            shell.again = true;
-            self.append(target, vec![event], Owner::SetBy(partition, life));
-        }
-    }
-
-    pub(crate) fn set_by_appended(&mut self, partition: Partition, life: u64, done: bool) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
-        shell.again = false;
-        if done {
-            shell.core.answered();
-        }
-        self.after(if done { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
     }
 
     // ----- how far it is -----

@@ -97,7 +97,8 @@ impl ModelTimeline {
     }
 
     async fn ask<T>(&self, ask: impl FnOnce(&mut State) -> T) -> Result<T, Unavailable> {
-        travel(self.0.lock().far).await;
+        let far = self.0.lock().far;
+        travel(far).await;
         let mut state = self.0.lock();
         if state.down { Err(Unavailable("an injected outage".to_owned())) } else { Ok(ask(&mut state)) }
     }
