@@ -1,5 +1,6 @@
 //! Appends to the simulated log: well, badly, late, twice; and whom they concern.
 
+use volery_history::archive::Lane;
 use volery_kernel::event::Event;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
@@ -19,7 +20,7 @@ pub(crate) enum Owner {
     Session(ConnId, Partition),
     Marks(ConnId, Vec<Event>),
     Fanout(Partition, u64, Partition),
-    Archive(Partition, u64),
+    Archive(Partition, u64, Lane),
     /// An answer that was set by.
     SetBy(Partition, u64),
 }
@@ -210,9 +211,9 @@ impl World {
                 }
             }
             Owner::Fanout(partition, life, target) => self.fanned_out(partition, life, target, result.is_ok()),
-            Owner::Archive(partition, life) => {
-                let offset = result.ok().and_then(|appended| appended.first().copied()).map(|appended| appended.offset);
-                self.archive_appended(partition, life, offset);
+            Owner::Archive(partition, life, lane) => {
+                let offsets = result.ok().map(|appended| appended.iter().map(|appended| appended.offset).collect());
+                self.archive_appended(partition, life, lane, offsets);
             }
             Owner::SetBy(partition, life) => self.set_by_appended(partition, life, result.is_ok()),
         }

@@ -2,6 +2,8 @@
 //! commit, and doubled while two history nodes believe to own its partition. Killed between its two writings, too:
 //! what it has told the others of its node by then stays told.
 
+mod retries;
+
 use futures::executor::block_on;
 use volery_history::archive::{Archive, Step};
 use volery_kernel::chat::Recipient;
@@ -12,7 +14,7 @@ use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::timeline::{Commit, Timeline as _, Write};
 
-use crate::appends::Owner;
+use self::retries::Retrying;
 use crate::fanout::AGAIN_MS;
 use crate::log::GENERATION;
 use crate::mutation::Mutation;
@@ -26,6 +28,7 @@ const AWAIT_EVERY_MS: u64 = 10;
 /// What is being written.
 enum Writing {
     Own(Vec<Write>, Source),
+    Note(Vec<Write>),
     Rest(Vec<Write>, Option<Commit>),
 }
 
@@ -36,6 +39,7 @@ pub(crate) struct ArchiveShell {
     /// A step is under way.
     busy: bool,
     writing: Option<Writing>,
+    retrying: Retrying,
     /// Its own rows are there, and neither the rest nor the commit.
     torn: bool,
     /// Since when it waits for the rows of others.
@@ -75,7 +79,7 @@ impl World {
             self.story.count(What::ArchiveTorn);
         }
         let (writes, commit) = match shell.writing {
-            Some(Writing::Own(writes, _)) => (writes, None),
+            Some(Writing::Own(writes, _) | Writing::Note(writes)) => (writes, None),
             Some(Writing::Rest(writes, commit)) => (writes, commit),
             None => return,
         };
@@ -116,8 +120,8 @@ impl World {
         }
         self.read_back(Reader::Archive, partition, core.next_offset()).iter().for_each(|record| core.warm(record));
         let life = self.next_life();
-        let (busy, writing, torn, awaits, again) = Default::default();
-        let shell = ArchiveShell { core, at: at.0, busy, writing, torn, awaits, again };
+        let (retrying, busy, writing, torn, awaits, again) = Default::default();
+        let shell = ArchiveShell { core, at: at.0, busy, writing, retrying, torn, awaits, again };
         self.archives.insert((partition, life), shell);
         let after = commit.map(|commit| commit.source.offset());
         tell!(self, ["all"], "archive of p{partition} starts after {after:?} on h{}", at.0);
@@ -179,20 +183,9 @@ impl World {
                 }
                 self.begin_write(at, partition, life, Writing::Rest(writes, commit));
             }
-            Step::LookUp(key) => {
-                let found = block_on(self.timeline.sent(key));
-                shell.busy = false;
-                let Ok(found) = found else { return self.after(AGAIN_MS, Task::ArchiveRun(partition, life)) };
-                let found = found.filter(|_| self.plan.case.mutation != Some(Mutation::NoLookUp));
-                shell.core.looked_up(found);
-                self.story.count(if found.is_some() { What::RetryFound } else { What::RetryNew });
-                self.after(1, Task::ArchiveRun(partition, life));
-            }
-            Step::Append(target, _) if shell.core.waits_for(target) && shell.core.sets_by() => {
-                shell.busy = false;
-                self.after(1, Task::ArchiveRun(partition, life));
-            }
-            Step::Append(target, event) => self.append(target, vec![event], Owner::Archive(partition, life)),
+            Step::LookUp(keys) => self.look_up(partition, life, &keys),
+            Step::Note(rows) => self.begin_write(at, partition, life, Writing::Note(rows)),
+            Step::Append(lanes) => self.append_lanes(partition, life, lanes),
             Step::Read => {
                 self.append_set_by(partition, life);
                 self.feed_archive(partition, life);
@@ -201,7 +194,7 @@ impl World {
     }
 
     fn begin_write(&mut self, at: usize, partition: Partition, life: u64, mut writing: Writing) {
-        let (Writing::Own(writes, _) | Writing::Rest(writes, _)) = &mut writing;
+        let (Writing::Own(writes, _) | Writing::Note(writes) | Writing::Rest(writes, _)) = &mut writing;
         if self.mutated(Mutation::ResolvedKeepsPlace) {
             writes.iter_mut().for_each(|write| self.keep_place(write));
         }
@@ -244,7 +237,9 @@ impl World {
         if records.is_empty() {
             return;
         }
+        let as_read = self.look_up_early(&records);
         if let Some(shell) = self.archives.get_mut(&(partition, life)) {
+            shell.retrying.as_read = as_read;
             shell.core.read(records);
         }
         self.after(1, Task::ArchiveRun(partition, life));
@@ -259,9 +254,9 @@ impl World {
         let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
         shell.busy = false;
         let Some(writing) = shell.writing.take() else { return };
-        let (writes, commit, own) = match writing {
-            Writing::Own(rows, through) => (rows, None, Some(through)),
-            Writing::Rest(writes, commit) => (writes, commit, None),
+        let (writes, commit) = match &writing {
+            Writing::Own(rows, _) | Writing::Note(rows) => (rows.clone(), None),
+            Writing::Rest(writes, commit) => (writes.clone(), *commit),
         };
         self.count_writes(partition, &writes);
         let done = block_on(self.timeline.apply(partition, writes, commit));
@@ -270,10 +265,16 @@ impl World {
             return self.after(AGAIN_MS, Task::ArchiveRun(partition, life));
         }
         if let Some(shell) = self.archives.get_mut(&(partition, life)) {
-            shell.torn = own.is_some();
-            if own.is_some() { shell.core.wrote() } else { shell.core.applied() }
+            match &writing {
+                Writing::Own(..) => shell.core.wrote(),
+                Writing::Note(_) => shell.core.noted(),
+                Writing::Rest(..) => shell.core.applied(),
+            }
+            shell.torn = !matches!(writing, Writing::Rest(..));
         }
-        own.into_iter().for_each(|through| self.wrote(at, partition, through));
+        if let Writing::Own(_, through) = writing {
+            self.wrote(at, partition, through);
+        }
         self.after(1, Task::ArchiveRun(partition, life));
     }
 
@@ -290,43 +291,6 @@ impl World {
                 _ => {}
             }
         }
-    }
-
-    pub(crate) fn archive_appended(&mut self, partition: Partition, life: u64, offset: Option<Offset>) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
-        shell.busy = false;
-        let done = offset.map(|offset| shell.core.appended(offset)).is_some();
-        let set_by = !done && shell.core.sets_by();
-        if set_by {
-            self.story.count(What::AnswerSetBy);
-            self.pass_over_set_by(partition, life);
-        }
-        self.after(if done || set_by { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
-    }
-
-    fn pass_over_set_by(&mut self, partition: Partition, life: u64) {
-        let passes = self.mutated(Mutation::SetByPassedOver);
-        if let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|_| passes) {
-            shell.core.answered();
-        }
-    }
-
-    /// One at a time, in their order.
-    fn append_set_by(&mut self, partition: Partition, life: u64) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|shell| !shell.again) else { return };
-        if let Some((target, event)) = shell.core.set_by().map(|(target, event)| (target, event.clone())) {
-            shell.again = true;
-            self.append(target, vec![event], Owner::SetBy(partition, life));
-        }
-    }
-
-    pub(crate) fn set_by_appended(&mut self, partition: Partition, life: u64, done: bool) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
-        shell.again = false;
-        if done {
-            shell.core.answered();
-        }
-        self.after(if done { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
     }
 
     // ----- how far it is -----

@@ -35,6 +35,7 @@ mutations! {
     NoFloor: "ids are taken without a floor";
     RetryWithoutFlag: "retries are appended as if they were new";
     NoLookUp: "archive takes every flagged send as new";
+    LookedUpEarly: "archive looks a retry up when it reads it, before what stands before it is written";
     OwnersShowRetries: "owners show flagged records";
     MarkNotRepeated: "devices never say a delivered mark that was lost with its node";
     StaleTaken: "sessions take sends however long they were on their way";
@@ -77,7 +78,11 @@ impl Mutation {
         (plan.night, plan.any_node, plan.long_texts) = (None, true, false);
         match self {
             Self::AckBeforeDurable => {}
-            Self::SessionGoesOn | Self::RetryWithoutFlag | Self::NoLookUp | Self::OwnersShowRetries => {
+            Self::SessionGoesOn
+            | Self::RetryWithoutFlag
+            | Self::NoLookUp
+            | Self::LookedUpEarly
+            | Self::OwnersShowRetries => {
                 faults(plan, &[(Kind::Log, 4), (Kind::Cut, 3), (Kind::Archive, 1)]);
                 log(plan, &[(Trouble::Lost, 1), (Trouble::Kept, 3)]);
             }

@@ -33,6 +33,7 @@ happenings! {
     Acked = "ack";
     RetryFound = "retry resolved to an existing id";
     RetryNew = "retry resolved as new";
+    RetriesTogether = "retries looked up together";
     RetryAnswered = "retry answered";
     AnswerSetBy = "answer set by, its target took nothing";
     AppendRefused = "append refused, nothing written";
