@@ -4,6 +4,7 @@
 //! Trap avoided: what a node says is not the cluster's before the node has opened its log. Brokers that were named
 //! by mistake and are refused for their settings would else be the cluster's for good.
 
+use volery_kernel::map::{Member, PartitionMap};
 use volery_ports::cluster::{HoldError, Terms};
 use volery_ports::cluster_store::{ClusterStore, Facts, Known, Unavailable};
 
@@ -46,7 +47,42 @@ pub(crate) fn judge(cluster: &Known, node: &Terms) -> Result<(), HoldError> {
     }
 }
 
+/// Whether a node may be reached where it says, beside those that are up. Of two that came at the same moment the
+/// first by name may.
+pub(crate) fn reached(map: &PartitionMap, node: &Member) -> Result<(), HoldError> {
+    let others = map.members().iter().filter(|other| other.url == node.url && other.name != node.name);
+    let is_there = map.member(&node.name).is_some_and(|member| member.url == node.url);
+    match others.min() {
+        Some(other) if !is_there || other.name < node.name => {
+            Err(HoldError::AddressTaken { node: other.name.clone(), url: node.url.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn founded(store: &dyn ClusterStore, node: &Terms) -> Result<Known, Unavailable> {
     let first = Facts { partitions: node.partitions, hash: HASH.to_owned(), level: node.level };
     Ok(Known { facts: Some(store.facts(first).await?), log: Some(store.log(&node.log).await?) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(name: &str, url: &str) -> Member {
+        Member::new(name.to_owned(), url.to_owned())
+    }
+
+    #[test]
+    fn an_address_is_one_node_s() {
+        let up = vec![at("b", "one"), at("c", "two"), at("d", "two")];
+        let map = PartitionMap::new(1, up, &[None]).expect("a map");
+        let of = |name: &str, url: &str| match reached(&map, &at(name, url)) {
+            Err(HoldError::AddressTaken { node, .. }) => node,
+            other => format!("{other:?}"),
+        };
+        assert_eq!([of("b", "one"), of("b", "three"), of("e", "three")], ["Ok(())"; 3].map(str::to_owned));
+        assert_eq!([of("a", "one"), of("c", "one")], ["b", "b"], "it is taken, whoever comes");
+        assert_eq!([of("c", "two"), of("d", "two")], ["Ok(())", "c"], "both are there: one stays");
+    }
 }

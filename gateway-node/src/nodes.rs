@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     fn map(members: &[&str], owners: &[Option<u16>]) -> Arc<PartitionMap> {
-        let member = |name: &&str| Member { name: (*name).to_owned(), url: format!("ws://{name}") };
+        let member = |name: &&str| Member::new((*name).to_owned(), format!("ws://{name}"));
         Arc::new(PartitionMap::new(1, members.iter().map(member).collect(), owners).unwrap())
     }
 

@@ -20,9 +20,10 @@ use volery_ports::timeline::{Commit, Refused, Unavailable, Write};
 use volery_reader::Disagreement;
 
 use crate::archive::{Archive, Step};
-use crate::aside;
+use crate::aside::{self, Refusals};
 use crate::news::{Following, News};
 use crate::node::Shared;
+use crate::written::Here;
 
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How often the log is told what it may delete.
@@ -49,8 +50,9 @@ impl Failed {
 
 /// Runs one partition's archive until the task is dropped.
 pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
+    let (here, refusals) = (shared.written.here(partition), Refusals::default());
     loop {
-        match follow(partition, &shared, &news).await {
+        match follow(partition, &here, &refusals, &shared, &news).await {
             Ok(()) => {}
             Err(error) if error.is_final() => {
                 tracing::error!(%partition, %error, "archive has stopped");
@@ -65,12 +67,18 @@ pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
     }
 }
 
-async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<(), Failed> {
+async fn follow(
+    partition: Partition,
+    here: &Here<'_>,
+    refusals: &Refusals,
+    shared: &Shared,
+    news: &News,
+) -> Result<(), Failed> {
     let log = shared.log.as_ref();
     let committed = shared.timeline.committed(partition).await?;
     agree(partition, committed, shared).await?;
     if let Some(committed) = committed {
-        shared.written.raise(partition, committed.source);
+        here.raise(committed.source);
     }
     let written = |partition| shared.written.of(partition);
     let mut archive = Archive::new(log.generation(), shared.partitions, committed);
@@ -86,19 +94,19 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
     loop {
         match archive.next(&written) {
             Step::Write(rows, through) => {
-                aside::apply(partition, rows, None, shared).await?;
+                aside::apply(partition, rows, None, refusals, shared).await?;
                 archive.wrote();
-                shared.written.raise(partition, through);
+                here.raise(through);
             }
             Step::Await(places) => {
                 shared.written.reach(places).await;
                 archive.waited(&written);
             }
             Step::Apply(writes, commit) => {
-                apply(partition, writes, commit, shared).await?;
+                apply(partition, writes, commit, refusals, shared).await?;
                 archive.applied();
             }
-            Step::LookUp(key) => match aside::sent(partition, key, shared).await? {
+            Step::LookUp(key) => match aside::sent(key, refusals, shared).await? {
                 Ok(found) => archive.looked_up(found),
                 Err(reason) => archive.set_aside(reason),
             },
@@ -142,11 +150,12 @@ async fn apply(
     partition: Partition,
     writes: Vec<Write>,
     commit: Option<Commit>,
+    refusals: &Refusals,
     shared: &Shared,
 ) -> Result<(), Refused> {
     let messages: Vec<_> = writes.iter().filter_map(came_in).collect();
     let set_aside = writes.iter().filter(|write| matches!(write, Write::SetAside { .. })).count() as u64;
-    aside::apply(partition, writes, commit, shared).await?;
+    aside::apply(partition, writes, commit, refusals, shared).await?;
     let now = shared.clock.now();
     let metrics = &shared.metrics;
     if let Some(commit) = commit {

@@ -95,6 +95,7 @@ limits! {
     USER_SEARCH_MOST: usize = 20, "users", "most users found at once";
     RESERVE_AHEAD_MS: u64 = 600_000, "milliseconds", "a generator's number is reserved this far ahead: SQL may be away for 9 minutes";
     RESERVE_EVERY_MS: u64 = 60_000, "milliseconds", "the reservation is renewed this often";
-    LEASE_MS: u64 = 3_000, "milliseconds", "a messaging node that was not heard of for so long owns nothing: moves after a kill end within five seconds";
+    LEASE_MS: u64 = 3_000, "milliseconds", "a node that was not heard of for so long owns nothing: moves after a kill end within five seconds";
     LEASE_EVERY_MS: u64 = 1_000, "milliseconds", "a lease is renewed this often: two renewals may fail";
+    WEIGHT_MOST: u16 = 100, "weight", "of two nodes the larger one owns at most so many times as much as the smaller one: machines differ by less";
 }

@@ -24,7 +24,7 @@ use volery_ports::account_service::{AccountError, AccountService as _, Registrat
 use volery_ports::cluster::{Board as _, Cluster as _, Hold, Terms};
 use volery_ports::history::{History as _, HistoryError};
 use volery_rpc::{AccountClient, BadEndpoint, CallOptions, ClusterClient, Doors, HistoryClient, Remote, Watched};
-use volery_testkit::cluster::{hold, terms};
+use volery_testkit::cluster::{KIND, hold, terms};
 use volery_testkit::cluster_store::ModelClusterStore;
 use volery_testkit::sql::{ManualClock, Model};
 use volery_testkit::timeline::ModelTimeline;
@@ -120,7 +120,7 @@ async fn who_refuses_is_there_and_who_lets_wait_takes_no_time() {
     let other = Hold { terms: Terms { partitions: 9, ..terms() }, ..hold("a", "p") };
     assert!(cluster.hold(other).await.is_err());
     assert_eq!((told.state(), told.calls(CallOutcome::Refused), told.measured()), (State::Ready, 1, 1));
-    assert!(cluster.map(1, Duration::from_millis(20)).await.is_ok());
+    assert!(cluster.map(KIND, 1, Duration::from_millis(20)).await.is_ok());
     assert_eq!((told.calls(CallOutcome::Answered), told.measured()), (1, 1));
 }
 
@@ -292,7 +292,7 @@ async fn a_watch_outlives_the_deadline_and_the_config_node_that_it_waited_on() {
     let (store, shutdown) = (Arc::new(ModelClusterStore::default()), Shutdown::new());
     let (mut one, two) = (cluster_server(&store, &shutdown).await, cluster_server(&store, &shutdown).await);
     let (at_one, at_two) = (remote(&[one.url(), two.url()]), remote(&[two.url()]));
-    let watching = tokio::spawn(async move { ClusterClient::new(at_one).map(1, Duration::from_secs(20)).await });
+    let watching = tokio::spawn(async move { ClusterClient::new(at_one).map(KIND, 1, Duration::from_secs(20)).await });
     sleep(CallOptions::default().deadline + Duration::from_millis(500)).await;
     assert!(!watching.is_finished(), "a watch waits longer than a look-up");
     one.kill();
@@ -312,7 +312,7 @@ async fn a_config_node_that_leaves_lets_nobody_wait() {
         shutdown.advance(Stage::Draining);
         server.drain();
     };
-    let (map, ()) = tokio::join!(cluster.map(1, Duration::from_secs(20)), leave);
+    let (map, ()) = tokio::join!(cluster.map(KIND, 1, Duration::from_secs(20)), leave);
     assert_eq!(map.map(|map| map.version()), Ok(1), "as it is");
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     assert_eq!(server.shutdown.finish(Duration::from_secs(5)).await, Outcome::Clean);

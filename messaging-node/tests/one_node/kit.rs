@@ -26,7 +26,7 @@ use volery_kernel::event::{Body, Event, Seen, SendKey};
 use volery_kernel::generator::Generator;
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::limits;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, MemberState, PartitionMap};
 use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::{Clock, Timestamp};
@@ -213,6 +213,7 @@ pub(crate) struct Node {
     pub(crate) clock: Arc<Stepped>,
     map: watch::Sender<Arc<PartitionMap>>,
     pace: watch::Sender<Rate>,
+    refused: watch::Sender<bool>,
     address: SocketAddr,
     node: Rc<MessagingNode>,
 }
@@ -238,7 +239,7 @@ impl Node {
             *history.end.lock() = 3;
             let now = clock.now();
             let generator = Generator::new(1, now, now.plus(3_600_000));
-            let (map, told) = watch::channel(owned_by(1, owner));
+            let ((map, told), (refused, told_no)) = (watch::channel(owned_by(1, owner)), watch::channel(false));
             let metrics = Metrics::new().expect("metrics");
             let parts = Parts {
                 tls: None,
@@ -251,6 +252,7 @@ impl Node {
                 metrics: metrics.clone(),
                 health: health.clone(),
                 map: told,
+                refused: told_no,
             };
             let (pace, rate) = watch::channel(Rate { per_second: 1_000, burst: 1_000 });
             let listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -258,7 +260,8 @@ impl Node {
             let node = MessagingNode::start(options, parts).await.expect("it starts");
             let node = Rc::new(node);
             let address = node.address();
-            test(Self { log, history, metrics, health, clock, map, pace, address, node: Rc::clone(&node) }).await;
+            let here = Rc::clone(&node);
+            test(Self { log, history, metrics, health, clock, map, pace, refused, address, node: here }).await;
             Rc::into_inner(node).expect("the test is over").stop();
         });
     }
@@ -271,6 +274,18 @@ impl Node {
     /// From now on every session may send this fast.
     pub(crate) fn all_send_at(&self, per_second: u32, burst: u32) {
         self.pace.send_replace(Rate { per_second, burst });
+    }
+
+    /// The cluster refuses this node from now on, or takes it.
+    pub(crate) fn is_refused(&self, refused: bool) {
+        self.refused.send_replace(refused);
+    }
+
+    /// Tells of a map in which this node has everything and drains, beside another that serves or drains as well.
+    pub(crate) fn drains_beside(&self, version: u64, other: MemberState) {
+        let map = owned_by(version - 1, Some(0)).with_state("node", MemberState::Draining);
+        let map = if other == MemberState::Draining { map.with_state("other", other) } else { map };
+        self.map.send_replace(Arc::new(map));
     }
 
     /// Tells of a map without members.
@@ -361,7 +376,7 @@ impl Node {
 }
 
 fn owned_by(version: u64, owner: Option<u16>) -> Arc<PartitionMap> {
-    let member = |name: &str, url: &str| Member { name: name.to_owned(), url: url.to_owned() };
+    let member = |name: &str, url: &str| Member::new(name.to_owned(), url.to_owned());
     let members = vec![member("node", "ws://here"), member("other", ELSEWHERE)];
     Arc::new(PartitionMap::new(version, members, &[owner; 2]).expect("a map"))
 }

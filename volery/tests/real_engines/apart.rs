@@ -102,7 +102,7 @@ fn killed_for_a_moment(role: &mut Role, gateway: &str, meanwhile: bool) {
 }
 
 /// Kills one of two for longer than its lease: the other one has everything, until it is back.
-fn a_messaging_node_is_killed(left: &mut Role, right: &Role, gateway: &str) {
+fn one_of_two_is_killed(left: &mut Role, right: &Role, gateway: &str) {
     left.kill();
     wait_for("the other has everything", || (partitions_of(right) == PARTITIONS).then_some(()));
     assert!(logs_in(gateway), "people are told the other one");
@@ -117,13 +117,15 @@ fn promises_hold_while_roles_are_killed_one_after_the_other() {
     let mut idgen = Role::start(&["idgen"], &ground.settings);
     let numbers = format!("idgen.nodes={}", idgen.url("idgen"));
     let mut account = Role::start(&["account"], &ground.with(std::slice::from_ref(&numbers)));
-    let mut history = Role::start(&["history"], &ground.settings);
     let mut config = Role::start(&["config"], &ground.settings);
+    let maps = format!("config.nodes={}", config.url("config"));
+    let [mut first, second] = ["first", "second"]
+        .map(|name| Role::start(&["history"], &ground.with(&[maps.clone(), format!("history.name={name}")])));
     let asked = [
         numbers,
         format!("accounts.nodes={}", account.url("account")),
-        format!("history.nodes={}", history.url("history")),
-        format!("config.nodes={}", config.url("config")),
+        format!("history.nodes={},{}", first.url("history"), second.url("history")),
+        maps,
     ];
     let named = |name: &str| ground.with(&[asked.as_slice(), &[format!("messaging.name={name}")]].concat());
     let [mut left, right] = ["left", "right"].map(|name| Role::start(&["messaging"], &named(name)));
@@ -131,9 +133,10 @@ fn promises_hold_while_roles_are_killed_one_after_the_other() {
     let url = gateway.url("gateway").to_owned();
     let users = ground.users();
     let kept = chat_at_while(&url, &users, RATE, || {
-        killed_for_a_moment(&mut history, &url, true);
+        is_back(&first, &second);
+        one_of_two_is_killed(&mut first, &second, &url);
         killed_for_a_moment(&mut account, &url, false);
-        a_messaging_node_is_killed(&mut left, &right, &url);
+        one_of_two_is_killed(&mut left, &right, &url);
         killed_for_a_moment(&mut config, &url, true);
         killed_for_a_moment(&mut idgen, &url, true);
         killed_for_a_moment(&mut gateway, &url, false);

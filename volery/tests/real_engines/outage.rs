@@ -238,7 +238,9 @@ fn without_a_history_of_its_own_people_talk() {
     let Some(cassandra) = Engine::start(name, "cassandra") else { return };
     let Some(postgres) = Engine::start(name, "postgres") else { return };
     let engines = [on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat();
-    let mut history = Role::start(&["history"], &engines);
+    let config = Role::start(&["config"], &engines);
+    let maps = [engines.clone(), vec![format!("config.nodes={}", config.url("config"))]].concat();
+    let mut history = Role::start(&["history"], &maps);
     let settings = [engines, vec![format!("history.nodes={}", history.url("history"))]].concat();
     let server = Server::start_with(&[], &flags(&settings));
     for name in ["ada", "bob"] {

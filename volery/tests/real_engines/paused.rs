@@ -95,9 +95,9 @@ fn metric(role: &Role, series: &str) -> f64 {
     value.unwrap_or_else(|| panic!("{series} is not measured")).parse().expect("a number")
 }
 
-/// How many partitions a messaging node has.
-pub(super) fn partitions_of(messaging: &Role) -> f64 {
-    metric(messaging, "volery_partitions")
+/// How many partitions a messaging node or a history node has.
+pub(super) fn partitions_of(role: &Role) -> f64 {
+    metric(role, if role.has("history") { "volery_reader_partitions{reader=\"archive\"}" } else { "volery_partitions" })
 }
 
 /// Waits until they share all that there is.
@@ -121,7 +121,7 @@ fn a_messaging_node_is_held(left: &Role, right: &Role, visitor: &Visitor) {
         },
     );
     is_back(left, right);
-    wait_for("it has its lease", || (metric(left, "volery_lease_held") == 1.0).then_some(()));
+    wait_for("it has its lease", || (metric(left, "volery_lease_held{kind=\"messaging\"}") == 1.0).then_some(()));
 }
 
 /// Nobody is answered until it goes on.
@@ -141,13 +141,14 @@ fn promises_hold_while_roles_and_engines_stand_still_one_after_the_other() {
     let idgen = Role::start(&["idgen"], &ground.settings);
     let numbers = format!("idgen.nodes={}", idgen.url("idgen"));
     let account = Role::start(&["account"], &ground.with(std::slice::from_ref(&numbers)));
-    let history = Role::start(&["history"], &ground.settings);
     let configs = [(); 2].map(|()| Role::start(&["config"], &ground.settings));
+    let maps = format!("config.nodes={},{}", configs[0].url("config"), configs[1].url("config"));
+    let history = Role::start(&["history"], &ground.with(std::slice::from_ref(&maps)));
     let asked = [
         numbers,
         format!("accounts.nodes={}", account.url("account")),
         format!("history.nodes={}", history.url("history")),
-        format!("config.nodes={},{}", configs[0].url("config"), configs[1].url("config")),
+        maps,
     ];
     let named = |name: &str| ground.with(&[asked.as_slice(), &[format!("messaging.name={name}")]].concat());
     let [left, right] = ["left", "right"].map(|name| Role::start(&["messaging"], &named(name)));

@@ -191,9 +191,7 @@ fn no_role_uses_the_brokers_of_another_cluster() {
     let config = Role::start(&["config"], &store);
     let asked = [format!("config.nodes={}", config.url("config"))];
     drop(Server::start_with(&[], &flags(&[on_kafka(&kafka), store.clone()].concat())));
-    for (role, knows) in
-        [("history", &asked[..]), ("history", &store[..]), ("messaging", &asked[..]), ("account", &store[..])]
-    {
+    for (role, knows) in [("history", &asked[..]), ("messaging", &asked[..]), ("account", &store[..])] {
         is_refused(alone_on(role, &[on_kafka(&other).as_slice(), knows].concat()), "the cluster uses the log");
         assert_eq!(topic_of(&other), None, "{role} makes nothing there");
     }
@@ -213,7 +211,7 @@ fn no_role_uses_the_log_of_a_cluster_of_a_later_version() {
     let words: Vec<_> = flags(&settings).into_iter().map(str::to_owned).collect();
     let folder = tempfile::tempdir().expect("a folder");
     is_refused(up(&folder.path().join("data"), &words), "upgrade this node");
-    for role in ["history", "account", "config"] {
+    for role in ["account", "config"] {
         is_refused(alone_on(role, &settings), "upgrade this node");
     }
     assert_eq!(topic_of(&kafka), None, "nothing is made there");

@@ -46,6 +46,11 @@ impl Role {
         rest.split('/').next().expect("an address")
     }
 
+    /// Whether it is one of its roles.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(&name)
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it runs");

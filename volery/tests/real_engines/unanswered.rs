@@ -87,12 +87,13 @@ fn who_asks_a_role_that_is_away_says_so_until_it_is_back() {
     let reads = || asks(&gateway, "GET", "/v1/chats", Some(&token), None);
     wait_for("chat lists", || reads().ok());
 
-    wait_for("a lease", || (messaging.metric("volery_lease_held") == 1.0).then_some(()));
+    let lease = || messaging.metric("volery_lease_held{kind=\"messaging\"}");
+    wait_for("a lease", || (lease() == 1.0).then_some(()));
     let loses = || {
         messaging.until("lease", "degraded");
-        assert_eq!(messaging.metric("volery_lease_held"), 0.0);
+        assert_eq!(lease(), 0.0);
     };
-    let held = || wait_for("a lease again", || (messaging.metric("volery_lease_held") == 1.0).then_some(()));
+    let held = || wait_for("a lease again", || (lease() == 1.0).then_some(()));
     is_said(&mut config, &[&messaging, &gateway], "config_nodes", "config", loses, held);
 
     let refused = |asked: Result<Value, Value>, code: &str| assert_eq!(asked, Err(json!(code)));

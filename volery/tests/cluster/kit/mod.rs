@@ -8,6 +8,7 @@
 pub(crate) mod authority;
 pub(crate) mod device;
 pub(crate) mod http;
+pub(crate) mod operator;
 pub(crate) mod server;
 pub(crate) mod socket;
 
