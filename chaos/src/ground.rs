@@ -80,6 +80,10 @@ impl Ground {
         let ground =
             Self { shape: *shape, dir: dir.clone(), engines, cluster, volery, gateways, links, _runtime: runtime };
         ground.cluster.run(&ground.spare("stop"))?;
+        // A drain holds over everything that may have come between.
+        for number in 1..=shape.nodes {
+            ground.volery.run(&ground.order("undrain", number))?;
+        }
         Ok(ground)
     }
 
@@ -121,10 +125,8 @@ impl Ground {
     pub async fn import(&self, users: std::ops::Range<usize>) -> Result<(), Failure> {
         let file = self.dir.join("users.jsonl");
         write(&file, &Server::import_lines(users)?)?;
-        let mut import = words(["admin", "users", "import"]);
-        import.push(file.display().to_string());
-        import.extend(self.config());
-        self.volery.beside(import).await
+        let import = words(["admin", "users", "import", &file.display().to_string()]);
+        self.volery.beside(import.into_iter().chain(self.config()).collect()).await
     }
 
     /// A fault begins. A drain has begun once it is done.
@@ -141,7 +143,7 @@ impl Ground {
                 Ok(())
             }
             Fault::Outage => self.brokers("pause").await,
-            Fault::Drain(number) => self.admin("drain", number).await,
+            Fault::Drain(number) => self.volery.beside(self.order("drain", number)).await,
             Fault::Join => self.cluster.beside(self.spare("start")).await,
         }
     }
@@ -159,7 +161,7 @@ impl Ground {
                 Ok(())
             }
             Fault::Outage => self.brokers("continue").await,
-            Fault::Drain(number) => self.admin("undrain", number).await,
+            Fault::Drain(number) => self.volery.beside(self.order("undrain", number)).await,
             Fault::Join => self.cluster.beside(self.spare("stop")).await,
         }
     }
@@ -181,11 +183,10 @@ impl Ground {
         Ok(())
     }
 
-    async fn admin(&self, word: &str, number: u8) -> Result<(), Failure> {
+    /// What an operator says to a messaging node.
+    fn order(&self, word: &str, number: u8) -> Vec<String> {
         let node = Process { service: Service::Messaging, number }.to_string();
-        let mut asked = words(["admin", word, &node]);
-        asked.extend(self.config());
-        self.volery.beside(asked).await
+        words(["admin", word, &node]).into_iter().chain(self.config()).collect()
     }
 
     /// The configuration of a process that speaks to everybody without a proxy.

@@ -39,10 +39,11 @@ const ROLES: [Service; 8] = [
 ];
 
 /// Who asks whom while it runs, over links that are ours.
-pub const ASKS: [(Service, &[Service]); 5] = [
+pub const ASKS: [(Service, &[Service]); 6] = [
     (Service::Messaging, &[Service::Config, Service::Idgen, Service::Account, Service::History, Service::Redis]),
     (Service::Gateway, &[Service::Config, Service::Account, Service::History]),
     (Service::Account, &[Service::Idgen, Service::Postgres]),
+    (Service::History, &[Service::Config]),
     (Service::Idgen, &[Service::Postgres]),
     (Service::Config, &[Service::Postgres]),
 ];
