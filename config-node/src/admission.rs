@@ -51,9 +51,10 @@ pub(crate) fn judge(cluster: &Known, node: &Terms) -> Result<(), HoldError> {
 }
 
 /// Whether a node may be reached where it says, beside those that are up. Of two that came at the same moment the
-/// first by name may.
+/// first by name may. One that nobody asks is nowhere.
 pub(crate) fn reached(map: &PartitionMap, node: &Member) -> Result<(), HoldError> {
-    let others = map.members().iter().filter(|other| other.url == node.url && other.name != node.name);
+    let is_there_too = |other: &&Member| !node.url.is_empty() && other.url == node.url && other.name != node.name;
+    let others = map.members().iter().filter(is_there_too);
     let is_there = map.member(&node.name).is_some_and(|member| member.url == node.url);
     match others.min() {
         Some(other) if !is_there || other.name < node.name => {
@@ -78,13 +79,13 @@ mod tests {
 
     #[test]
     fn an_address_is_one_node_s() {
-        let up = vec![at("b", "one"), at("c", "two"), at("d", "two")];
+        let up = vec![at("b", "one"), at("c", "two"), at("d", "two"), at("x", ""), at("y", "")];
         let map = PartitionMap::new(1, up, &[None]).expect("a map");
         let of = |name: &str, url: &str| match reached(&map, &at(name, url)) {
             Err(HoldError::AddressTaken { node, .. }) => node,
             other => format!("{other:?}"),
         };
-        assert_eq!([of("b", "one"), of("b", "three"), of("e", "three")], ["Ok(())"; 3].map(str::to_owned));
+        assert_eq!([of("b", "one"), of("e", "three"), of("y", "")], ["Ok(())"; 3].map(str::to_owned));
         assert_eq!([of("a", "one"), of("c", "one")], ["b", "b"], "it is taken, whoever comes");
         assert_eq!([of("c", "two"), of("d", "two")], ["Ok(())", "c"], "both are there: one stays");
     }

@@ -1,9 +1,10 @@
 //! The shell of [`crate::archive::Archive`]: reads, looks up, applies, appends; again and again,
-//! whatever fails. One step of a partition at a time, so its order is the log's.
+//! whatever fails. One step of a partition at a time, so its order is the log's; within a step everything at once.
 //!
 //! Trap avoided: a log that was restored, recreated or cut too far disagrees about what was archived last.
 //! Then this partition's archive stops, loudly, instead of mixing two histories or leaving a hole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use volery_ports::log::{ReadError, Reader as LogReader};
 use volery_ports::timeline::{Commit, Refused, Unavailable, Write};
 use volery_reader::Disagreement;
 
-use crate::archive::{Archive, Step};
+use crate::archive::{Archive, Lane, Step};
 use crate::aside::{self, Refusals};
 use crate::news::{Following, News};
 use crate::node::Shared;
@@ -106,24 +107,20 @@ async fn follow(
                 apply(partition, writes, commit, refusals, shared).await?;
                 archive.applied();
             }
-            Step::LookUp(key) => match aside::sent(key, refusals, shared).await? {
-                Ok(found) => archive.looked_up(found),
-                Err(reason) => archive.set_aside(reason),
-            },
-            Step::Append(target, _) if archive.waits_for(target) && archive.sets_by() => {}
-            Step::Append(target, event) => match append(target, event, shared).await {
-                Some(offset) => archive.appended(offset),
-                None if archive.sets_by() => shared.archive.waits(partition, held_up(target), shared.clock.now()),
-                None => tokio::time::sleep(AGAIN_AFTER).await,
-            },
+            Step::LookUp(keys) => archive.looked_up(aside::sent(&keys, refusals, shared).await?),
+            Step::Note(rows) => {
+                aside::apply(partition, rows, None, refusals, shared).await?;
+                archive.noted();
+            }
+            Step::Append(lanes) => append_all(partition, lanes, &mut archive, shared).await,
             Step::Read => {
                 release(partition, archive.committed_below(), &mut released, shared).await;
                 if let (true, Some((target, event))) = (again.is_empty(), archive.set_by()) {
-                    again.push(append_again(target, event.clone(), shared));
+                    again.push(append_again(target, vec![event.clone()], shared));
                 }
                 tokio::select! {
                     biased;
-                    Some(offset) = again.next(), if !again.is_empty() => if offset.is_some() {
+                    Some(offsets) = again.next(), if !again.is_empty() => if offsets.is_some() {
                         archive.answered();
                         if archive.set_by().is_none() {
                             shared.archive.goes_on(partition, shared.clock.now());
@@ -179,20 +176,42 @@ fn held_up(target: Partition) -> String {
     format!("answers to retries wait for partition {target}, which takes nothing")
 }
 
-/// Where the event is durable; nothing if it is not known to be. More than once is harmless.
-async fn append(target: Partition, event: Event, shared: &Shared) -> Option<Offset> {
-    match shared.log.append(target, volery_reader::to_batch(&[event])).await.as_deref() {
-        Ok([appended]) => return Some(appended.offset),
-        Ok(_) => tracing::error!(%target, "the log answered an append of one record with none"),
-        Err(error) => tracing::warn!(%target, %error, "an event of archive was not appended; it will be again"),
+/// Appends what all lanes have. Whose target takes nothing is set by, or tried again a moment later.
+async fn append_all(partition: Partition, lanes: BTreeMap<Lane, Vec<Event>>, archive: &mut Archive, shared: &Shared) {
+    let (mut appends, mut refused) = (FuturesUnordered::new(), false);
+    for (lane, events) in lanes {
+        if !(archive.waits_for(lane.0) && archive.sets_by(lane)) {
+            appends.push(async move { (lane, append(lane.0, events, shared).await) });
+        }
+    }
+    while let Some((lane, offsets)) = appends.next().await {
+        match offsets {
+            Some(offsets) => archive.appended(lane, &offsets),
+            None if archive.sets_by(lane) => shared.archive.waits(partition, held_up(lane.0), shared.clock.now()),
+            None => refused = true,
+        }
+    }
+    if refused {
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+/// Where the events are durable; nothing if they are not known to be. More than once is harmless.
+async fn append(target: Partition, events: Vec<Event>, shared: &Shared) -> Option<Vec<Offset>> {
+    match shared.log.append(target, volery_reader::to_batch(&events)).await {
+        Ok(appended) if appended.len() == events.len() => {
+            return Some(appended.iter().map(|appended| appended.offset).collect());
+        }
+        Ok(_) => tracing::error!(%target, "the log answered an append with other than a place for each record"),
+        Err(error) => tracing::warn!(%target, %error, "events of archive were not appended; they will be again"),
     }
     None
 }
 
 /// The same a moment after it failed.
-async fn append_again(target: Partition, event: Event, shared: &Shared) -> Option<Offset> {
+async fn append_again(target: Partition, events: Vec<Event>, shared: &Shared) -> Option<Vec<Offset>> {
     tokio::time::sleep(AGAIN_AFTER).await;
-    append(target, event, shared).await
+    append(target, events, shared).await
 }
 
 /// What fan-out and archive are done with and what is old enough may go, and so may old index rows.

@@ -5,12 +5,14 @@
 
 use std::cell::Cell;
 
+use futures::future::join_all;
 use volery_kernel::event::SendKey;
 use volery_kernel::limits;
 use volery_kernel::position::Source;
 use volery_kernel::slot::Partition;
-use volery_ports::timeline::{Commit, Refused, Sent, Unavailable, Write};
+use volery_ports::timeline::{Commit, Refused, Unavailable, Write};
 
+use crate::archive::Found;
 use crate::node::Shared;
 
 /// What a partition was refused for good, by call, as long as it is read here.
@@ -39,16 +41,21 @@ impl Refusal {
     }
 }
 
-/// What is known of a send key; or, at last, why that cannot be read.
-pub(crate) async fn sent(
-    key: SendKey,
-    refusals: &Refusals,
-    shared: &Shared,
-) -> Result<Result<Option<Sent>, String>, Refused> {
-    match refusals.look_up.note(shared.timeline.sent(key).await) {
-        Err(Refused::Unfit(reason)) if refusals.look_up.is_enough() => Ok(Err(reason)),
-        answer => answer.map(Ok),
+/// What is known of these send keys, asked all at once; or, at last, why one of them cannot be read.
+pub(crate) async fn sent(keys: &[SendKey], refusals: &Refusals, shared: &Shared) -> Result<Vec<Found>, Refused> {
+    let found = join_all(keys.iter().map(|key| shared.timeline.sent(*key))).await;
+    let unfit = |found: &&Result<_, Refused>| matches!(found, Err(Refused::Unfit(_)));
+    let worst = found.iter().find(unfit).or_else(|| found.iter().find(|found| found.is_err()));
+    // Several that cannot be read are one refusal, and those beside them are no sign that it is over.
+    match refusals.look_up.note(worst.cloned().unwrap_or(Ok(None))) {
+        Err(refused) if !refusals.look_up.is_enough() => return Err(refused),
+        _ => {}
     }
+    let known = |found| match found {
+        Err(Refused::Unfit(reason)) => Ok(Err(reason)),
+        found => found.map(Ok),
+    };
+    found.into_iter().map(known).collect()
 }
 
 /// Applies, and at last without the rows that are refused.

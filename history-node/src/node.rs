@@ -75,7 +75,7 @@ pub(crate) struct Shared {
     pub(crate) timeline: Arc<dyn Timeline>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
-    pub(crate) written: WrittenThrough,
+    pub(crate) written: Arc<WrittenThrough>,
     pub(crate) fanout: Standing,
     pub(crate) archive: Standing,
 }
@@ -103,8 +103,9 @@ impl HistoryNode {
     pub fn start(parts: Parts) -> Result<Self, StartError> {
         let Parts { name, map, refused, log, timeline, archive_every_ms, clock, metrics, health } = parts;
         let partitions = same_partitions(log.partitions(), &map.borrow())?;
-        let written = WrittenThrough::new(partitions);
-        let reads = Arc::new(Reads::new(Arc::clone(&timeline), partitions, log.generation()));
+        let written = Arc::new(WrittenThrough::new(partitions));
+        let reads = Reads::new(Arc::clone(&timeline), partitions, log.generation());
+        let reads = Arc::new(reads.beside(Arc::clone(&written)));
         let fanout = Standing::new(HistoryReader::Fanout, health.part("fanout"), metrics.clone());
         let archive = Standing::new(HistoryReader::Archive, health.part("archive"), metrics.clone());
         let shared = Shared { name, map, refused, partitions, log, timeline, clock, metrics, written, fanout, archive };

@@ -1,7 +1,8 @@
 //! How far the archive of each partition that is read here has written the rows of what was accepted there: what one
-//! has written the others leave to it.
+//! has written the others leave to it, and pages say that they hold it.
 //!
-//! A hint that saves work, and of this process alone: whoever does not know writes the rows once more. Traps avoided:
+//! A hint that saves work, and of this process alone: whoever does not know writes the rows once more, or asks the store.
+//! Traps avoided:
 //! it is raised only after the rows are there, or others would leave them to an archive that never wrote them. And a
 //! partition that is another process's is not waited for: nobody here would hear of it.
 

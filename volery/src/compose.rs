@@ -335,7 +335,7 @@ impl Process {
 async fn hand_over(cluster: &mut OpenCluster, messaging: &MessagingNode, deadline: Duration) {
     let at_once = HAND_OVER_WITHIN.min(deadline / 4);
     if cluster.drain(NodeKind::Messaging).await {
-        messaging.hand_over(deadline - 2 * at_once).await;
+        messaging.hand_over(deadline.saturating_sub(2 * at_once)).await;
     }
     if cluster.leave(NodeKind::Messaging).await {
         messaging.hand_over(at_once).await;

@@ -79,6 +79,7 @@ limits! {
     PAGE_DEFAULT: usize = 50, "messages", "a screen or two";
     CHATS_MOST: usize = 100, "chats", "largest page of the chat list";
     ORIGIN_WITHIN_MS: u64 = 100, "milliseconds", "archive waits this long for the partition in which an echo's send was accepted, before it writes the same rows once more: partitions that keep pace need a few, and one that is stuck makes nobody's pages older by more";
+    RETRIES_AT_ONCE: usize = 64, "retries", "W: flagged records of a partition that archive resolves together; as many as it has statements under way, so that a storm of them fills no store's queue, and 512 KiB of the longest texts";
     SET_ASIDE_AFTER: u32 = 5, "tries", "what the timeline refuses for good so often in a row, half a second apart, is set aside; what a restart of the store mends passes by itself";
     RETAIN_LOG_MS: u64 = 604_800_000, "milliseconds", "the log keeps what is younger than 7 days even when it is archived: longer than between backups of the timeline";
     INDEX_MS: u64 = 2_592_000_000, "milliseconds", "the inbox index answers absences of up to 30 days; longer ones re-read their chats";

@@ -14,7 +14,7 @@ use volery_node::config::{Config, Nodes};
 use volery_ports::cluster::{Board, Change, ChangeError, Order, OrderError, Setting, Settings, Unavailable};
 use volery_rpc::ClusterClient;
 
-use super::nodes::Nodes;
+use super::nodes::Fleet;
 use crate::Failure;
 use crate::certificates::between_roles;
 use crate::common::{door_of_sessions, node_name, remote};
@@ -44,12 +44,12 @@ impl Desk {
     }
 
     /// The nodes of every kind.
-    pub(super) async fn nodes(&self) -> Result<Vec<Nodes>, Failure> {
+    pub(super) async fn nodes(&self) -> Result<Vec<Fleet>, Failure> {
         let mut all = Vec::new();
         for kind in NodeKind::ALL {
             let map = self.map_after(kind, 0, Duration::ZERO).await?;
             let drains = self.board.drains(kind).await.map_err(|away| self.away(&away))?;
-            all.push(Nodes { kind, map, drains });
+            all.push(Fleet { kind, map, drains });
         }
         Ok(all)
     }

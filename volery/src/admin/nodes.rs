@@ -13,18 +13,18 @@ const NOBODY: &str = "(nobody)";
 const HEADS: [&str; 7] = ["NODE", "KIND", "STATE", "WEIGHT", "PARTITIONS", "ADDRESS", "DRAINED BY"];
 
 /// The nodes of a kind: the map of those that are up, and who is drained, up or not.
-pub(super) struct Nodes {
+pub(super) struct Fleet {
     pub(super) kind: NodeKind,
     pub(super) map: PartitionMap,
     pub(super) drains: Vec<Drain>,
 }
 
-impl Nodes {
+impl Fleet {
     /// One that is up has no drain in most cases; one that is down is known by its drain alone.
     fn lines(&self) -> impl Iterator<Item = (&str, Option<&Member>, Option<&Drain>)> {
-        let drain = |name: &str| self.drains.iter().find(|drain| drain.node == name);
+        let drain = move |name: &str| self.drains.iter().find(|drain| drain.node == name);
         let up = self.map.members().iter().map(move |up| (up.name.as_str(), Some(up), drain(&up.name)));
-        let down = self.drains.iter().filter(|drain| self.map.member(&drain.node).is_none());
+        let down = self.drains.iter().filter(move |drain| self.map.member(&drain.node).is_none());
         up.chain(down.map(|drain| (drain.node.as_str(), None, Some(drain))))
     }
 
@@ -81,18 +81,18 @@ impl Nodes {
 }
 
 /// A line for each node, a summary for each kind.
-pub(super) fn nodes(all: &[Nodes]) -> Answer {
-    let rows: Vec<_> = all.iter().flat_map(|of| of.lines().map(|line| of.row(line))).collect();
-    let lines: Vec<_> = all.iter().flat_map(|of| of.lines().map(|line| of.line_json(line))).collect();
-    let summaries: String = all.iter().map(Nodes::summary).collect();
-    let maps: Vec<_> = all.iter().map(Nodes::map_json).collect();
+pub(super) fn nodes(all: &[Fleet]) -> Answer {
+    let rows: Vec<_> = all.iter().flat_map(|of| of.lines().map(move |line| of.row(line))).collect();
+    let lines: Vec<_> = all.iter().flat_map(|of| of.lines().map(move |line| of.line_json(line))).collect();
+    let summaries: String = all.iter().map(Fleet::summary).collect();
+    let maps: Vec<_> = all.iter().map(Fleet::map_json).collect();
     Answer::whole(table(HEADS, &rows) + &summaries, json!({"maps": maps, "nodes": lines}))
 }
 
 /// A line for each partition: its owner of each kind.
-pub(super) fn partitions(all: &[Nodes]) -> Answer {
+pub(super) fn partitions(all: &[Fleet]) -> Answer {
     let count = all.iter().map(|of| of.map.partitions()).max().unwrap_or(0);
-    let owner = |of: &Nodes, at| Some(of.map.owner(Partition(u16::try_from(at).ok()?))?.name.clone());
+    let owner = |of: &Fleet, at: usize| Some(of.map.owner(Partition(u16::try_from(at).ok()?))?.name.clone());
     let row = |at: usize| {
         let mut owners = all.iter().map(|of| owner(of, at).unwrap_or_else(|| NOBODY.to_owned()));
         [at.to_string(), owners.next().unwrap_or_default(), owners.next().unwrap_or_default()]
@@ -102,8 +102,8 @@ pub(super) fn partitions(all: &[Nodes]) -> Answer {
         Value::Object(std::iter::once(("partition".to_owned(), json!(at))).chain(owners).collect::<Map<_, _>>())
     };
     let text = table(["PARTITION", "MESSAGING", "HISTORY"], &(0..count).map(row).collect::<Vec<_>>());
-    let summaries: String = all.iter().map(Nodes::summary).collect();
-    let maps: Vec<_> = all.iter().map(Nodes::map_json).collect();
+    let summaries: String = all.iter().map(Fleet::summary).collect();
+    let maps: Vec<_> = all.iter().map(Fleet::map_json).collect();
     Answer::whole(text + &summaries, json!({"maps": maps, "partitions": (0..count).map(line).collect::<Vec<_>>()}))
 }
 
@@ -128,15 +128,15 @@ mod tests {
 
     use super::*;
 
-    fn all() -> [Nodes; 2] {
+    fn all() -> [Fleet; 2] {
         let member = |name: &str| Member::new(name.to_owned(), format!("ws://{name}"));
         let drain =
             |node: &str| Drain { node: node.to_owned(), by: "ada".to_owned(), at: Timestamp(1_795_339_800_000) };
         let drained = Member { state: MemberState::Draining, ..member("b") };
         let map = PartitionMap::new(7, vec![member("a"), drained], &[Some(0), Some(1), Some(0)]).expect("a map");
-        let messaging = Nodes { kind: NodeKind::Messaging, map, drains: vec![drain("b"), drain("c")] };
+        let messaging = Fleet { kind: NodeKind::Messaging, map, drains: vec![drain("b"), drain("c")] };
         let map = PartitionMap::new(3, vec![member("h")], &[Some(0), None, None]).expect("a map");
-        [messaging, Nodes { kind: NodeKind::History, map, drains: Vec::new() }]
+        [messaging, Fleet { kind: NodeKind::History, map, drains: Vec::new() }]
     }
 
     #[test]

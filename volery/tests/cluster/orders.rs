@@ -41,7 +41,7 @@ impl Config {
             let (clock, shutdown, health) = (Arc::new(SystemClock), Shutdown::new(), Health::new());
             let parts = ConfigParts { store, clock, shutdown: shutdown.clone(), health };
             let node = Arc::new(ConfigNode::start(options, parts).await.expect("a config-node"));
-            let leases = ["a", "b"].map(|name| hold_lease(node.clone(), hold(name, "p"))).into();
+            let leases: Vec<_> = ["a", "b"].map(|name| hold_lease(node.clone(), hold(name, "p"))).into();
             let listener = TcpListener::bind(at).await.expect("a door");
             let at = listener.local_addr().expect("an address");
             tokio::spawn(Doors::new().cluster(node).serve(listener, shutdown));
@@ -61,10 +61,11 @@ fn any_port() -> SocketAddr {
 
 /// State and number of partitions of each node.
 fn states(nodes: &Value) -> Vec<(&str, &str, u64)> {
-    let state = |node: &'_ Value| -> Option<(&str, &str, u64)> {
-        Some((node["name"].as_str()?, node["state"].as_str()?, node["partitions"].as_u64()?))
-    };
     nodes["nodes"].as_array().into_iter().flatten().filter_map(state).collect()
+}
+
+fn state(node: &Value) -> Option<(&str, &str, u64)> {
+    Some((node["name"].as_str()?, node["state"].as_str()?, node["partitions"].as_u64()?))
 }
 
 fn is_even(operator: &Operator) {

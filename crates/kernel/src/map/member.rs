@@ -110,7 +110,7 @@ impl MemberState {
 pub struct Member {
     /// Unique among those of its kind and the same over restarts, so that a restart moves nothing.
     pub name: String,
-    /// Where it is asked. Messaging: where clients connect, `ws://host:8401/v1/ws`.
+    /// Where it is asked; empty if nobody asks it. Messaging: where clients connect, `ws://host:8401/v1/ws`.
     pub url: String,
     /// How large its share is.
     pub weight: Weight,

@@ -77,7 +77,7 @@ table! {
     idgen_nodes: Option<Nodes> = "idgen.nodes", "", Bounds::Any, "Where idgen runs in processes of its own, written as in `history.nodes`. Asked by messaging and account.";
     idgen_listen: SocketAddr = "idgen.listen", "127.0.0.1:8413", Bounds::Any, "Where `volery idgen` listens for other roles; port 0 takes a free one.";
     idgen_probes: SocketAddr = "idgen.probes", "127.0.0.1:8423", Bounds::Any, "Where `volery idgen` answers health and metrics; port 0 takes a free one.";
-    config_nodes: Option<Nodes> = "config.nodes", "", Bounds::Any, "Where config runs in processes of its own, written as in `history.nodes`. Asked by messaging and gateway.";
+    config_nodes: Option<Nodes> = "config.nodes", "", Bounds::Any, "Where config runs in processes of its own, written as in `history.nodes`. Asked by messaging, history and gateway.";
     config_listen: SocketAddr = "config.listen", "127.0.0.1:8410", Bounds::Any, "Where `volery config` listens for other roles and for `volery admin`; port 0 takes a free one.";
     config_probes: SocketAddr = "config.probes", "127.0.0.1:8420", Bounds::Any, "Where `volery config` answers health and metrics; port 0 takes a free one.";
     cluster_weight: u32 = "cluster.weight", "1", Bounds::Within(1, 100), "How many partitions this node owns against the others of its kind: one of weight 2 twice as many as one of weight 1. Of messaging and history.";

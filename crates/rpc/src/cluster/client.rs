@@ -55,7 +55,7 @@ impl ClusterClient {
         self.held.lock().of(kind).clone().filter(|map| map.version() == seen)
     }
 
-    fn hold(&self, kind: NodeKind, map: &PartitionMap) {
+    fn remember(&self, kind: NodeKind, map: &PartitionMap) {
         let mut held = self.held.lock();
         let held = held.of_mut(kind);
         if held.as_ref().is_none_or(|held| held.version() < map.version()) {
@@ -114,7 +114,7 @@ impl Board for ClusterClient {
                 answer.into_map(None).ok_or(unasked).map_err(failure::nonsense)?
             }
         };
-        self.hold(kind, &map);
+        self.remember(kind, &map);
         Ok(map)
     }
 

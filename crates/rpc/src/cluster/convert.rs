@@ -50,7 +50,9 @@ pub(super) fn to_member(from: wire::Member) -> Checked<Member> {
     let weight = u16::try_from(from.weight).ok().and_then(Weight::new);
     let Some(weight) = weight else { return check::wrong("member.weight", "is not from 1 to 100") };
     let state = if from.draining { MemberState::Draining } else { MemberState::Serving };
-    Ok(Member { name: word("member.name", from.name)?, url: word("member.url", from.url)?, weight, state })
+    // One that nobody asks has no address.
+    let url = if from.url.is_empty() { from.url } else { word("member.url", from.url)? };
+    Ok(Member { name: word("member.name", from.name)?, url, weight, state })
 }
 
 fn terms(from: Terms) -> wire::Terms {

@@ -123,6 +123,10 @@ fn nonsense_is_refused_by_its_field() {
         let member = Some(wire::Member { weight, ..member.clone() });
         assert_eq!(field(wire::HoldRequest { member, ..hold.clone() }), Some("member.weight"));
     }
+    for (url, wrong) in [(String::new(), None), ("a\nb".into(), Some("member.url"))] {
+        let member = Some(wire::Member { url, ..member.clone() });
+        assert_eq!(field(wire::HoldRequest { member, ..hold.clone() }), wrong);
+    }
     assert_eq!(field(wire::HoldRequest { process: String::new(), ..hold.clone() }), Some("process"));
     let of_terms = |terms: Option<wire::Terms>| {
         let asked = wire::AdmitRequest { terms: terms.clone(), opened: false };
