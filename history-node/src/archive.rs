@@ -80,6 +80,7 @@ pub struct Archive {
 }
 
 /// An answer whose target took nothing.
+#[derive(Debug)]
 struct SetBy {
     /// What was done before its record; no later commit may be stored before it is appended.
     before: Option<Commit>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::failure::Failure;
@@ -13,7 +13,7 @@ use crate::tally::Moment;
 use crate::target::{Load, Target};
 
 /// A stretch of the run.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sample {
     /// Seconds since the measured time began, at its end.
     pub at: f64,

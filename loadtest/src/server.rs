@@ -136,6 +136,19 @@ impl Server {
         users.map(person).collect()
     }
 
+    /// What `volery admin users import` takes, for users of these numbers.
+    ///
+    /// # Errors
+    /// Never with the parameters of this module.
+    pub fn import_lines(users: std::ops::Range<usize>) -> Result<String, Failure> {
+        let hash = cheap_hash()?;
+        let mut lines = String::new();
+        for number in users {
+            writeln!(lines, r#"{{"user_name":"{}","password_hash":"{hash}"}}"#, user_name(number))?;
+        }
+        Ok(lines)
+    }
+
     fn end(&mut self) {
         // After a restart that failed there is nobody left to signal.
         if !matches!(self.child.try_wait(), Ok(None)) {
@@ -221,13 +234,8 @@ fn user_name(number: usize) -> String {
 }
 
 fn import(setup: &Setup, folder: &Path) -> Result<(), Failure> {
-    let hash = cheap_hash()?;
-    let mut lines = String::new();
-    for number in 0..setup.users {
-        writeln!(lines, r#"{{"user_name":"{}","password_hash":"{hash}"}}"#, user_name(number))?;
-    }
     let file = folder.join("users.jsonl");
-    std::fs::write(&file, lines)?;
+    std::fs::write(&file, Server::import_lines(0..setup.users)?)?;
     let mut command = Command::new(&setup.binary);
     command.args(["admin", "users", "import"]).arg(&file).arg("--data").arg(folder);
     command.args(setup.settings.iter().flat_map(|setting| ["--set", setting]));

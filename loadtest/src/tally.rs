@@ -22,7 +22,7 @@ pub struct Latency {
 }
 
 /// A look at the latencies of a moment, in µs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Moment {
     /// How many.
     pub count: u64,

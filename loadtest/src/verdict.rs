@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use volery_checker::examine;
 use volery_checker::history::History;
 
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 const TOLD_MOST: usize = 20;
 
 /// What the checker says.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Verdict {
     /// How many promises were broken; 0 is what one wants.
     pub violations: usize,

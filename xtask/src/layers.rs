@@ -81,6 +81,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("loadtest", Load),
     ("volery-bench", Load),
     ("volery-crash", Load),
+    ("volery-chaos", Load),
     ("sim", Simulation),
     ("volery-fuzz", Fuzzing),
     ("volery", Binary),
@@ -135,6 +136,13 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ),
     ("volery-bench", "loadtest", "measures with the load test's servers, log-ins and sessions"),
     ("volery-crash", "loadtest", "breaks the load test's servers under its devices"),
+    ("volery-chaos", "loadtest", "breaks a cluster under the load test's devices"),
+    ("volery-chaos", "volery-crash", "its people are those of a crash run, and so is how breaks stand in a history"),
+    (
+        "volery-chaos",
+        "volery-testkit",
+        "cuts links by the test kit's proxy; it is a test that is too long for the gate",
+    ),
     ("volery-terminal", "volery-client", "a client for people on top of the client for programs"),
 ];
 

@@ -52,6 +52,14 @@ pub enum HoldError {
         /// As the node's log has.
         node: u16,
     },
+    /// The node finds partitions by another function: what it appends would stand where nobody reads it.
+    #[error("the cluster finds partitions by {cluster:?}, and this version by {node:?}")]
+    Hash {
+        /// Since it was made.
+        cluster: String,
+        /// As the node's version has it.
+        node: String,
+    },
     /// The node uses another log: what it appends there would reach nobody.
     #[error(
         "the cluster uses the log {cluster:?}, and this node {node:?}; see docs/operations.md if the log was moved"
@@ -77,6 +85,8 @@ pub enum HoldError {
 pub struct Terms {
     /// How many partitions its log has.
     pub partitions: u16,
+    /// By which function its version finds a recipient's partition.
+    pub hash: String,
     /// Which log that is: two nodes say the same if, and only if, they hear each other.
     pub log: String,
     /// The feature level that its version knows.

@@ -28,6 +28,9 @@ const LONG: Duration = Duration::from_secs(20);
 /// The clock moves by this much between two looks.
 const STEP_MS: u64 = 250;
 
+/// By which function it finds partitions.
+pub const HASH: &str = "xxh3-64 mod 16384";
+
 /// The kind of the nodes here, where any would do.
 pub const KIND: NodeKind = NodeKind::Messaging;
 
@@ -40,7 +43,7 @@ pub fn hold(name: &str, process: &str) -> Hold {
 /// What a node of the cluster under test goes by.
 #[must_use]
 pub fn terms() -> Terms {
-    Terms { partitions: PARTITIONS, log: "the log".to_owned(), level: LEVEL }
+    Terms { partitions: PARTITIONS, hash: HASH.to_owned(), log: "the log".to_owned(), level: LEVEL }
 }
 
 /// How many partitions each member owns, by name.
@@ -78,12 +81,13 @@ pub async fn conformance(store: &ModelClusterStore, clock: &ManualClock, cluster
 }
 
 /// Terms that are not the cluster's.
-fn others() -> [(Terms, HoldError); 3] {
-    let log = || "another".to_owned();
+fn others() -> [(Terms, HoldError); 4] {
+    let other = || "another".to_owned();
     [
         (Terms { partitions: 9, ..terms() }, HoldError::Partitions { cluster: PARTITIONS, node: 9 }),
+        (Terms { hash: other(), ..terms() }, HoldError::Hash { cluster: terms().hash, node: other() }),
         (Terms { level: LEVEL - 1, ..terms() }, HoldError::Level { cluster: LEVEL, node: LEVEL - 1 }),
-        (Terms { log: log(), ..terms() }, HoldError::Log { cluster: terms().log, node: log() }),
+        (Terms { log: other(), ..terms() }, HoldError::Log { cluster: terms().log, node: other() }),
     ]
 }
 

@@ -1,7 +1,5 @@
 //! The report as one page that needs nothing else: no network, no script. Pure text from the data.
 
-use std::fmt::Write as _;
-
 use super::data::{Distribution, Report};
 use super::plot::{Plot, Scale, Series, escaped, number};
 use crate::sample::Sample;
@@ -17,12 +15,7 @@ const THREAD_LEAST: f64 = 0.01;
 #[must_use]
 pub fn page(report: &Report) -> String {
     let title = format!("Volery load test: {}", report.scenario);
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\n<style>{STYLE}{}</style></head><body>\n",
-        colours()
-    );
-    let _ = write!(out, "<h1>{title}</h1><p class=\"dim\">{} {}</p>", about(&report.scenario), subtitle(report));
+    let mut out = format!("<p class=\"dim\">{} {}</p>", about(&report.scenario), subtitle(report));
     out += &verdict(report);
     out += &tiles(report);
     out += &rounds(report);
@@ -32,7 +25,18 @@ pub fn page(report: &Report) -> String {
     out += &errors(report);
     out += &figures(report);
     out += &environment(report);
-    out + "</body></html>\n"
+    document(&title, &out)
+}
+
+/// A page with this heading that needs nothing else.
+#[must_use]
+pub fn document(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\n<style>{STYLE}{}</style></head><body>\n\
+         <h1>{title}</h1>{body}</body></html>\n",
+        colours()
+    )
 }
 
 /// Plots under a heading; nothing if there is nothing to draw.

@@ -2,7 +2,7 @@
 
 pub mod data;
 pub mod html;
-mod plot;
+pub mod plot;
 
 use std::path::Path;
 

@@ -14,8 +14,10 @@ const TICKS: f64 = 5.0;
 
 /// How numbers become places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scale {
+pub enum Scale {
+    /// From 0 on.
     Linear,
+    /// Powers of ten.
     Log,
     /// Quantiles: each nine as wide as the one before.
     Nines,
@@ -23,21 +25,41 @@ pub(super) enum Scale {
 
 /// One line, or one layer.
 #[derive(Clone, Debug)]
-pub(super) struct Series {
-    pub(super) name: String,
-    pub(super) points: Vec<(f64, f64)>,
+pub struct Series {
+    /// For the legend.
+    pub name: String,
+    /// Along x.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Something that lasted for a while, behind the lines.
+#[derive(Clone, Debug)]
+pub struct Band {
+    /// What it was, for who points at it.
+    pub told: String,
+    /// Along x.
+    pub from: f64,
+    /// Along x.
+    pub to: f64,
+    /// Which of the page's colours.
+    pub colour: usize,
 }
 
 /// A plot.
 #[derive(Clone, Debug)]
-pub(super) struct Plot {
-    pub(super) title: String,
+pub struct Plot {
+    /// Above it.
+    pub title: String,
     /// What it shows and how to read it.
-    pub(super) about: String,
-    pub(super) x: (&'static str, Scale),
-    pub(super) y: (&'static str, Scale),
-    pub(super) stacked: bool,
-    pub(super) series: Vec<Series>,
+    pub about: String,
+    /// What runs to the right.
+    pub x: (&'static str, Scale),
+    /// What runs upwards.
+    pub y: (&'static str, Scale),
+    /// Whether each series lies on top of those before it.
+    pub stacked: bool,
+    /// What is drawn.
+    pub series: Vec<Series>,
 }
 
 struct Axis {
@@ -111,7 +133,8 @@ fn nice(step: f64) -> f64 {
 }
 
 /// A number as people write it.
-pub(super) fn number(value: f64) -> String {
+#[must_use]
+pub fn number(value: f64) -> String {
     let text = match value.abs() {
         0.0 => return "0".to_owned(),
         size if size >= 99.95 => format!("{value:.0}"),
@@ -137,13 +160,21 @@ fn thousands(text: &str) -> String {
 }
 
 /// Text that is safe between tags.
-pub(super) fn escaped(text: &str) -> String {
+#[must_use]
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 impl Plot {
     /// The plot with its title and legend; nothing if there is nothing to draw.
-    pub(super) fn html(&self) -> String {
+    #[must_use]
+    pub fn html(&self) -> String {
+        self.html_over(&[])
+    }
+
+    /// The same over bands.
+    #[must_use]
+    pub fn html_over(&self, bands: &[Band]) -> String {
         if self.series.iter().all(|series| series.points.is_empty()) {
             return String::new();
         }
@@ -156,15 +187,16 @@ impl Plot {
             escaped(&self.about),
             legend.collect::<String>()
         );
-        out + &self.svg() + "</figure>\n"
+        out + &self.svg(bands) + "</figure>\n"
     }
 
-    fn svg(&self) -> String {
+    fn svg(&self, bands: &[Band]) -> String {
         let layers = if self.stacked { stack(&self.series) } else { self.series.clone() };
         let x = Axis::over(self.x.1, layers.iter().flat_map(|series| series.points.iter().map(|point| point.0)));
         let y = Axis::over(self.y.1, layers.iter().flat_map(|series| series.points.iter().map(|point| point.1)));
         let mut out =
             format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">", escaped(&self.title));
+        bands.iter().for_each(|band| band.draw(&mut out, &x));
         self.grid(&mut out, &x, &y);
         let order: Vec<usize> =
             if self.stacked { (0..layers.len()).rev().collect() } else { (0..layers.len()).collect() };
@@ -205,6 +237,21 @@ impl Plot {
             out,
             "<text class=\"axis\" x=\"14\" y=\"{middle}\" text-anchor=\"middle\" {turned}>{}</text>",
             self.y.0
+        );
+    }
+}
+
+impl Band {
+    /// At least a line wide, however short it was.
+    fn draw(&self, out: &mut String, x: &Axis) {
+        let (from, to) = (across_x(x, self.from), across_x(x, self.to));
+        let _ = write!(
+            out,
+            "<rect class=\"band f{}\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{}\"><title>{}</title></rect>",
+            self.colour,
+            (to - from).max(1.0),
+            HEIGHT - BOTTOM - TOP,
+            escaped(&self.told)
         );
     }
 }
@@ -277,6 +324,22 @@ mod tests {
         let series = |y| Series { name: String::new(), points: vec![(0.0, y), (1.0, y)] };
         let stacked = stack(&[series(1.0), series(2.0)]);
         assert_eq!(stacked[1].points, [(0.0, 3.0), (1.0, 3.0)]);
+    }
+
+    #[test]
+    fn bands_lie_behind_lines() {
+        let plot = Plot {
+            title: "t".to_owned(),
+            about: String::new(),
+            x: ("s", Scale::Linear),
+            y: ("ms", Scale::Linear),
+            stacked: false,
+            series: vec![Series { name: "a".to_owned(), points: vec![(0.0, 1.0), (10.0, 2.0)] }],
+        };
+        let band = Band { told: "a <fault>".to_owned(), from: 2.0, to: 2.0, colour: 3 };
+        let html = plot.html_over(&[band]);
+        assert!(html.contains("width=\"1.0\"") && html.contains("<title>a &lt;fault&gt;</title>"), "{html}");
+        assert!(html.find("class=\"band f3\"") < html.find("<polyline"), "{html}");
     }
 
     #[test]

@@ -158,6 +158,8 @@ pub(crate) struct Past {
     pub(crate) fail: Notify,
     /// Told with each page.
     pub(crate) paged: Notify,
+    /// How far archive is; nowhere at first.
+    pub(crate) archived: Mutex<Option<Position>>,
     failed: AtomicBool,
     end: Mutex<Offset>,
 }
@@ -187,7 +189,7 @@ impl History for Past {
     }
 
     async fn archived(&self, _: Partition) -> Result<Option<Position>, HistoryError> {
-        Ok(None)
+        Ok(*self.archived.lock())
     }
 
     async fn stretch(&self, _: UserId, _: Partition, _: Offset, _: usize) -> Result<Stretch, HistoryError> {
@@ -227,6 +229,11 @@ impl Node {
 
     /// The same, with a first map as in [`Node::all_belong_to`].
     pub(crate) fn run_owned_by(owner: Option<u16>, test: impl AsyncFnOnce(Self)) {
+        Self::run_with(owner, 1, test);
+    }
+
+    /// The same, with so many bytes for tails.
+    pub(crate) fn run_with(owner: Option<u16>, tail_bytes: usize, test: impl AsyncFnOnce(Self)) {
         actix_rt::System::new().block_on(async {
             let (clock, health) = (Arc::new(Stepped::default()), Health::new());
             let own = PARTITIONS.of(Recipient::User(ME));
@@ -256,7 +263,7 @@ impl Node {
             };
             let (pace, rate) = watch::channel(Rate { per_second: 1_000, burst: 1_000 });
             let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-            let options = Options { name: "node".to_owned(), listen, threads: 1, rate, tail_bytes: 1 };
+            let options = Options { name: "node".to_owned(), listen, threads: 1, rate, tail_bytes };
             let node = MessagingNode::start(options, parts).await.expect("it starts");
             let node = Rc::new(node);
             let address = node.address();

@@ -56,8 +56,8 @@ pub(super) fn to_member(from: wire::Member) -> Checked<Member> {
 }
 
 fn terms(from: Terms) -> wire::Terms {
-    let Terms { partitions, log, level } = from;
-    wire::Terms { partitions: Some(partitions.into()), log, level: level.into() }
+    let Terms { partitions, hash, log, level } = from;
+    wire::Terms { partitions: Some(partitions.into()), log, level: level.into(), hash }
 }
 
 fn to_terms(from: Option<wire::Terms>) -> Checked<Terms> {
@@ -66,6 +66,7 @@ fn to_terms(from: Option<wire::Terms>) -> Checked<Terms> {
     let Some(partitions) = partitions else { return check::wrong("partitions", "is not from 1 to 16,384") };
     Ok(Terms {
         partitions: partitions.count(),
+        hash: word("hash", from.hash)?,
         log: word("log", from.log)?,
         level: u16::try_from(from.level).or_else(|_| check::wrong("level", "is above 65,535"))?,
     })

@@ -20,8 +20,11 @@ pub(super) fn of_hold(error: HoldError) -> Status {
         HoldError::Partitions { cluster, node } => {
             to_status(Code::FailedPrecondition, told, Kind::Partitions(other_number(cluster, node)))
         }
+        HoldError::Hash { cluster, node } => {
+            to_status(Code::FailedPrecondition, told, Kind::Hash(wire::OtherWord { cluster, node }))
+        }
         HoldError::Log { cluster, node } => {
-            to_status(Code::FailedPrecondition, told, Kind::Log(wire::OtherLog { cluster, node }))
+            to_status(Code::FailedPrecondition, told, Kind::Log(wire::OtherWord { cluster, node }))
         }
         HoldError::Level { cluster, node } => {
             to_status(Code::FailedPrecondition, told, Kind::Level(other_number(cluster, node)))
@@ -44,7 +47,8 @@ pub(super) fn to_hold(status: &Status) -> HoldError {
         Kind::AddressTaken(wire::AddressTaken { node, url }) => Some(HoldError::AddressTaken { node, url }),
         Kind::Partitions(from) => to_numbers(from).map(|(cluster, node)| HoldError::Partitions { cluster, node }),
         Kind::Level(from) => to_numbers(from).map(|(cluster, node)| HoldError::Level { cluster, node }),
-        Kind::Log(wire::OtherLog { cluster, node }) => Some(HoldError::Log { cluster, node }),
+        Kind::Hash(wire::OtherWord { cluster, node }) => Some(HoldError::Hash { cluster, node }),
+        Kind::Log(wire::OtherWord { cluster, node }) => Some(HoldError::Log { cluster, node }),
         _ => None,
     });
     said.unwrap_or_else(|| to_unavailable::<Kind>(status).into())

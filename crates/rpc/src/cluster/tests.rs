@@ -49,7 +49,7 @@ proptest! {
         name in "\\PC{1,20}", partitions in 1..=16_384_u16,
         value in prop::option::of("\\PC{0,20}"), seen in any::<u64>(),
     ) {
-        let terms = Terms { partitions, log: name.clone(), level: partitions };
+        let terms = Terms { partitions, hash: name.clone(), log: name.clone(), level: partitions };
         prop_assert_eq!(convert::to_admit(convert::admit(terms.clone(), true)), Ok((terms.clone(), true)));
         let weight = Weight::new(1 + partitions % 100).expect("a weight");
         for (kind, state) in NodeKind::ALL.into_iter().zip([MemberState::Serving, MemberState::Draining]) {
@@ -74,9 +74,10 @@ proptest! {
         prop_assert!(to_unavailable::<Kind>(&of_unavailable::<Kind>(away.clone())) == away);
         let partitions = HoldError::Partitions { cluster: count, node: !count };
         let level = HoldError::Level { cluster: count, node: !count };
+        let hash = HoldError::Hash { cluster: text.clone(), node: text.clone() };
         let log = HoldError::Log { cluster: text.clone(), node: text.clone() };
         let address = HoldError::AddressTaken { node: text.clone(), url: text.clone() };
-        for error in [away.clone().into(), HoldError::NameTaken(text.clone()), partitions, level, log, address] {
+        for error in [away.clone().into(), HoldError::NameTaken(text.clone()), partitions, level, hash, log, address] {
             prop_assert_eq!(failure::to_hold(&failure::of_hold(error.clone())), error);
         }
         let invalid = ChangeError::Invalid { name: text.clone(), reason: text.clone() };
@@ -104,7 +105,7 @@ fn nonsense_is_refused_by_its_field() {
     for bad in [String::new(), "a".repeat(WORD_BYTES + 1), "a\0".into(), "a\nb".into()] {
         assert_eq!(word(bad), Some("name"));
     }
-    let terms = wire::Terms { partitions: Some(8), log: "the log".into(), level: 1 };
+    let terms = wire::Terms { partitions: Some(8), log: "the log".into(), level: 1, hash: "the hash".into() };
     let member = wire::Member { name: "a".into(), url: "ws://a".into(), weight: 1, draining: false };
     let hold = wire::HoldRequest {
         kind: wire::NodeKind::Messaging.into(),
@@ -134,7 +135,8 @@ fn nonsense_is_refused_by_its_field() {
         admitted
     };
     assert_eq!(of_terms(None), Some("terms"));
-    assert_eq!(of_terms(Some(wire::Terms { log: String::new(), ..terms })), Some("log"));
+    assert_eq!(of_terms(Some(wire::Terms { log: String::new(), ..terms.clone() })), Some("log"));
+    assert_eq!(of_terms(Some(wire::Terms { hash: String::new(), ..terms.clone() })), Some("hash"));
     assert_eq!(of_terms(Some(wire::Terms { level: 65_536, ..terms.clone() })), Some("level"));
     for partitions in [None, Some(0), Some(16_385), Some(65_544)] {
         assert_eq!(of_terms(Some(wire::Terms { partitions, ..terms.clone() })), Some("partitions"));
