@@ -1,5 +1,5 @@
-//! Two messaging nodes in this process on one log and one history, behind one gateway; the test says who
-//! owns what.
+//! Some messaging nodes in this process on one log and one history, behind one gateway; whoever starts them says
+//! who owns what. Measurements use it too.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -39,8 +39,7 @@ use volery_redis::{Options as RedisOptions, RedisBus};
 use volery_sql::SqliteStore;
 
 /// How many there are.
-pub(crate) const PARTITIONS: u16 = 8;
-const NAMES: [&str; 2] = ["one", "two"];
+pub(crate) const PARTITIONS: u16 = 16;
 const STARTED_WITHIN: Duration = Duration::from_secs(30);
 const STOPPED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -62,7 +61,7 @@ impl EventSink for Sink {
 struct Up {
     gateway: String,
     members: Vec<Member>,
-    nodes: [Metrics; 2],
+    nodes: Vec<Metrics>,
 }
 
 /// See the module. Dropping it stops it in order.
@@ -74,18 +73,18 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// With so many of the load test's people. Nobody owns anything yet.
-    pub(crate) fn start(folder: &Path, people: usize) -> Self {
-        Self::start_on(folder, people, None)
+    /// So many nodes, with so many of the load test's people. Nobody owns anything yet.
+    pub(crate) fn start(folder: &Path, nodes: usize, people: usize) -> Self {
+        Self::start_on(folder, nodes, people, None)
     }
 
     /// The same; with a Redis, each node has a bus of its own on it.
-    pub(crate) fn start_on(folder: &Path, people: usize, redis: Option<String>) -> Self {
+    pub(crate) fn start_on(folder: &Path, nodes: usize, people: usize, redis: Option<String>) -> Self {
         let (map, told) = watch::channel(owned_by(1, &[], &[None; PARTITIONS as usize]));
         let (shutdown, (ready, up), folder) = (Shutdown::new(), mpsc::channel(), folder.to_owned());
         let stop = shutdown.clone();
         let ready = move |up| ready.send(up).expect("somebody waits");
-        let run = async move { run(&folder, people, redis, told, stop, ready).await };
+        let run = async move { run(&folder, nodes, people, redis, told, stop, ready).await };
         let thread = std::thread::spawn(move || actix_rt::System::new().block_on(run));
         let up = up.recv_timeout(STARTED_WITHIN).expect("it is up");
         Self { up, map, shutdown, thread: Some(thread) }
@@ -93,6 +92,11 @@ impl Cluster {
 
     pub(crate) fn gateway(&self) -> &str {
         &self.up.gateway
+    }
+
+    /// Where clients of each node connect.
+    pub(crate) fn addresses(&self) -> Vec<&str> {
+        self.up.members.iter().map(|member| member.url.as_str()).collect()
     }
 
     /// What a node counts.
@@ -121,6 +125,7 @@ fn owned_by(version: u64, members: &[Member], owners: &[Option<u16>]) -> Arc<Par
 
 async fn run(
     folder: &Path,
+    nodes: usize,
     people: usize,
     redis: Option<String>,
     map: watch::Receiver<Arc<PartitionMap>>,
@@ -128,12 +133,14 @@ async fn run(
     ready: impl FnOnce(Up),
 ) {
     let below = Below::open(folder, redis);
-    let (accounts, generators) = below.accounts(folder, people).await;
-    let (mut nodes, mut members, counted) = (Vec::new(), Vec::new(), [metrics(), metrics()]);
-    for ((name, generator), metrics) in NAMES.iter().zip(generators).zip(&counted) {
-        let node = below.node(name, &accounts, generator, metrics, &map).await;
-        members.push(Member { name: (*name).to_owned(), url: format!("ws://{}/v1/ws", node.address()) });
+    let (accounts, generators) = below.accounts(folder, nodes, people).await;
+    let (mut nodes, mut members, mut counted) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, generator) in generators.into_iter().enumerate() {
+        let (name, metrics) = (format!("node-{number}"), metrics());
+        let node = below.node(&name, &accounts, generator, &metrics, &map).await;
+        members.push(Member { name, url: format!("ws://{}/v1/ws", node.address()) });
         nodes.push(node);
+        counted.push(metrics);
     }
     let gateway = below.gateway(accounts, map);
     ready(Up { gateway: format!("http://{}", gateway.address()), members, nodes: counted });
@@ -176,10 +183,10 @@ impl Below {
     }
 
     /// Who people are, and a generator for each node.
-    async fn accounts(&self, folder: &Path, people: usize) -> (Arc<AccountNode>, Vec<SharedGenerator>) {
+    async fn accounts(&self, folder: &Path, nodes: usize, people: usize) -> (Arc<AccountNode>, Vec<SharedGenerator>) {
         let store = Arc::new(SqliteStore::open(&folder.join("accounts.db")).await.expect("a store"));
         let office = Arc::new(Office::new(store.clone(), Arc::clone(&self.clock)));
-        let ids = Reserved::take(office, "two nodes".to_owned(), NAMES.len() + 1).await.expect("numbers");
+        let ids = Reserved::take(office, "some nodes".to_owned(), nodes + 1).await.expect("numbers");
         let mut generators = ids.generators().to_vec();
         let own = generators.pop().expect("one more than nodes");
         let hash_cost = HashCost { memory_kib: 8, passes: 1, lanes: 1 };

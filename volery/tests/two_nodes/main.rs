@@ -1,6 +1,6 @@
 //! People write to each other across two messaging nodes while partitions move from one to the other, go
 //! without an owner and come back; what they saw is judged in the end. Typing and presence between them are in
-//! [`lively`].
+//! [`lively`], what the load test tells of moves in [`told`].
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
@@ -9,6 +9,7 @@ mod cluster;
 #[path = "../cluster/kit/mod.rs"]
 mod kit;
 mod lively;
+mod told;
 
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ async fn play(cluster: &Cluster) -> Result<Verdict, Failure> {
 #[test]
 fn promises_hold_while_partitions_move_between_two_nodes() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cluster = Cluster::start(folder.path(), SIZES.users());
+    let cluster = Cluster::start(folder.path(), 2, SIZES.users());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let played = tokio::task::LocalSet::new().block_on(&runtime, play(&cluster));
     let verdict = played.expect("it goes on after every move");
