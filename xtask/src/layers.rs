@@ -38,6 +38,8 @@ enum Layer {
     Judge,
     /// Drives clients against a service from outside.
     Load,
+    /// Measures from outside, and puts together what is measured.
+    Bench,
     /// Drives the real cores in virtual time.
     Simulation,
     /// Drives every decoder with bytes that nobody would write.
@@ -49,7 +51,7 @@ enum Layer {
 }
 
 use Layer::{
-    Binary, Client, Door, Engine, Format, Fuzzing, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Rpc,
+    Bench, Binary, Client, Door, Engine, Format, Fuzzing, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Rpc,
     Simulation, Testkit, Tls,
 };
 
@@ -79,7 +81,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-terminal", Client),
     ("volery-checker", Judge),
     ("loadtest", Load),
-    ("volery-bench", Load),
+    ("volery-bench", Bench),
     ("volery-crash", Load),
     ("sim", Simulation),
     ("volery-fuzz", Fuzzing),
@@ -101,6 +103,7 @@ const fn below(layer: Layer) -> &'static [Layer] {
         Client => &[Kernel, Format, Door, Tls],
         Judge => &[Kernel, Format],
         Load => &[Kernel, Format, Door, Client, Judge, Node, Tls],
+        Bench => &[Kernel, Format, Port, Door, Reader, Engine, Node, Tls, Role, Client, Judge, Load],
         Fuzzing => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Tls, Node, Role, Client],
         Simulation => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client, Judge],
         Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Tls, Rpc, Role, Client],
@@ -116,7 +119,7 @@ const fn for_tests(layer: Layer) -> &'static [Layer] {
         Testkit => &[Engine],
         Rpc => &[Testkit, Engine, Role],
         Door => &[Testkit, Tls],
-        Load => &[Testkit],
+        Bench | Load => &[Testkit],
         _ => &[],
     }
 }
@@ -133,7 +136,6 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "volery-account",
         "in tests only: the edge is tested before real accounts, not before a stand-in",
     ),
-    ("volery-bench", "loadtest", "measures with the load test's servers, log-ins and sessions"),
     ("volery-crash", "loadtest", "breaks the load test's servers under its devices"),
     ("volery-terminal", "volery-client", "a client for people on top of the client for programs"),
 ];
