@@ -100,7 +100,7 @@ fn chat_at(gateway: &str, users: &Path, seconds: u64) -> bool {
 }
 
 fn at(gateway: &str, users: &Path) -> Vec<String> {
-    ["--target", gateway, "--users", &users.display().to_string()].map(str::to_owned).to_vec()
+    ["--gateway", gateway, "--users", &users.display().to_string()].map(str::to_owned).to_vec()
 }
 
 /// The same on a server of the load's own.
