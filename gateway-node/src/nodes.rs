@@ -33,13 +33,14 @@ impl Nodes {
         let mut maps = self.0.clone();
         let another = |map: &Arc<PartitionMap>| url_of(map, user).is_some_and(|url| url != not);
         if !another(&self.0.borrow()) {
-            let waited = maps.wait_for(another);
-            // Without one, whoever serves the user by now may be there again.
-            let comes = tokio::time::timeout(Duration::from_millis(limits::OTHER_NODE_WITHIN_MS.value), waited).await;
-            if matches!(comes, Ok(Ok(_))) {
+            let within = Duration::from_millis(limits::OTHER_NODE_WITHIN_MS.value);
+            // A look at the map that was kept would hold up the next one: only whether it came is.
+            let came = matches!(tokio::time::timeout(within, maps.wait_for(another)).await, Ok(Ok(_)));
+            if came {
                 tokio::time::sleep(Duration::from_millis(turn_of(user))).await;
             }
         }
+        // If none came, whoever serves the user may be there again.
         self.of(user)
     }
 

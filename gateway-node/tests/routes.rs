@@ -73,7 +73,7 @@ async fn who_cannot_reach_their_node_is_told_the_next_one_as_soon_as_there_is_on
     let bench = bench().await;
     let token = text(&bench.person("ada").await, "access_token").to_owned();
     bench.map.send_replace(owned_by(&[Some(0); 4]));
-    let asks = |not: &str| bench.get(&format!("/v1/node?not=ws://{not}:8401/v1/ws"), &token);
+    let asks = async |not: &str| bench.get(&format!("/v1/node?not=ws://{not}:8401/v1/ws"), &token).await;
     let address = |answer: Value| text(&answer, "address").to_owned();
     assert_eq!(address(asks("two").await.json()), "ws://one:8401/v1/ws", "another than two serves them already");
     let moves = async {

@@ -1,6 +1,7 @@
 //! `many-nodes FOLDER NODES PEOPLE`: messaging nodes in one process on one embedded log, behind one gateway, with so
-//! many of the load test's people. It says `ready`, where the gateway is and where the nodes are, then obeys: a line of numbers gives the
-//! partitions, one after the other, to the nodes of these numbers; what is missing in it goes on from its beginning.
+//! many of the load test's people. It says `ready`, where the gateway is and where the nodes are, then obeys: a line
+//! of numbers gives the partitions, one after the other, to the nodes of these numbers; what is missing in it goes on
+//! from its beginning.
 
 #![expect(clippy::expect_used, reason = "the cluster is one of tests, and says by a panic what is wrong with it")]
 

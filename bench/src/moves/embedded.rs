@@ -24,7 +24,7 @@ impl Embedded {
     /// Why it did not start.
     pub(crate) fn start(bench: &Bench, nodes: usize, people: usize) -> Result<Self, Failure> {
         let folder = bench.folder()?;
-        let arguments = [folder.path().into(), nodes.to_string().into(), people.to_string().into()];
+        let arguments: [OsString; 3] = [folder.path().into(), nodes.to_string().into(), people.to_string().into()];
         let arguments: Vec<_> = arguments.iter().map(OsString::as_os_str).collect();
         let program = Program::start(&bench.programs.many_nodes, &arguments)?;
         let owners = (0..usize::from(PARTITIONS)).map(|partition| partition % nodes).collect();

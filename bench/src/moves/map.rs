@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use loadtest::failure::Failure;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use volery_config::assign::next;
+use volery_config::assign::{Step, next};
 use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::slot::Partitions;
 
@@ -35,18 +35,16 @@ pub(crate) fn run(bench: &Bench) -> Result<Taken, Failure> {
 fn live(random: &mut StdRng) -> Result<(f64, f64), Failure> {
     let partitions = Partitions::new(PARTITIONS).ok_or(Failure("no partitions".to_owned()))?;
     let mut up: BTreeSet<u32> = (0..NODES).collect();
-    let mut map = follow(&PartitionMap::unowned(partitions), &up)?;
+    let (mut map, _) = follow(&PartitionMap::unowned(partitions), &up)?;
     let (mut moved, mut least) = (0, 0);
     for newcomer in NODES..NODES + CHANGES {
-        match random.random_bool(0.5) {
-            true => drop(up.insert(newcomer)),
-            false => {
-                let leaves = up.iter().nth(random.random_range(0..up.len())).copied();
-                leaves.iter().for_each(|node| drop(up.remove(node)));
-            }
+        if random.random_bool(0.5) {
+            up.insert(newcomer);
+        } else if let Some(leaves) = up.iter().nth(random.random_range(0..up.len())).copied() {
+            up.remove(&leaves);
         }
-        let next = follow(&map, &up)?;
-        moved += owners(&map).zip(owners(&next)).filter(|(before, after)| before != after).count();
+        let (next, moves) = follow(&map, &up)?;
+        moved += moves;
         least += least_moves(&map, &up);
         map = next;
     }
@@ -54,8 +52,14 @@ fn live(random: &mut StdRng) -> Result<(f64, f64), Failure> {
     Ok((most as f64 * up.len() as f64 / f64::from(PARTITIONS), moved as f64 / least.max(1) as f64))
 }
 
-fn follow(map: &PartitionMap, up: &BTreeSet<u32>) -> Result<PartitionMap, Failure> {
-    Ok(next(map, up.iter().map(|node| member(*node)))?.unwrap_or_else(|| map.clone()))
+/// The map in which nothing is left to move, and how many moves led there, step by step.
+fn follow(map: &PartitionMap, up: &BTreeSet<u32>) -> Result<(PartitionMap, usize), Failure> {
+    let (mut map, mut moves) = (map.clone(), 0);
+    while let Some(after) = next(&map, up.iter().map(|node| member(*node)), Step::Planned)? {
+        moves += owners(&map).zip(owners(&after)).filter(|(before, after)| before != after).count();
+        map = after;
+    }
+    Ok((map, moves))
 }
 
 fn member(node: u32) -> Member {
@@ -67,7 +71,7 @@ fn name(node: u32) -> String {
 }
 
 fn owners(map: &PartitionMap) -> impl Iterator<Item = Option<&str>> {
-    map.owners().map(|owner| map.members().get(usize::from(owner?)).map(|member| member.name.as_str()))
+    map.owners().map(move |owner| map.members().get(usize::from(owner?)).map(|member| member.name.as_str()))
 }
 
 /// How many partitions each node has.
@@ -95,7 +99,7 @@ mod tests {
     fn what_has_to_move_is_what_leaves_and_what_newcomers_get() {
         let up = |count| (0..count).collect::<BTreeSet<u32>>();
         let partitions = Partitions::new(12).expect("some");
-        let of_three = follow(&PartitionMap::unowned(partitions), &up(3)).ok().expect("a map");
+        let (of_three, _) = follow(&PartitionMap::unowned(partitions), &up(3)).expect("a map");
         assert_eq!([2, 3, 4, 5].map(|count| least_moves(&of_three, &up(count))), [4, 0, 3, 4]);
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`cluster`] | what a run asks of a cluster, whatever is below it |
-//! | [`embedded`], [`kafka`] | the two kinds that there are |
-//! | [`pairs`] | people who write to each other meanwhile |
-//! | [`planned`], [`drained`], [`killed`], [`many`] | one run each, over any cluster or a number of them |
-//! | [`storm`], [`map`] | one run each without a cluster of several |
+//! | `cluster` | what a run asks of a cluster, whatever is below it |
+//! | `embedded`, `kafka` | the two kinds that there are |
+//! | `pairs` | people who write to each other meanwhile |
+//! | `planned`, `drained`, `killed`, `many` | one run each, over any cluster or a number of them |
+//! | `storm`, `map` | one run each without a cluster of several |
 
 mod cluster;
 mod embedded;

@@ -18,7 +18,7 @@ const OPENED_WITHIN: Duration = Duration::from_secs(120);
 /// Everybody is where they should be within this, or the run has failed.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(60);
 /// Acknowledged between two moves, so that each meets messages.
-const TALK: u64 = 50;
+const TALK: u64 = 20;
 
 /// See the module.
 pub(crate) struct Pairs {

@@ -59,13 +59,13 @@ impl Moving {
 
     /// For a test of the suite itself.
     pub(crate) const TINY: Self = Self {
-        pairs: 20,
-        rate: 100,
+        pairs: 40,
+        rate: 200,
         moves: 8,
         drained_pairs: 6,
         drained_rate: 50,
         drains: 2,
-        killed_pairs: 30,
+        killed_pairs: 40,
         killed_rate: 30,
         kills: 1,
         nodes: 3,
