@@ -36,8 +36,9 @@ release: tools ## builds the server and what measures it, as users run them, int
 	$(CARGO) build --release --locked --package volery --package loadtest --package volery-bench --package volery-crash --package volery-chaos
 
 # As many files as may be: 15,000 sessions are as many sockets, on either side. BENCH=engines starts Kafka and Cassandra
-# itself, three of each for one figure (6 GiB), and fetches them the first time; what else it needs, it says.
-bench: release ## every figure against its target; BENCH=spine (15 minutes) or engines (30), ARGS="--only NAME"
+# itself, three of each for one figure (6 GiB), BENCH=moves Kafka alone; both fetch them the first time. What else it needs,
+# it says.
+bench: release ## every figure against its target; BENCH=spine (15 minutes), engines or moves (30), ARGS="--only NAME"
 	@ulimit -n "$$(ulimit -Hn)" && target/release/bench $(BENCH) $(ARGS)
 
 TARGET ?= all

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use loadtest::report::html::document;
-use loadtest::report::plot::{Band, Plot, Scale, Series, escaped, number};
+use loadtest::report::plot::{Band, Plot, Scale, Series, Style, escaped, number};
 use loadtest::sample::Sample;
 use volery_crash::report::Spread;
 
@@ -85,8 +85,9 @@ fn picture(title: &str, samples: &[(f64, &Sample)], struck: &[&Struck], from: f6
         about: about.to_owned(),
         x: ("seconds", Scale::Linear),
         y,
-        stacked: false,
+        style: Style::Lines,
         series,
+        marks: Vec::new(),
     };
     let throughput =
         vec![over("acknowledged", &|sample| Some(sample.acked)), over("delivered", &|sample| Some(sample.delivered))];

@@ -51,7 +51,7 @@ impl Folder {
     /// Runs the command; whether every promise held, and what it said.
     fn chaos(&self, port: u16, more: &str) -> (bool, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chaos"));
-        command.args(FLAGS).args(["--faults", &FAULTS.to_string(), "--port", &port.to_string(), more]);
+        command.args(FLAGS).arg("--faults").arg(FAULTS.to_string()).arg("--port").arg(port.to_string()).arg(more);
         let output = command.arg("--dir").arg(&self.0).output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     }

@@ -38,6 +38,7 @@ limits! {
     STEADY_CLOCK_PPM: u64 = 100, "parts per million", "how fast a device's steady clock may run, as quartz does at worst; so a session takes no sends after 14 hours, and its device begins another";
     HELLO_WITHIN_MS: u64 = 10_000, "milliseconds", "a socket that does not say hello holds no more than a file handle for this long";
     MOVED_WITHIN_MS: u64 = 400, "milliseconds", "the sessions of a partition that went to another node are told over this time: no storm there, and with a client's first wait of 250 ms all are back within a second";
+    OTHER_NODE_WITHIN_MS: u64 = 2_000, "milliseconds", "who cannot reach their node waits this long for another to be named: most of a lease of 3 s, and no longer than a node that was started again is missed";
     GREETING_MOST: usize = 4_096, "sockets", "sockets of one thread that have not said hello; more wait in the kernel's queue";
     TLS_HANDSHAKE_WITHIN_MS: u64 = 5_000, "milliseconds", "a connection that does not end its TLS handshake is closed at the HTTP edge: it takes two round trips; sessions have until their hello";
     TLS_RECORD_BYTES: usize = 18_432, "bytes", "sealed bytes that are held until they are whole: a record has 16 KiB and up to 2 KiB around them, what opens a connection far less";

@@ -1,5 +1,7 @@
 //! A link that is cut, silenced, slowed and whole again, with somebody at its end who repeats what is said.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -2,7 +2,11 @@
 
 pub mod data;
 pub mod html;
+pub mod nodes;
 pub mod plot;
+mod plots;
+mod tables;
+mod waves;
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Plots as SVG: lines or stacked areas over one axis each. Pure text from numbers; colours and fonts
-//! are the page's.
+//! Plots as SVG: lines, stacked areas or dots over one axis each, with marks across. Pure text from numbers;
+//! colours and fonts are the page's.
 
 use std::fmt::Write as _;
 
@@ -9,6 +9,8 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 28.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 40.0;
+/// Room for the word of a mark.
+const WORD: f64 = 18.0;
 /// Ticks of a linear axis, about.
 const TICKS: f64 = 5.0;
 
@@ -23,7 +25,18 @@ pub enum Scale {
     Nines,
 }
 
-/// One line, or one layer.
+/// How points are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// A line through them.
+    Lines,
+    /// Each series on top of those before it, filled.
+    Stacked,
+    /// Each by itself.
+    Dots,
+}
+
+/// One line, one layer, or dots of one colour.
 #[derive(Clone, Debug)]
 pub struct Series {
     /// For the legend.
@@ -56,10 +69,12 @@ pub struct Plot {
     pub x: (&'static str, Scale),
     /// What runs upwards.
     pub y: (&'static str, Scale),
-    /// Whether each series lies on top of those before it.
-    pub stacked: bool,
+    /// How points are drawn.
+    pub style: Style,
     /// What is drawn.
     pub series: Vec<Series>,
+    /// Places on the x axis where something happened, with a short word each.
+    pub marks: Vec<(f64, String)>,
 }
 
 struct Axis {
@@ -191,19 +206,44 @@ impl Plot {
     }
 
     fn svg(&self, bands: &[Band]) -> String {
-        let layers = if self.stacked { stack(&self.series) } else { self.series.clone() };
+        let stacked = self.style == Style::Stacked;
+        let layers = if stacked { stack(&self.series) } else { self.series.clone() };
         let x = Axis::over(self.x.1, layers.iter().flat_map(|series| series.points.iter().map(|point| point.0)));
         let y = Axis::over(self.y.1, layers.iter().flat_map(|series| series.points.iter().map(|point| point.1)));
         let mut out =
             format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">", escaped(&self.title));
         bands.iter().for_each(|band| band.draw(&mut out, &x));
         self.grid(&mut out, &x, &y);
-        let order: Vec<usize> =
-            if self.stacked { (0..layers.len()).rev().collect() } else { (0..layers.len()).collect() };
+        let order: Vec<usize> = if stacked { (0..layers.len()).rev().collect() } else { (0..layers.len()).collect() };
         for at in order {
-            draw(&mut out, at, &layers[at], &x, &y, self.stacked);
+            match self.style {
+                Style::Dots => dots(&mut out, at, &layers[at], &x, &y),
+                Style::Lines | Style::Stacked => draw(&mut out, at, &layers[at], &x, &y, stacked),
+            }
         }
+        self.mark(&mut out, &x);
         out + "</svg>"
+    }
+
+    /// Lines across where something happened. Words that would lie on each other are left out.
+    fn mark(&self, out: &mut String, x: &Axis) {
+        let mut free = LEFT;
+        for (at, word) in &self.marks {
+            let place = across_x(x, *at);
+            let bottom = HEIGHT - BOTTOM;
+            let _ =
+                write!(out, "<line class=\"mark\" x1=\"{place:.1}\" x2=\"{place:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>");
+            if place >= free {
+                let _ = write!(
+                    out,
+                    "<text class=\"mark\" x=\"{:.1}\" y=\"{}\">{}</text>",
+                    place + 2.0,
+                    TOP + 9.0,
+                    escaped(word)
+                );
+                free = place + WORD;
+            }
+        }
     }
 
     fn grid(&self, out: &mut String, x: &Axis, y: &Axis) {
@@ -276,12 +316,14 @@ fn draw(out: &mut String, at: usize, series: &Series, x: &Axis, y: &Axis, filled
     }
     let _ = write!(out, "<polyline class=\"s{at}\" points=\"{}\"/>", line.join(" "));
     if series.points.len() == 1 {
-        let _ = write!(
-            out,
-            "<circle class=\"f{at}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/>",
-            across_x(x, first.0),
-            across_y(y, first.1)
-        );
+        dots(out, at, series, x, y);
+    }
+}
+
+fn dots(out: &mut String, at: usize, series: &Series, x: &Axis, y: &Axis) {
+    for point in &series.points {
+        let (cx, cy) = (across_x(x, point.0), across_y(y, point.1));
+        let _ = write!(out, "<circle class=\"f{at}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"3\"/>");
     }
 }
 
@@ -333,8 +375,9 @@ mod tests {
             about: String::new(),
             x: ("s", Scale::Linear),
             y: ("ms", Scale::Linear),
-            stacked: false,
+            style: Style::Lines,
             series: vec![Series { name: "a".to_owned(), points: vec![(0.0, 1.0), (10.0, 2.0)] }],
+            marks: Vec::new(),
         };
         let band = Band { told: "a <fault>".to_owned(), from: 2.0, to: 2.0, colour: 3 };
         let html = plot.html_over(&[band]);
@@ -349,9 +392,27 @@ mod tests {
             about: String::new(),
             x: ("s", Scale::Linear),
             y: ("ms", Scale::Log),
-            stacked: false,
+            style: Style::Lines,
             series: vec![Series { name: "a".to_owned(), points: Vec::new() }],
+            marks: vec![(1.0, "1".to_owned())],
         };
         assert_eq!(plot.html(), "");
+    }
+
+    #[test]
+    fn marks_are_drawn_and_their_words_do_not_lie_on_each_other() {
+        let plot = Plot {
+            title: "t".to_owned(),
+            about: String::new(),
+            x: ("s", Scale::Linear),
+            y: ("ms", Scale::Linear),
+            style: Style::Dots,
+            series: vec![Series { name: "a".to_owned(), points: vec![(0.0, 1.0), (10.0, 2.0)] }],
+            marks: vec![(1.0, "<1>".to_owned()), (1.01, "2".to_owned()), (9.0, "3".to_owned())],
+        };
+        let html = plot.html();
+        let count = |what| html.matches(what).count();
+        assert_eq!((count("<circle"), count("<line class=\"mark\""), count("<text class=\"mark\"")), (2, 3, 2));
+        assert!(html.contains("&lt;1&gt;") && html.contains(">3<"));
     }
 }

@@ -158,7 +158,7 @@ fn chat_with(gateway: &str, users: &Path, rate: u64, seconds: u64, files: &[(&st
     let out = tempfile::tempdir().expect("a folder");
     let (rate, seconds) = (rate.to_string(), seconds.to_string());
     let mut words = vec!["loadtest", "pairs", "--warm-up", "0", "--pairs", "4", "--rate", &rate, "--seconds", &seconds];
-    words.extend(["--target", gateway]);
+    words.extend(["--gateway", gateway]);
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
     for (flag, file) in [("--out", out.path()), ("--users", users)].iter().chain(files) {
         words.extend([(*flag).to_owned(), file.display().to_string()]);

@@ -1,5 +1,5 @@
-//! Two messaging nodes and two history nodes in this process on one log and one timeline, behind one gateway; the test
-//! says who owns what.
+//! Some messaging nodes and two history nodes in this process on one log and one timeline, behind one gateway; whoever
+//! starts them says who owns what. Measurements use it too.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -39,7 +39,8 @@ use volery_redis::{Options as RedisOptions, RedisBus};
 use volery_sql::SqliteStore;
 
 /// How many there are.
-pub(crate) const PARTITIONS: u16 = 8;
+pub(crate) const PARTITIONS: u16 = 16;
+/// Of history nodes.
 const NAMES: [&str; 2] = ["one", "two"];
 const STARTED_WITHIN: Duration = Duration::from_secs(30);
 const STOPPED_WITHIN: Duration = Duration::from_secs(5);
@@ -63,7 +64,7 @@ impl EventSink for Sink {
 struct Up {
     gateway: String,
     members: Vec<Member>,
-    nodes: [Metrics; 2],
+    nodes: Vec<Metrics>,
     histories: [Metrics; 2],
 }
 
@@ -78,20 +79,21 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// With so many of the load test's people. No messaging node owns anything yet, and the first history node all.
-    pub(crate) fn start(folder: &Path, people: usize) -> Self {
-        Self::start_on(folder, people, None)
+    /// So many messaging nodes, with so many of the load test's people. None of them owns anything yet, and the first
+    /// history node all.
+    pub(crate) fn start(folder: &Path, nodes: usize, people: usize) -> Self {
+        Self::start_on(folder, nodes, people, None)
     }
 
     /// The same; with a Redis, each node has a bus of its own on it.
-    pub(crate) fn start_on(folder: &Path, people: usize, redis: Option<String>) -> Self {
+    pub(crate) fn start_on(folder: &Path, nodes: usize, people: usize, redis: Option<String>) -> Self {
         let (map, told) = watch::channel(owned_by(1, &[], &[None; PARTITIONS as usize]));
         let history_maps = [0, 1].map(|node| watch::Sender::new(history_map(node, 1, |_| node == 0)));
         let history_told = history_maps.each_ref().map(watch::Sender::subscribe);
         let (shutdown, (ready, up), folder) = (Shutdown::new(), mpsc::channel(), folder.to_owned());
         let stop = shutdown.clone();
         let ready = move |up| ready.send(up).expect("somebody waits");
-        let run = async move { run(&folder, people, redis, (told, history_told), stop, ready).await };
+        let run = async move { run(&folder, (nodes, people), redis, (told, history_told), stop, ready).await };
         let thread = std::thread::spawn(move || actix_rt::System::new().block_on(run));
         let up = up.recv_timeout(STARTED_WITHIN).expect("it is up");
         Self { up, map, history_maps, shutdown, thread: Some(thread) }
@@ -99,6 +101,11 @@ impl Cluster {
 
     pub(crate) fn gateway(&self) -> &str {
         &self.up.gateway
+    }
+
+    /// Where clients of each node connect.
+    pub(crate) fn addresses(&self) -> Vec<&str> {
+        self.up.members.iter().map(|member| member.url.as_str()).collect()
     }
 
     /// What a node counts.
@@ -146,7 +153,7 @@ fn history_map(node: u16, version: u64, owns: impl Fn(u16) -> bool) -> Arc<Parti
 
 async fn run(
     folder: &Path,
-    people: usize,
+    (nodes, people): (usize, usize),
     redis: Option<String>,
     (map, history_maps): (Told, [Told; 2]),
     shutdown: Shutdown,
@@ -154,13 +161,14 @@ async fn run(
 ) {
     let histories = [metrics(), metrics()];
     let below = Below::open(folder, redis, history_maps, &histories);
-    let (accounts, generators) = below.accounts(folder, people).await;
-    let (mut nodes, mut members, counted) = (Vec::new(), Vec::new(), [metrics(), metrics()]);
-    for (node, generator) in generators.into_iter().enumerate() {
-        let name = NAMES[node];
-        let node = below.node(node, &accounts, generator, &counted[node], &map).await;
-        members.push(Member::new(name.to_owned(), format!("ws://{}/v1/ws", node.address())));
+    let (accounts, generators) = below.accounts(folder, nodes, people).await;
+    let (mut nodes, mut members, mut counted) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, generator) in generators.into_iter().enumerate() {
+        let metrics = metrics();
+        let node = below.node(number, &accounts, generator, &metrics, &map).await;
+        members.push(Member::new(messaging_name(number), format!("ws://{}/v1/ws", node.address())));
         nodes.push(node);
+        counted.push(metrics);
     }
     let gateway = below.gateway(accounts, map);
     ready(Up { gateway: format!("http://{}", gateway.address()), members, nodes: counted, histories });
@@ -210,10 +218,10 @@ impl Below {
     }
 
     /// Who people are, and a generator for each node.
-    async fn accounts(&self, folder: &Path, people: usize) -> (Arc<AccountNode>, Vec<SharedGenerator>) {
+    async fn accounts(&self, folder: &Path, nodes: usize, people: usize) -> (Arc<AccountNode>, Vec<SharedGenerator>) {
         let store = Arc::new(SqliteStore::open(&folder.join("accounts.db")).await.expect("a store"));
         let office = Arc::new(Office::new(store.clone(), Arc::clone(&self.clock)));
-        let ids = Reserved::take(office, "two nodes".to_owned(), NAMES.len() + 1).await.expect("numbers");
+        let ids = Reserved::take(office, "some nodes".to_owned(), nodes + 1).await.expect("numbers");
         let mut generators = ids.generators().to_vec();
         let own = generators.pop().expect("one more than nodes");
         let hash_cost = HashCost { memory_kib: 8, passes: 1, lanes: 1 };
@@ -233,7 +241,7 @@ impl Below {
         (accounts, generators)
     }
 
-    /// Each asks the history node of its name, whichever partitions that works on.
+    /// They ask the history nodes in turn, whichever partitions those work on.
     async fn node(
         &self,
         node: usize,
@@ -243,7 +251,7 @@ impl Below {
         map: &Told,
     ) -> MessagingNode {
         let options = Options {
-            name: NAMES[node].to_owned(),
+            name: messaging_name(node),
             listen: ([127, 0, 0, 1], 0).into(),
             threads: 1,
             rate: watch::channel(Rate { per_second: 1_000_000, burst: 1_000_000 }).1,
@@ -253,7 +261,7 @@ impl Below {
             tls: None,
             log: self.log.clone(),
             accounts: accounts.clone(),
-            history: self.histories[node].reads(),
+            history: self.histories[node % self.histories.len()].reads(),
             bus: self.bus().await,
             clock: Arc::clone(&self.clock),
             generators: vec![generator],
@@ -292,6 +300,11 @@ impl Below {
         self.timeline.close().expect("it closes");
         self.log.close();
     }
+}
+
+/// Names of a map are in order: the tenth comes after the second.
+fn messaging_name(number: usize) -> String {
+    format!("node-{number:03}")
 }
 
 fn metrics() -> Metrics {

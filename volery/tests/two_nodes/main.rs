@@ -1,6 +1,6 @@
 //! People write to each other across two messaging nodes while partitions move from one to the other, go
 //! without an owner and come back; or those of two history nodes do, and are both's at times. What they saw is judged
-//! in the end. Typing and presence between them are in [`lively`].
+//! in the end. Typing and presence between them are in [`lively`], what the load test tells of moves in [`told`].
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
@@ -9,6 +9,7 @@ mod cluster;
 #[path = "../cluster/kit/mod.rs"]
 mod kit;
 mod lively;
+mod told;
 
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ fn judged(cluster: &Cluster, play: impl AsyncFnOnce(&Cluster) -> Result<Verdict,
 #[test]
 fn promises_hold_while_partitions_move_between_two_nodes() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cluster = Cluster::start(folder.path(), SIZES.users());
+    let cluster = Cluster::start(folder.path(), 2, SIZES.users());
     judged(&cluster, play);
     for node in [0, 1] {
         let moved = cluster.node(node).closes.of(Close::Moved).get();
@@ -132,6 +133,6 @@ fn promises_hold_while_partitions_move_between_two_nodes() {
 #[test]
 fn promises_hold_while_partitions_move_between_two_history_nodes() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cluster = Cluster::start(folder.path(), SIZES.users());
+    let cluster = Cluster::start(folder.path(), 2, SIZES.users());
     judged(&cluster, play_history);
 }
