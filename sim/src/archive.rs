@@ -8,7 +8,7 @@ use volery_kernel::limits;
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_ports::timeline::{Commit, Timeline as _, Write};
+use volery_ports::timeline::{Change, ChangeKind, Commit, Timeline as _, Write};
 
 use crate::appends::Owner;
 use crate::fanout::AGAIN_MS;
@@ -177,6 +177,9 @@ impl World {
         if self.mutated(Mutation::ResolvedKeepsPlace) {
             writes.iter_mut().for_each(|write| self.keep_place(write));
         }
+        if self.mutated(Mutation::ReactionsDropped) {
+            writes.retain(|write| !is_reaction(write));
+        }
         match writing {
             Writing::Own(_, through) if self.mutated(Mutation::WrittenBeforeRows) => self.wrote(partition, through),
             Writing::Rest(_, commit) if self.mutated(Mutation::CommitBeforeRows) => {
@@ -316,4 +319,8 @@ impl World {
     pub(crate) fn expire_index(&mut self, partition: Partition, before: Timestamp) {
         let _ = block_on(self.timeline.expire_index(partition, before));
     }
+}
+
+fn is_reaction(write: &Write) -> bool {
+    matches!(write, Write::Change { change: Change { what: ChangeKind::React(_), .. }, .. })
 }

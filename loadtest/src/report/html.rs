@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 
 use super::data::{Distribution, Report};
 use super::plot::{Plot, Scale, Series, escaped, number};
+use super::threads::layers;
 use crate::sample::Sample;
 use crate::tally::Moment;
 
 const STYLE: &str = include_str!("page.css");
 /// Colours of lines and layers; more series than that share the last one.
-const COLOURS: usize = 8;
-/// Threads that use less than this many cores on average are shown together.
-const THREAD_LEAST: f64 = 0.01;
+pub(super) const COLOURS: usize = 8;
 
 /// The page.
 #[must_use]
@@ -83,13 +82,17 @@ fn verdict(report: &Report) -> String {
     };
     let class = if verdict.is_good() { "verdict" } else { "verdict bad" };
     let told = verdict.told.iter().map(|told| format!("<pre>{}</pre>", escaped(told)));
+    let file = verdict.history.as_ref();
+    let kept =
+        file.map(|file| format!("<p>The history is in <code>{}</code>.</p>", escaped(&file.display().to_string())));
     format!(
         "<div class=\"{class}\"><b>Checker: {}.</b> <span class=\"dim\">It read what every device did and saw, and compared: \
          acknowledged messages with the timelines, orders, marks, and what each device showed in the end.</span>\
-         <pre>{}</pre>{}</div>",
+         <pre>{}</pre>{}{}</div>",
         verdict.sentence(),
         escaped(verdict.summary.trim_end()),
-        told.collect::<String>()
+        told.collect::<String>(),
+        kept.unwrap_or_default()
     )
 }
 
@@ -217,7 +220,7 @@ fn costs(report: &Report) -> Vec<Plot> {
             "seconds",
             "cores",
             true,
-            threads(report),
+            layers(&report.samples),
         ),
         plot(
             "Memory of the server",
@@ -238,37 +241,6 @@ fn costs(report: &Report) -> Vec<Plot> {
     ]
 }
 
-/// Who of the server's threads used how much; the smallest together, the load test on top.
-fn threads(report: &Report) -> Vec<Series> {
-    let names: std::collections::BTreeSet<&String> =
-        report.samples.iter().flat_map(|sample| sample.server.keys()).collect();
-    let used = |sample: &Sample, name: &str| sample.server.get(name).copied().unwrap_or_default();
-    let mean = |name: &str| {
-        report.samples.iter().map(|sample| used(sample, name)).sum::<f64>() / report.samples.len().max(1) as f64
-    };
-    let (large, small): (Vec<&String>, Vec<&String>) = names.into_iter().partition(|name| mean(name) >= THREAD_LEAST);
-    let large = large.into_iter().take(COLOURS - 2);
-    let mut series: Vec<Series> =
-        large.map(|name| over_time(report, stage(name), |sample| Some(used(sample, name)))).collect();
-    if !series.is_empty() {
-        let rest = |sample: &Sample| Some(small.iter().map(|name| used(sample, name)).sum());
-        series.push(over_time(report, "others of the server", rest));
-    }
-    series.push(over_time(report, "load test", |sample| Some(sample.own)));
-    if report.samples.is_empty() { Vec::new() } else { series }
-}
-
-/// What a thread does, for those who do not know its name.
-fn stage(thread: &str) -> &str {
-    match thread {
-        "actix-rt|system" => "sessions and partitions",
-        "volery-log" => "log",
-        "fanout" => "fan-out",
-        "fjall:worker" => "store",
-        other => other,
-    }
-}
-
 fn errors(report: &Report) -> String {
     if report.samples.is_empty() {
         return String::new();
@@ -283,8 +255,25 @@ fn errors(report: &Report) -> String {
         format!("<table><tr><th>code</th><th class=\"n\">count</th></tr>{rows}</table>")
     };
     format!(
-        "<h2>Errors</h2><p class=\"dim\">Of the whole run: <code>error</code> frames and closes by code, connections that broke or were refused.</p>{table}\n"
+        "<h2>Errors</h2><p class=\"dim\">Of the whole run: <code>error</code> frames and closes by code, connections that broke or were refused.</p>{table}{}\n",
+        errors_over_time(report)
     )
+}
+
+/// When they happened; nothing if none did while samples were taken.
+fn errors_over_time(report: &Report) -> String {
+    if report.samples.iter().all(|sample| sample.errors == 0) {
+        return String::new();
+    }
+    let plot = Plot {
+        title: "Errors over time".to_owned(),
+        about: "From sample to sample, of any code.".to_owned(),
+        x: ("seconds", Scale::Linear),
+        y: ("errors", Scale::Linear),
+        stacked: false,
+        series: vec![over_time(report, "errors", |sample| Some(sample.errors as f64))],
+    };
+    plot.html()
 }
 
 /// A unit as people write it.
@@ -333,9 +322,8 @@ mod tests {
     use super::*;
     use crate::target::Place;
 
-    #[test]
-    fn a_page_escapes_what_was_typed_and_omits_what_was_not_measured() {
-        let report = Report {
+    fn report() -> Report {
+        Report {
             scenario: "idle".to_owned(),
             command: "loadtest --set a=<b>".to_owned(),
             ended: 0,
@@ -350,10 +338,24 @@ mod tests {
             memory: vec![(5, 1_024), (10, 2_048)],
             errors: Vec::new(),
             verdict: None,
-        };
-        let page = page(&report);
+        }
+    }
+
+    #[test]
+    fn a_page_escapes_what_was_typed_and_omits_what_was_not_measured() {
+        let page = page(&report());
         assert!(page.contains("a=&lt;b&gt;") && page.contains("2.5 KiB") && page.contains("Memory by sessions"));
         assert!(!page.contains("<h2>Latency") && !page.contains("<h2>Errors") && !page.contains("http"));
         assert_eq!(page.matches("<svg").count(), 1);
+    }
+
+    #[test]
+    fn errors_are_shown_when_they_happened() {
+        let sample = |at, errors| Sample { at, errors, ..Sample::default() };
+        let quiet = page(&Report { samples: vec![sample(1.0, 0)], ..report() });
+        assert!(quiet.contains("<h2>Errors") && !quiet.contains("Errors over time"));
+        assert!(
+            page(&Report { samples: vec![sample(1.0, 0), sample(2.0, 3)], ..report() }).contains("Errors over time")
+        );
     }
 }

@@ -3,6 +3,7 @@
 pub mod data;
 pub mod html;
 mod plot;
+mod threads;
 
 use std::path::Path;
 
