@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use loadtest::failure::Failure;
+use loadtest::idle;
 use loadtest::load::Span;
 use loadtest::server::{Server, Setup};
 
@@ -63,6 +64,8 @@ pub struct Pages {
 pub struct Sizes {
     /// Sessions at which the server is weighed; even, rising.
     pub idle: [usize; 5],
+    /// What fills the server's caches before it is weighed.
+    pub filling: Span,
     /// Pairs of users that write to each other.
     pub pairs: usize,
     /// Messages a second of all pairs together, where there is a rate.
@@ -105,6 +108,7 @@ impl Sizes {
     /// Those of the issue: minutes.
     pub const FULL: Self = Self {
         idle: [5_000, 7_500, 10_000, 12_500, 15_000],
+        filling: idle::FILLING,
         pairs: 100,
         rate: 1_000,
         flood: Span { warm_up: seconds(2), measured: seconds(8) },
@@ -126,6 +130,7 @@ impl Sizes {
     /// For a test of the suites themselves: seconds. Its figures say nothing.
     pub const TINY: Self = Self {
         idle: [20, 40, 60, 80, 100],
+        filling: Span { warm_up: Duration::ZERO, measured: seconds(1) },
         pairs: 4,
         rate: 200,
         flood: Span { warm_up: Duration::ZERO, measured: seconds(1) },

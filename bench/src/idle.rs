@@ -31,7 +31,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     for round in 0..bench.rounds {
         server.restart()?;
         let accounts = moved(&server, &accounts).await?;
-        let seen = idle::weigh(&server, &accounts, &points).await?;
+        let seen = idle::weigh(&server, &accounts, &points, bench.sizes.filling).await?;
         progress(NAME, round, bench.rounds, &format!("{:.2} KiB, {:?}", seen.kib_per_session(), seen.points));
         slopes.push(seen.kib_per_session());
         firsts.extend(seen.points.first().map(|(_, kib)| *kib as f64 / 1_024.0));

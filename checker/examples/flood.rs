@@ -69,7 +69,7 @@ impl Flood {
         self.tell(device, What::Sent { label, session, number, retry: false, shown: None });
         self.tell(device, What::Acked { session, number, id, source });
         self.tell(device, What::Ended { label, id: Some(id) });
-        let row = Row { chat, id, from: user(device)?, source, text: Some(text) };
+        let row = Row { chat, id, from: user(device)?, source, text: Some(text), reactions: Vec::new() };
         self.rows.entry(chat).or_default().push(row.clone());
         self.tell(lane.to, What::Showed { via: Via::Stream, row });
         lane.newest = source;

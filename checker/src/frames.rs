@@ -67,5 +67,6 @@ pub fn shown(reply: &Reply<'_>) -> Vec<What> {
 #[must_use]
 pub fn row(message: &Message<'_>) -> Row {
     let text = Text::of(&message.text).ok().filter(|_| message.deleted.is_none());
-    Row { chat: message.chat, id: message.id, from: message.from, source: message.source, text }
+    let Message { chat, id, from, source, ref reactions, .. } = *message;
+    Row { chat, id, from, source, text, reactions: reactions.clone() }
 }

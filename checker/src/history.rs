@@ -16,12 +16,12 @@ use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::position::Source;
 use volery_wire::client::Shown;
 use volery_wire::field;
-use volery_wire::server::MarkKind;
+use volery_wire::server::{MarkKind, Reaction};
 
 use crate::text::{Label, Text};
 
 /// Version of the format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,8 +235,14 @@ pub enum Act {
     },
     /// Take a message away.
     Delete(#[serde(with = "field::id")] Id),
-    /// Put or take a reaction.
-    React(#[serde(with = "field::id")] Id),
+    /// Put a reaction, or take it back.
+    React {
+        /// To which message.
+        #[serde(with = "field::id")]
+        target: Id,
+        /// With what; empty to take it back.
+        emoji: String,
+    },
 }
 
 /// How a message came to a device.
@@ -267,6 +273,9 @@ pub struct Row {
     /// What it says by now; absent once it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<Text>,
+    /// Each user's newest reaction, by user, also one that was taken back; none once it is deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<Reaction>,
 }
 
 /// A line of the chat list.

@@ -46,6 +46,25 @@ pub(crate) struct Intent<'h> {
     pub(crate) given_up: Option<At>,
     /// An edit: the first time that its text was shown.
     pub(crate) shown: Option<At>,
+    /// A change: it came in the stream of its own user.
+    echoed: bool,
+}
+
+/// The part of a message that a change writes: of the changes of one part the largest id counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    Text,
+    /// Absorbs the others.
+    Deletion,
+    Reaction(UserId),
+}
+
+/// Something in a user's stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Held {
+    Message(usize),
+    /// By the intent for it.
+    Change(usize),
 }
 
 /// A message that stands somewhere.
@@ -92,7 +111,7 @@ pub(crate) struct Known<'h> {
     /// In the order in which they came to be known.
     pub(crate) messages: Vec<Message>,
     /// What a user's stream held, and the step that shows that it did; ascending.
-    pub(crate) streams: HashMap<UserId, Vec<(At, usize)>>,
+    pub(crate) streams: HashMap<UserId, Vec<(At, Held)>>,
     /// The first step at rest.
     pub(crate) rest: Option<At>,
     by_label: HashMap<Label, usize>,
@@ -159,6 +178,29 @@ impl<'h> Known<'h> {
     /// The message of an id.
     pub(crate) fn message_of(&self, id: Id) -> Option<usize> {
         self.ids.get(&id).and_then(|named| named.message)
+    }
+
+    /// The change of an id: which message, which part of it. `None` if it is not known, or may change nothing.
+    pub(crate) fn change_of(&self, id: Id) -> Option<(Id, Part)> {
+        self.part_of(self.ids.get(&id)?.intent?)
+    }
+
+    /// What an id was given to.
+    pub(crate) fn intent_under(&self, id: Id) -> Option<&Intent<'h>> {
+        self.ids.get(&id)?.intent.map(|n| &self.intents[n])
+    }
+
+    /// What an intent changes. Texts and deletions count only if they are the sender's.
+    pub(crate) fn part_of(&self, intent: usize) -> Option<(Id, Part)> {
+        let Intent { act, user, .. } = self.intents[intent];
+        let target = act.target()?;
+        let own = || self.message_of(target).is_some_and(|message| self.messages[message].from == user);
+        match act {
+            Act::Say(_) => None,
+            Act::React { .. } => Some((target, Part::Reaction(user))),
+            Act::Edit { .. } => own().then_some((target, Part::Text)),
+            Act::Delete(_) => own().then_some((target, Part::Deletion)),
+        }
     }
 
     /// What a text's label was wanted for.

@@ -6,8 +6,11 @@
 
 use std::collections::HashMap;
 
-use crate::history::{Step, What};
-use crate::known::{At, Known};
+use volery_kernel::id::Id;
+use volery_wire::server::Reaction;
+
+use crate::history::{Row, Step, What};
+use crate::known::{At, Known, Part};
 
 /// One device.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,8 @@ pub(crate) struct Life {
     pub(crate) epoch: u32,
     /// By message: the epoch in which it was last shown.
     shown: HashMap<usize, u32>,
+    /// By message and part: the largest change that was shown, and in which epoch.
+    changed: HashMap<(Id, Part), (u32, Id)>,
 }
 
 /// A device when everything had come to rest.
@@ -74,8 +79,12 @@ impl Lives {
     pub(crate) fn take(&mut self, known: &Known<'_>, at: At, step: &Step) {
         let Some(life) = self.lives.get_mut(step.device as usize) else { return };
         match &step.what {
-            What::Showed { row, .. } => life.shows(known.message_of(row.id)),
-            What::Ended { id: Some(id), .. } => life.shows(known.message_of(*id)),
+            What::Showed { row, .. } => life.shows_row(known, row),
+            What::Changed { change, .. } => life.shows_change(known, *change),
+            What::Ended { id: Some(id), .. } => {
+                life.shows(known.message_of(*id));
+                life.shows_change(known, *id);
+            }
             what => life.goes_on(at, what),
         }
     }
@@ -94,6 +103,38 @@ impl Life {
         if let Some(message) = message {
             self.shown.insert(message, self.epoch);
         }
+    }
+
+    /// A change, or one of the same part with a larger id, or the deletion that absorbs it.
+    pub(crate) fn holds_change(&self, target: Id, part: Part, change: Id) -> bool {
+        let newest = |part| self.changed.get(&(target, part)).filter(|(epoch, _)| *epoch == self.epoch);
+        newest(part).is_some_and(|(_, id)| *id >= change) || newest(Part::Deletion).is_some()
+    }
+
+    /// A row comes with the changes that made it. Which edit has a text is not known before its sender is told.
+    fn shows_row(&mut self, known: &Known<'_>, row: &Row) {
+        self.shows(known.message_of(row.id));
+        match row.text.map(|text| known.intent_of(text.label)) {
+            None => self.holds_part(row.id, Part::Deletion, Id::MAX),
+            Some(Some(edit)) if !edit.is_message() => {
+                self.holds_part(row.id, Part::Text, edit.taken.map_or(Id::MAX, |(id, _)| id));
+            }
+            Some(_) => {}
+        }
+        for Reaction { by, change, .. } in &row.reactions {
+            self.holds_part(row.id, Part::Reaction(*by), *change);
+        }
+    }
+
+    fn shows_change(&mut self, known: &Known<'_>, change: Id) {
+        if let Some((target, part)) = known.change_of(change) {
+            self.holds_part(target, part, change);
+        }
+    }
+
+    fn holds_part(&mut self, target: Id, part: Part, change: Id) {
+        let newest = self.changed.entry((target, part)).or_default();
+        *newest = (self.epoch, change).max(*newest);
     }
 
     fn goes_on(&mut self, at: At, what: &What) {

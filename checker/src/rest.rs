@@ -1,9 +1,10 @@
 //! G1, G2 and G3 at rest: what was acknowledged stands in the timeline, once, ascending, with the
-//! text that its sender's changes left.
+//! text that its sender's changes left, and everybody's newest reactions.
 //!
 //! The trap: an edit whose id nobody was told may be newer than one that was acknowledged. Where it
 //! shows, it decides nothing.
 
+mod reactions;
 mod views;
 
 use std::collections::HashMap;
@@ -51,6 +52,7 @@ pub(crate) fn check<'h>(
     summary.timelines = timelines.len();
     check_acknowledged(known, &timelines, found, summary);
     check_texts(known, &timelines, found);
+    reactions::check(known, &timelines, found);
     views::check(known, lives, &timelines, found, summary);
     timelines
 }
@@ -99,9 +101,9 @@ fn check_same(known: &Known<'_>, one: &Read<'_>, other: &Read<'_>, found: &mut F
     }
 }
 
-/// Whether two rows show the same message with the same text.
+/// Whether two rows show the same message with the same text and reactions.
 pub(crate) fn same(one: &Row, other: &Row) -> bool {
-    (one.from, one.text) == (other.from, other.text)
+    (one.from, one.text, &one.reactions) == (other.from, other.text, &other.reactions)
 }
 
 pub(crate) fn name(known: &Known<'_>, id: Id) -> String {
@@ -140,13 +142,13 @@ fn changes(known: &Known<'_>) -> HashMap<(Id, UserId), Changes> {
         match intent.act {
             Act::Edit { .. } => of.edit = of.edit.max(Some((id, n))),
             Act::Delete(_) => of.deletion = Some(n),
-            Act::Say(_) | Act::React(_) => {}
+            Act::Say(_) | Act::React { .. } => {}
         }
     }
     changes
 }
 
-/// G1 of changes: a deletion absorbs, else the newest edit shows.
+/// G1 of edits and deletions: a deletion absorbs, else the newest edit shows.
 fn check_texts(known: &Known<'_>, timelines: &Timelines<'_>, found: &mut Findings) {
     let changes = changes(known);
     for read in timelines.values() {

@@ -26,7 +26,7 @@ pub struct Summary {
     pub timelines: usize,
     /// `synced`s that were decided.
     pub syncs: usize,
-    /// Messages that those had to hold, each once a device and reset.
+    /// Messages and changes that those had to hold, each once a device and reset.
     pub required: usize,
     /// Marks said or told that were decided.
     pub marks: usize,
@@ -69,7 +69,7 @@ impl fmt::Display for Summary {
         let decided = [
             ("acknowledged sends looked for in timelines", self.durable, undecided.durable),
             ("syncs compared with what the stream held", self.syncs, undecided.syncs),
-            ("messages that they had to hold", self.required, 0),
+            ("messages and changes that they had to hold", self.required, 0),
             ("marks said or told", self.marks, undecided.sources),
             ("lines of chat lists", self.lines, undecided.lines),
             ("devices compared with the timelines", self.views, undecided.views),

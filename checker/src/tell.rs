@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use volery_wire::server::MarkKind;
+use volery_wire::server::{MarkKind, Reaction};
 
 use crate::history::{Act, History, Row, Step, Via, WORLD, What};
 use crate::violation::Violation;
@@ -77,7 +77,8 @@ fn wish(act: &Act) -> String {
         Act::Say(_) => "a message".to_owned(),
         Act::Edit { target, .. } => format!("another text for id {target}"),
         Act::Delete(target) => format!("id {target} deleted"),
-        Act::React(target) => format!("a reaction to id {target}"),
+        Act::React { target, emoji } if emoji.is_empty() => format!("no reaction to id {target}"),
+        Act::React { target, emoji } => format!("reaction {emoji} to id {target}"),
     }
 }
 
@@ -109,7 +110,12 @@ fn of_kind(kind: MarkKind) -> &'static str {
 }
 
 fn of_row(row: &Row) -> String {
-    let Row { chat, id, from, source, text } = row;
+    let Row { chat, id, from, source, text, reactions } = row;
     let text = text.map_or_else(|| "a deleted message".to_owned(), |text| text.label.to_string());
-    format!("{text} as id {id} of {chat}, from user {from}, source {}", source.0)
+    let reaction = |made: &Reaction| match made.emoji.as_str() {
+        "" => format!(", no reaction of user {} by change {}", made.by, made.change),
+        emoji => format!(", reaction {emoji} of user {} by change {}", made.by, made.change),
+    };
+    let reactions: String = reactions.iter().map(reaction).collect();
+    format!("{text} as id {id} of {chat}, from user {from}, source {}{reactions}", source.0)
 }

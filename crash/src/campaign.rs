@@ -215,16 +215,9 @@ pub async fn rest(crowd: &Crowd<'_>) -> Result<History, Failure> {
 /// # Errors
 /// A history that cannot be written.
 pub fn judge(history: &History, keep: Option<&std::path::Path>, seed: u64, round: usize) -> Result<Verdict, Failure> {
-    let verdict = Verdict::of(history);
-    let file = match keep {
-        Some(file) => Some(numbered(file, round)),
-        None if verdict.is_good() => None,
-        None => Some(std::env::temp_dir().join(format!("volery-crash-{seed}-{round}.jsonl"))),
-    };
-    if let Some(file) = file {
-        verdict::keep(history, &file)?;
-        eprintln!("the history of round {round} is in {}", file.display());
-    }
+    let asked = keep.map(|file| numbered(file, round));
+    let evidence = std::env::temp_dir().join(format!("volery-crash-{seed}-{round}.jsonl"));
+    let verdict = verdict::judge(history, asked.as_deref(), &evidence)?;
     if !verdict.is_good() {
         verdict.print();
     }

@@ -153,14 +153,17 @@ def changes(ada, bob, chat, written):
     for index, message in enumerate(ada.messages(chat)):
         if message["id"] in (first["id"], second["id"]):
             written[index] = "edited" if message["id"] == first["id"] else ""
-    reacted = [{"by": bob.user, "emoji": "\U0001f44d"}]
+
+    def reactions(client):
+        return client.s["messages"][chat][third["id"]].get("reactions", [])
 
     def shown(client):
-        third_there = client.s["messages"][chat][third["id"]]
-        return texts(client, chat) == written and third_there.get("reactions") == reacted
+        reacted = [(r["by"], r["emoji"]) for r in reactions(client)]
+        return texts(client, chat) == written and reacted == [(bob.user, "\U0001f44d")]
 
     until([ada, bob], lambda: shown(ada) and shown(bob), "an edit, a deletion and a reaction on both sides")
-    return third["id"], reacted
+    expect(reactions(ada) == reactions(bob), "both sides know by which change")
+    return third["id"], reactions(ada)
 
 
 def marks(ada, bob, chat):

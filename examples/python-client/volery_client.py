@@ -158,18 +158,8 @@ class Client:
         self.ping_at = time.monotonic() + random.uniform(49.5, 60.5)
         if self.watched:
             self.watch(self.watched)
-        self.forget_applied_changes()
         for chat in {self.chat_with(send["to"]) for send in self.s["unconfirmed"]}:
             self.retry_next(chat)
-
-    def forget_applied_changes(self):
-        """What is left are changes that wait for their message."""
-        waiting = {}
-        for key, changes in self.s["changes"].items():
-            chat, message_id = key.split(" ")
-            if message_id not in self.s["messages"].get(chat, {}):
-                waiting[key] = changes
-        self.s["changes"] = waiting
 
     def reconnect(self, deadline):
         """Back-off and connect until it works or the deadline passes."""
@@ -376,19 +366,21 @@ class Client:
         self.say("resume", {"position": self.s["position"]})
 
     def on_message(self, message, page=False):
-        """Merges a message; as an event it knows more than the changes that were held before."""
+        """Merges a message with what is held of it: of each part the one with the larger change stays."""
         self.typists.pop((message["chat"], message["from"]), None)
         held = self.s["messages"].setdefault(message["chat"], {})
         known = held.get(message["id"])
-        if known and not page:
-            self.s["changes"].pop(f'{message["chat"]} {message["id"]}', None)
         fresh = {key: value for key, value in message.items() if key not in ("position", "shown")}
         if known and known.get("deleted"):
             fresh = known
-        elif known and int(known.get("edited") or 0) > int(fresh.get("edited") or 0):
-            fresh["edited"], fresh["text"] = known["edited"], known["text"]
+        elif known and not fresh.get("deleted"):
+            if int(known.get("edited") or 0) > int(fresh.get("edited") or 0):
+                fresh["edited"], fresh["text"] = known["edited"], known["text"]
+            for reaction in known.get("reactions", []):
+                self.react(fresh, reaction)
         held[message["id"]] = fresh
-        self.see(message["id"], message.get("edited"), message.get("deleted"))
+        reacted = [reaction["change"] for reaction in message.get("reactions", [])]
+        self.see(message["id"], message.get("edited"), message.get("deleted"), *reacted)
         if not page and message["from"] != self.user:
             self.expect_delivered(message["chat"], message["source"], message["id"])
         self.apply_changes(message["chat"], message["id"])
@@ -403,11 +395,11 @@ class Client:
         self.met(change.get("key"), change["change"], None)
 
     def apply_changes(self, chat, message_id):
-        """All changes that are known of a message, by the protocol's rules; they wait if it is not held."""
+        """The changes that wait for a message, by the protocol's rules; they go on waiting if it is not held."""
         message = self.s["messages"].get(chat, {}).get(message_id)
         if message is None:
             return
-        for change in sorted(self.s["changes"].get(f"{chat} {message_id}", []), key=lambda c: int(c["change"])):
+        for change in self.s["changes"].pop(f"{chat} {message_id}", []):
             mine = change["by"] == message["from"]
             if change.get("deleted") and mine:
                 message.update(deleted=change["change"], text="", reactions=[])
@@ -416,9 +408,15 @@ class Client:
             elif "text" in change and mine and int(change["change"]) > int(message.get("edited") or 0):
                 message.update(text=change["text"], edited=change["change"])
             elif "emoji" in change:
-                others = [r for r in message.get("reactions", []) if r["by"] != change["by"]]
-                emoji = [{"by": change["by"], "emoji": change["emoji"]}] if change["emoji"] else []
-                message["reactions"] = others + emoji
+                self.react(message, {key: change[key] for key in ("by", "emoji", "change")})
+
+    @staticmethod
+    def react(message, reaction):
+        """One a user. An empty one stays: an older one must not come back."""
+        newest = {r["by"]: r for r in message.get("reactions", [])}
+        if int(reaction["change"]) > int(newest.get(reaction["by"], {"change": "0"})["change"]):
+            newest[reaction["by"]] = reaction
+        message["reactions"] = [newest[by] for by in sorted(newest, key=int)]
 
     def on_marked(self, mark):
         self.merge_mark(mark["chat"], mark["reader"], mark["kind"], mark["source"])

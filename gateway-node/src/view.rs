@@ -53,7 +53,7 @@ pub(crate) struct Message {
     /// The change that took it away.
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted: Option<String>,
-    /// Reactions, by user.
+    /// Each user's newest reaction, by user.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reactions: Vec<Reaction>,
 }
@@ -69,13 +69,15 @@ pub(crate) struct Key {
     number: u32,
 }
 
-/// A reaction.
+/// A user's newest reaction to a message.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Reaction {
     /// Whose.
     by: String,
-    /// Which.
+    /// Which; empty once it is taken back.
     emoji: String,
+    /// The change that made it.
+    change: String,
 }
 
 /// How far somebody has seen a chat.
@@ -162,8 +164,12 @@ fn message(reader: UserId, chat: ChatId, view: MessageView) -> Message {
         key: (view.sender == reader).then_some(key),
         edited: view.edited.map(|id| id.to_string()),
         deleted: view.deleted.map(|id| id.to_string()),
-        reactions: view.reactions.into_iter().map(|(by, emoji)| Reaction { by: by.to_string(), emoji }).collect(),
+        reactions: view.reactions.into_iter().map(reaction).collect(),
     }
+}
+
+fn reaction(from: history::Reaction) -> Reaction {
+    Reaction { by: from.by.to_string(), emoji: from.emoji, change: from.change.to_string() }
 }
 
 /// A body of a kind that this version does not know has no text.
@@ -199,7 +205,7 @@ mod tests {
             reply_to: Some(id(6)),
             edited: Some(id(7)),
             deleted: Some(id(8)),
-            reactions: vec![(UserId(id(9)), "👍".into())],
+            reactions: vec![history::Reaction { by: UserId(id(9)), emoji: "👍".into(), change: id(10) }],
         }
     }
 

@@ -2,10 +2,11 @@
 
 use volery_kernel::event::Body;
 use volery_kernel::id::Id;
-use volery_ports::history::MessageView;
+use volery_ports::history::{MessageView, Reaction};
 use volery_ports::timeline::{ChangeKind, MessageRow};
 
-/// Applies the changes of a row: edits and deletion by the sender only, one reaction a user.
+/// Applies the changes of a row: edits and deletion by the sender only, one reaction a user. One that was
+/// taken back stays as an empty one: whoever holds an older one learns from its change that it is gone.
 /// Deletion absorbs: body and reactions of a deleted message are empty.
 #[must_use]
 pub fn view(row: MessageRow) -> MessageView {
@@ -29,14 +30,16 @@ pub fn view(row: MessageRow) -> MessageView {
                 view.edited = Some(change.id);
             }
             ChangeKind::Delete if own => view.deleted = view.deleted.max(Some(change.id)),
-            ChangeKind::React(emoji) if !emoji.is_empty() => view.reactions.push((change.actor, emoji)),
-            ChangeKind::Edit(_) | ChangeKind::Delete | ChangeKind::React(_) => {}
+            ChangeKind::React(emoji) => {
+                view.reactions.push(Reaction { by: change.actor, emoji, change: change.id });
+            }
+            ChangeKind::Edit(_) | ChangeKind::Delete => {}
         }
     }
     if view.deleted.is_some() {
         view.body = Body { kind: view.body.kind, bytes: bytes::Bytes::new() };
         view.reactions.clear();
     }
-    view.reactions.sort_unstable();
+    view.reactions.sort_unstable_by_key(|reaction| reaction.by);
     view
 }

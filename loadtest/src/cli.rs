@@ -49,7 +49,7 @@ pub(crate) struct Common {
     /// Records no history and judges nothing: costs less memory, and chats are read page by page instead of whole
     #[arg(long, global = true)]
     pub(crate) no_check: bool,
-    /// Keeps the history that the checker reads, as JSON lines
+    /// Keeps the history that the checker reads, as JSON lines; what breaks a promise is kept in --out anyway
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_check")]
     pub(crate) history: Option<PathBuf>,
     /// The gateway of a cluster that runs already, like http://127.0.0.1:8400; of several, by commas, each device has
@@ -80,7 +80,7 @@ pub(crate) struct Common {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum What {
-    /// Memory of sessions that have talked and are silent; the slope over five points
+    /// Memory of sessions that have talked and are silent; the slope over five points. Not checked: it weighs
     Idle {
         /// How many; the default makes the slope steady to a few percent
         #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..))]

@@ -27,9 +27,7 @@ use crate::server::Server;
 const AT_ONCE: usize = 200;
 /// A session to which nothing comes for so long has missed something.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What happens behind a quiet session (marks, archive) is over by then.
-const SETTLE: Duration = Duration::from_secs(2);
-/// The server is at rest when its memory has not changed by more than this for [`SETTLE`], in KiB: 25 bytes
+/// The server is at rest when its memory has not changed by more than this from look to look, in KiB: 25 bytes
 /// a session between two points.
 const REST_KIB: u64 = 64;
 /// A server that gives pages back for longer than this does something else.
@@ -37,7 +35,9 @@ const REST_WITHIN: Duration = Duration::from_secs(60);
 
 /// Pairs that flood first.
 const BEFORE: usize = 100;
-const FILLING: Span = Span { warm_up: Duration::from_secs(2), measured: Duration::from_secs(10) };
+/// How long they do; the warm-up is also what passes before each point and between looks at it, so that
+/// what happens behind a quiet session (marks, archive) is over.
+pub const FILLING: Span = Span { warm_up: Duration::from_secs(2), measured: Duration::from_secs(10) };
 
 /// What was seen.
 #[derive(Clone, Debug)]
@@ -57,10 +57,10 @@ pub const fn users(sessions: usize) -> usize {
 ///
 /// # Errors
 /// A sentence: what did not come.
-pub async fn run(server: &Server, at: &[usize]) -> Result<Idle, Failure> {
+pub async fn run(server: &Server, at: &[usize], filling: Span) -> Result<Idle, Failure> {
     let sessions = at.last().copied().unwrap_or(0);
     let accounts = server.log_in(0..sessions).await?;
-    weigh(server, &accounts, at).await
+    weigh(server, &accounts, at, filling).await
 }
 
 /// The same with accounts that are there already: those of users 0 to the last point, whose node is
@@ -68,12 +68,12 @@ pub async fn run(server: &Server, at: &[usize]) -> Result<Idle, Failure> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn weigh(server: &Server, accounts: &[Account], at: &[usize]) -> Result<Idle, Failure> {
+pub async fn weigh(server: &Server, accounts: &[Account], at: &[usize], filling: Span) -> Result<Idle, Failure> {
     let sessions = at.last().copied().unwrap_or(0);
     for begin in (0..sessions).step_by(AT_ONCE) {
         come(&accounts[..sessions], begin).await?;
     }
-    load::run(server, sessions..users(sessions), Drive::Window(8), FILLING).await?;
+    load::run(server, sessions..users(sessions), Drive::Window(8), filling).await?;
     let bar = Progress::new("sessions", sessions as u64);
     let mut links: Vec<Link> = Vec::with_capacity(sessions);
     let mut points = Vec::new();
@@ -83,9 +83,9 @@ pub async fn weigh(server: &Server, accounts: &[Account], at: &[usize]) -> Resul
             links.append(&mut come(&accounts[..point], links.len()).await?);
             bar.at(links.len() as u64, "");
         }
-        tokio::time::sleep(SETTLE).await;
+        tokio::time::sleep(filling.warm_up).await;
         confirm(&mut links[quiet..]).await?;
-        points.push((point, at_rest(server).await?));
+        points.push((point, at_rest(server, filling.warm_up).await?));
     }
     Ok(Idle { points })
 }
@@ -152,11 +152,11 @@ async fn confirm(links: &mut [Link]) -> Result<(), Failure> {
 }
 
 /// The server's memory once it stays: an allocator gives back what was freed for seconds after.
-async fn at_rest(server: &Server) -> Result<u64, Failure> {
+async fn at_rest(server: &Server, settle: Duration) -> Result<u64, Failure> {
     let begun = clock::nanos();
     let mut before = rss_kib(server.pid())?;
     loop {
-        tokio::time::sleep(SETTLE).await;
+        tokio::time::sleep(settle).await;
         let now = rss_kib(server.pid())?;
         if now.abs_diff(before) <= REST_KIB {
             return Ok(now);

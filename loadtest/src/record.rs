@@ -7,9 +7,9 @@ use volery_checker::text::{Label, Text};
 use volery_client::outbox::Ended;
 use volery_client::view::Line;
 use volery_kernel::chat::ChatId;
-use volery_kernel::id::{Id, SessionNumber};
+use volery_kernel::id::{Id, SessionNumber, UserId};
 use volery_wire::client::Request;
-use volery_wire::server::Reply;
+use volery_wire::server::{Reaction, Reply};
 
 use crate::clock;
 
@@ -80,7 +80,9 @@ impl Recorder {
 /// A line of a view.
 pub(crate) fn row_of_line(chat: ChatId, line: &Line) -> Row {
     let text = Text::of(&line.text).ok().filter(|_| line.deleted.is_none());
-    Row { chat, id: line.id, from: line.from, source: line.source, text }
+    let reaction = |(by, change, emoji): (UserId, Id, &str)| Reaction { by, emoji: emoji.to_owned(), change };
+    let reactions = line.newest_reactions().map(reaction).collect();
+    Row { chat, id: line.id, from: line.from, source: line.source, text, reactions }
 }
 
 fn label_of(text: &str) -> Option<Label> {

@@ -13,7 +13,7 @@ use crate::report::{self, html, nodes};
 use crate::scenario::{Plan, Scenario};
 use crate::server::{Setup, beside};
 use crate::target::{Running, Target};
-use crate::verdict::{Verdict, keep};
+use crate::verdict::judge;
 use crate::{clock, idle, process};
 
 /// Files that a process has open beside the sockets of its sessions.
@@ -35,14 +35,13 @@ fn measured_run(common: &Common, users: usize, scenario: Scenario, command: Stri
     let devices = users * scenario.devices();
     enough_files(devices)?;
     let target = target(common, users)?;
-    let span = Span { warm_up: Duration::from_secs(common.warm_up), measured: Duration::from_secs(common.seconds) };
+    let span = span(common);
     let history = (!common.no_check).then(|| command.clone());
     let (begun, until) = (common.begun.clone(), common.until.clone());
     let plan = Plan { scenario, span, begun, until, bytes: common.bytes as usize, history };
     let mut outcome = local(crate::scenario::run(&target, &plan))?;
-    let verdict = outcome.history.take().map(|history| {
-        common.history.as_deref().map_or(Ok(()), |file| keep(&history, file)).map(|()| Verdict::of(&history))
-    });
+    let evidence = common.out.join(format!("{}.history", plan.scenario.name()));
+    let verdict = outcome.history.take().map(|history| judge(&history, common.history.as_deref(), &evidence));
     let report = Report {
         scenario: plan.scenario.name().to_owned(),
         command,
@@ -73,7 +72,7 @@ fn idle_run(common: &Common, sessions: usize, command: String) -> Result<(), Fai
         return Err(Failure("idle weighs the server's process: it needs one of its own, without --gateway".to_owned()));
     };
     let points: Vec<usize> = (1..=5).map(|fifth| sessions * fifth / 10 * 2).collect();
-    let idle = local(idle::run(server, &points))?;
+    let idle = local(idle::run(server, &points, span(common)))?;
     let report = Report {
         scenario: "idle".to_owned(),
         command,
@@ -96,14 +95,19 @@ fn idle_run(common: &Common, sessions: usize, command: String) -> Result<(), Fai
     tell(&report, &common.out)
 }
 
+fn span(common: &Common) -> Span {
+    Span { warm_up: Duration::from_secs(common.warm_up), measured: Duration::from_secs(common.seconds) }
+}
+
 fn tell(report: &Report, out: &Path) -> Result<(), Failure> {
     report::print(&report.figures);
     println!("{}", nodes::tables(&report.nodes, &report.moves));
     for (code, count) in &report.errors {
         println!("error {code}: {count}");
     }
-    if let Some(verdict) = &report.verdict {
-        verdict.print();
+    match &report.verdict {
+        Some(verdict) => verdict.print(),
+        None => println!("\nchecker: this run was not checked"),
     }
     let file = |ending: &str| out.join(format!("{}.{ending}", report.scenario));
     report::save(&file("json"), &serde_json::to_vec_pretty(report)?)?;

@@ -1,8 +1,8 @@
 //! Judges the history of a run, and tells it to a person.
 
 use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use volery_checker::examine;
@@ -24,6 +24,8 @@ pub struct Verdict {
     pub summary: String,
     /// Whether the history says nothing at all.
     pub proves_nothing: bool,
+    /// Where the history is, if it was kept.
+    pub history: Option<PathBuf>,
 }
 
 impl Verdict {
@@ -36,6 +38,7 @@ impl Verdict {
             told: report.violations.iter().take(TOLD_MOST).map(|violation| violation.tell(history)).collect(),
             summary: report.summary.to_string(),
             proves_nothing: report.summary.proves_nothing(),
+            history: None,
         }
     }
 
@@ -65,13 +68,24 @@ impl Verdict {
     }
 }
 
-/// Keeps a history.
+/// Lets the checker decide, and keeps the history: where it was `asked` for; else in `evidence` if a promise
+/// was broken.
 ///
 /// # Errors
 /// What the file system says.
-pub fn keep(history: &History, file: &Path) -> Result<(), Failure> {
-    let cannot = |error: std::io::Error| Failure(format!("{}: {error}", file.display()));
-    history.write(BufWriter::new(File::create(file).map_err(cannot)?)).map_err(cannot)
+pub fn judge(history: &History, asked: Option<&Path>, evidence: &Path) -> Result<Verdict, Failure> {
+    let mut verdict = Verdict::of(history);
+    if let Some(file) = asked.or((!verdict.is_good()).then_some(evidence)) {
+        keep(history, file).map_err(|error| Failure(format!("{}: {error}", file.display())))?;
+        eprintln!("the history is in {}", file.display());
+        verdict.history = Some(file.to_owned());
+    }
+    Ok(verdict)
+}
+
+fn keep(history: &History, file: &Path) -> io::Result<()> {
+    file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    history.write(BufWriter::new(File::create(file)?))
 }
 
 #[cfg(test)]
@@ -84,8 +98,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn an_acknowledged_message_that_is_nowhere_is_told() {
+    /// An acknowledged message that is not on its page.
+    fn lost() -> History {
         let id = |raw| Id::new(raw).expect("an id");
         let (user, device, session) = (UserId(id(1)), DeviceId(id(3)), SessionNumber(id(4)));
         let chat = ChatId::direct(user, UserId(id(2)));
@@ -104,10 +118,29 @@ mod tests {
         ];
         let mut history = History::new("a test");
         (0..).zip(steps).for_each(|(at, what)| history.push(at, 0, what));
+        history
+    }
+
+    #[test]
+    fn an_acknowledged_message_that_is_nowhere_is_told() {
+        let mut history = lost();
         let verdict = Verdict::of(&history);
         assert!(!verdict.is_good());
         assert!(verdict.told.iter().any(|told| told.starts_with("G1") && told.contains("d0.1")), "{verdict:?}");
         history.steps.truncate(2);
         assert!(Verdict::of(&history).proves_nothing && !Verdict::of(&history).is_good());
+    }
+
+    #[test]
+    fn what_breaks_a_promise_is_kept_though_nobody_asked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (asked, evidence) = (folder.path().join("asked"), folder.path().join("new/evidence"));
+        let read =
+            |file: &Path| History::read(io::BufReader::new(File::open(file).expect("a file"))).expect("a history");
+        let verdict = judge(&lost(), None, &evidence).map_err(|failure| failure.0).expect("kept");
+        assert_eq!((verdict.history.as_deref(), read(&evidence)), (Some(evidence.as_path()), lost()));
+        let verdict = judge(&lost(), Some(&asked), &folder.path().join("other")).map_err(|failure| failure.0);
+        assert_eq!((verdict.expect("kept").history.as_deref(), read(&asked)), (Some(asked.as_path()), lost()));
+        assert!(!folder.path().join("other").exists());
     }
 }

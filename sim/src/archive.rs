@@ -12,7 +12,7 @@ use volery_kernel::limits;
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_ports::timeline::{Commit, Timeline as _, Write};
+use volery_ports::timeline::{Change, ChangeKind, Commit, Timeline as _, Write};
 
 use self::retries::Retrying;
 use crate::fanout::AGAIN_MS;
@@ -198,6 +198,9 @@ impl World {
         if self.mutated(Mutation::ResolvedKeepsPlace) {
             writes.iter_mut().for_each(|write| self.keep_place(write));
         }
+        if self.mutated(Mutation::ReactionsDropped) {
+            writes.retain(|write| !is_reaction(write));
+        }
         match writing {
             Writing::Own(_, through) if self.mutated(Mutation::WrittenBeforeRows) => self.wrote(at, partition, through),
             Writing::Rest(_, commit) if self.mutated(Mutation::CommitBeforeRows) => {
@@ -318,4 +321,8 @@ impl World {
 fn commit_at(records: &[Record], last: &Record) -> Option<Commit> {
     let stamp = records.iter().map(|record| record.stamp).max()?;
     Some(Commit { source: Source::new(GENERATION, last.offset), id: last.event.id(), stamp })
+}
+
+fn is_reaction(write: &Write) -> bool {
+    matches!(write, Write::Change { change: Change { what: ChangeKind::React(_), .. }, .. })
 }

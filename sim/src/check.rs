@@ -71,7 +71,11 @@ impl World {
                 && device.core.as_ref().is_some_and(|core| {
                     core.outbox().items().any(|item| item.key == Some((send.key.session, send.key.number)))
                 });
-            if text_of(send).is_some() && !unconfirmed && !device.view.holds(send.chat(), send.id) {
+            let is_held = match send.content.target() {
+                None => device.view.holds(send.chat(), send.id),
+                Some(_) => device.view.holds_change(send),
+            };
+            if !is_held && !unconfirmed {
                 missing = Some((tag_of(send), held.offset));
                 break;
             }
@@ -127,6 +131,6 @@ fn shown(row: MessageRow) -> view::Seen {
         from: view.sender,
         text,
         deleted: view.deleted.is_some(),
-        reactions: view.reactions.into_iter().collect(),
+        reactions: view.reactions.into_iter().map(|made| (made.by, (made.change, made.emoji))).collect(),
     }
 }

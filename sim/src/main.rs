@@ -18,7 +18,7 @@ struct Arguments {
     /// Run many seeds: FIRST..END.
     #[arg(long, default_value = "0..1000", value_parser = range)]
     seeds: std::ops::Range<u64>,
-    /// Tell every line, not only what matters to a violation.
+    /// Tell every line of a seed that breaks a promise, not only what matters to the violation.
     #[arg(long)]
     all: bool,
     /// Do one thing wrong on purpose, in its own fault mix.

@@ -55,6 +55,7 @@ mutations! {
     OverflowWithoutGap: "what a full window does not take is left out without a gap";
     ReceivedBySending: "a session believes that its device confirmed everything at once";
     CommitBeforeRows: "archive commits before its rows are written";
+    ReactionsDropped: "archive writes no reactions";
     WrittenBeforeRows: "archive tells other partitions that its rows are written before they are";
     FanoutCommitsEarly: "fan-out commits what it has read, not what it has appended";
     MissedPassedOver: "what did not fit into a target's lane is passed over when it is read again";
@@ -77,7 +78,7 @@ impl Mutation {
         let log = |plan: &mut Plan, mix: &[(Trouble, u64)]| plan.troubles = Mix::of(mix);
         (plan.night, plan.any_node, plan.long_texts) = (None, true, false);
         match self {
-            Self::AckBeforeDurable => {}
+            Self::AckBeforeDurable | Self::ReactionsDropped => {}
             Self::SessionGoesOn
             | Self::RetryWithoutFlag
             | Self::NoLookUp

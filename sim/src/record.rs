@@ -12,11 +12,11 @@ use volery_client::intent::{Act, Local};
 use volery_client::outbox::Ended;
 use volery_client::state::Change;
 use volery_kernel::chat::ChatId;
-use volery_kernel::id::{Id, SessionNumber};
+use volery_kernel::id::{Id, SessionNumber, UserId};
 use volery_kernel::position::Source;
 use volery_ports::history::ChatView;
 use volery_wire::client::{Request, SendHead};
-use volery_wire::server::Reply;
+use volery_wire::server::{Reaction, Reply};
 
 use crate::view::{self, View};
 use crate::world::{START_MS, World};
@@ -64,7 +64,8 @@ impl World {
             Act::Say { text: said, .. } => text(said).map(Wish::Say),
             Act::Edit { id, text: said } => text(said).map(|text| Wish::Edit { target: *id, text }),
             Act::Delete { id } => Some(Wish::Delete(*id)),
-            Act::React { id, .. } | Act::Unreact { id } => Some(Wish::React(*id)),
+            Act::React { id, emoji } => Some(Wish::React { target: *id, emoji: emoji.clone() }),
+            Act::Unreact { id } => Some(Wish::React { target: *id, emoji: String::new() }),
         };
         let after = self.devices[n].fresh.get(&chat).copied();
         if let Some(act) = act {
@@ -136,7 +137,10 @@ impl World {
 /// A message as somebody shows it.
 pub(crate) fn row(chat: ChatId, id: Id, source: Source, seen: &view::Seen) -> Row {
     let text = Text::of(&seen.text).ok().filter(|_| !seen.deleted);
-    Row { chat, id, from: seen.from, source, text }
+    let reaction =
+        |(by, (change, emoji)): (&UserId, &(Id, String))| Reaction { by: *by, emoji: emoji.clone(), change: *change };
+    let reactions = seen.reactions.iter().map(reaction).collect();
+    Row { chat, id, from: seen.from, source, text, reactions }
 }
 
 fn marks_of(view: &View, chat: ChatId) -> Marks {

@@ -21,14 +21,12 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-/// One case, as a story. True if every promise was kept.
+/// One case, as a story: of a violation what matters to it, unless `all` is asked for. True if every promise was kept.
 pub(crate) fn tell(case: Case, all: bool) -> bool {
     let world = sim::run(case, true);
     let about: Vec<String> = world.violations.first().map(|first| first.about.clone()).unwrap_or_default();
     let about = if all { Vec::new() } else { about };
-    if all || !world.violations.is_empty() {
-        print!("{}", world.story.tell(&about));
-    }
+    print!("{}", world.story.tell(&about));
     for what in What::ALL.iter().filter(|what| world.story.counts().of(**what) > 0) {
         println!("{:>8}  {}", world.story.counts().of(*what), what.text());
     }

@@ -72,9 +72,13 @@ impl World {
 
     fn draw_act(&mut self, n: usize, to: UserId) -> Act {
         let chat = ChatId::direct(self.devices[n].user, to);
-        let forges = self.rng.chance(100);
-        let targets = if forges { self.devices[n].view.others(chat) } else { self.devices[n].view.own(chat) };
-        let kind = self.rng.index(20);
+        let (forges, kind) = (self.rng.chance(100), self.rng.index(20));
+        let view = &self.devices[n].view;
+        let targets = match kind {
+            3.. => [view.own(chat), view.others(chat)].concat(),
+            _ if forges => view.others(chat),
+            _ => view.own(chat),
+        };
         self.devices[n].said += 1;
         let said = self.devices[n].said;
         if let Some(&id) = targets.get(self.rng.index(targets.len().max(1)))
@@ -86,7 +90,7 @@ impl World {
             return match kind {
                 0 | 1 => Act::Edit { id, text: format!("d{n}.{said} (new)") },
                 2 => Act::Delete { id },
-                3 => Act::React { id, emoji: "🐦".to_owned() },
+                3 => Act::React { id, emoji: format!("🐦{n}.{said}") },
                 _ => Act::Unreact { id },
             };
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use volery_client::intent::Act;
 use volery_client::outbox::Ended;
 use volery_kernel::chat::ChatId;
+use volery_kernel::event::{Content, Send};
 use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::Source;
 use volery_wire::client::Shown;
@@ -20,8 +21,8 @@ pub struct Seen {
     pub text: String,
     /// Whether it was deleted.
     pub deleted: bool,
-    /// Who reacted with what.
-    pub reactions: BTreeMap<UserId, String>,
+    /// Each user's newest reaction, and the change that made it; empty once it is taken back.
+    pub reactions: BTreeMap<UserId, (Id, String)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,7 +75,7 @@ impl View {
         (self.chats, self.marks, self.incoming) = Default::default();
     }
 
-    /// A message, live, from the index or a page: whole, replaces what is held.
+    /// A message, live, from the index or a page: whole, with the changes that made it.
     pub fn message(&mut self, message: &Message<'_>) {
         self.shown.insert(message.id);
         let held = self.chats.entry(message.chat).or_default().entry(message.id).or_default();
@@ -92,7 +93,7 @@ impl View {
             }
         }
         for reaction in &message.reactions {
-            held.reactions.entry(reaction.by).or_insert((Id::ZERO, reaction.emoji.clone()));
+            newer(held.reactions.entry(reaction.by).or_default(), reaction.change, &reaction.emoji);
         }
         if message.from != self.user {
             let newest = self.incoming.entry(message.chat).or_default();
@@ -188,6 +189,26 @@ impl View {
         self.chats.get(&chat).and_then(|chat| chat.get(&id)).is_some_and(|held| held.message.is_some())
     }
 
+    /// Whether a change is worked in, or a later one of its kind. An edit or a deletion is asked for only where the
+    /// message is held and its actor's: a row from the index does not show a forged one.
+    #[must_use]
+    pub fn holds_change(&self, send: &Send) -> bool {
+        let held = send.content.target().and_then(|target| self.chats.get(&send.chat())?.get(&target));
+        let from = held.and_then(|held| held.message.as_ref()).map(|(from, _)| *from);
+        let is_gone = held.zip(from).is_some_and(|(held, from)| held.deleted.contains(&from));
+        let newest = |of: fn(&Held) -> &BTreeMap<UserId, (Id, String)>| {
+            held.and_then(|held| of(held).get(&send.sender)).is_some_and(|(id, _)| *id >= send.id)
+        };
+        let counts = from == Some(send.sender);
+        is_gone
+            || match send.content {
+                Content::Message { .. } => false,
+                Content::Edit { .. } => !counts || newest(|held| &held.edited),
+                Content::Delete { .. } => !counts,
+                Content::React { .. } => newest(|held| &held.reactions),
+            }
+    }
+
     /// Everything as it is shown, by id.
     #[must_use]
     pub fn all(&self) -> BTreeMap<(ChatId, Id), Seen> {
@@ -230,7 +251,5 @@ fn seen(held: &Held) -> Option<Seen> {
         return Some(Seen { from, text: String::new(), deleted: true, reactions: BTreeMap::new() });
     }
     let text = held.edited.get(&from).map_or(text, |(_, text)| text.clone());
-    let reactions = held.reactions.iter().filter(|(_, (_, emoji))| !emoji.is_empty());
-    let reactions = reactions.map(|(by, (_, emoji))| (*by, emoji.clone())).collect();
-    Some(Seen { from, text, deleted: false, reactions })
+    Some(Seen { from, text, deleted: false, reactions: held.reactions.clone() })
 }

@@ -13,8 +13,12 @@ use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_volery");
 
-/// Makes a run and reads its report.
+/// Makes a run that is checked, and reads its report.
 fn report(scenario: &str, flags: &[&str]) -> Value {
+    report_that_says(scenario, flags, "every promise held")
+}
+
+fn report_that_says(scenario: &str, flags: &[&str], says: &str) -> Value {
     let out = tempfile::tempdir().expect("a folder");
     let words = [&["loadtest", scenario, "--server", BINARY, "--warm-up", "0"], flags].concat();
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
@@ -22,7 +26,7 @@ fn report(scenario: &str, flags: &[&str]) -> Value {
     let kept = run(&Arguments::parse_from(&words), words.join(" "));
     assert!(matches!(kept, Ok(true)), "{scenario}: {kept:?}");
     let page = std::fs::read_to_string(out.path().join(format!("{scenario}.html"))).expect("a page");
-    assert!(page.contains("<svg") && page.contains("every promise held"), "{page}");
+    assert!(page.contains("<svg") && page.contains(says), "{page}");
     read(&out.path().join(format!("{scenario}.json")))
 }
 
@@ -58,6 +62,16 @@ fn a_day_on_two_devices_each() {
     assert!(figure(&report, "connections") > 12.0, "people came back");
     assert!(figure(&report, "messages_acknowledged") > 20.0);
     assert!(figure(&report, "marks") > 0.0 && figure(&report, "pages") > 0.0);
+}
+
+#[test]
+fn idle_sessions_are_weighed() {
+    let report = report_that_says("idle", &["--sessions", "10", "--seconds", "1"], "This run was not checked");
+    let points = report["memory"].as_array().expect("points");
+    let sessions: Vec<_> = points.iter().filter_map(|point| point[0].as_u64()).collect();
+    assert_eq!(sessions, [2, 4, 6, 8, 10]);
+    assert!(points.iter().all(|point| point[1].as_u64().is_some_and(|kib| kib > 1_000)), "{report}");
+    assert!(figure(&report, "idle_session_kib").is_finite());
 }
 
 #[test]

@@ -4,8 +4,9 @@
 use volery_kernel::chat::ChatId;
 use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::Source;
+use volery_wire::server::Reaction;
 
-use super::{At, Known, Message, Named};
+use super::{At, Held, Known, Message, Named};
 use crate::history::{Act, Row, Step, Via, What};
 use crate::text::Text;
 use crate::violation::{Findings, Promise};
@@ -30,7 +31,12 @@ impl Known<'_> {
             What::Timeline { rows, .. } => rows.iter().for_each(|row| {
                 self.row(at, row, found);
             }),
-            What::Changed { chat, id, change, by } => self.changed(at, *chat, (*id, *change), *by, found),
+            What::Changed { chat, id, change, by } => {
+                self.changed(at, *chat, (*id, *change), *by, found);
+                if user == Some(*by) {
+                    self.echoed(at, *change, *by);
+                }
+            }
             _ => {}
         }
     }
@@ -51,6 +57,9 @@ impl Known<'_> {
             None => self.deletion(at, row, found),
         };
         let message = good.then(|| self.agree(at, row, found)).flatten()?;
+        for Reaction { by, change, .. } in &row.reactions {
+            self.changed(at, row.chat, (row.id, *change), *by, found);
+        }
         self.messages[message].told(row.source);
         Some(message)
     }
@@ -68,7 +77,7 @@ impl Known<'_> {
         let wrong = match intent.act {
             Act::Say(said) | Act::Edit { text: said, .. } if *said != text => Some("with another text".to_owned()),
             Act::Edit { target, .. } if *target != id => Some(format!("at id {id}; it is an edit of {target}")),
-            Act::Delete(_) | Act::React(_) => Some("as a text; it is a change without one".to_owned()),
+            Act::Delete(_) | Act::React { .. } => Some("as a text; it is a change without one".to_owned()),
             _ if intent.user != row.from => Some(format!("in the name of user {}, at id {id}", row.from)),
             _ if intent.chat != row.chat => Some(format!("in {}, at id {id}", row.chat)),
             _ if intent.sent.is_none() => Some(format!("at id {id}, and was never sent")),
@@ -128,7 +137,7 @@ impl Known<'_> {
         let (intent, sources, reached) = (None, None, None);
         let message = Message { id, chat, from, intent, first: at, sources, reached, echoed: false };
         if let Some(recipient) = message.recipient() {
-            self.streams.entry(recipient).or_default().push((at, self.messages.len()));
+            self.streams.entry(recipient).or_default().push((at, Held::Message(self.messages.len())));
         }
         self.messages.push(message);
         self.messages.len() - 1
@@ -141,7 +150,17 @@ impl Known<'_> {
         if to_oneself {
             known.reached.get_or_insert(at);
         } else if via == Via::Stream && !std::mem::replace(&mut known.echoed, true) {
-            self.streams.entry(user).or_default().push((at, message));
+            self.streams.entry(user).or_default().push((at, Held::Message(message)));
+        }
+    }
+
+    /// An own change that came in the stream was in it before.
+    fn echoed(&mut self, at: At, change: Id, user: UserId) {
+        let Some(n) = self.ids.get(&change).and_then(|named| named.intent) else { return };
+        let intent = &mut self.intents[n];
+        let to_oneself = intent.chat.peer_of(user) == Some(user);
+        if intent.user == user && !to_oneself && !std::mem::replace(&mut intent.echoed, true) {
+            self.streams.entry(user).or_default().push((at, Held::Change(n)));
         }
     }
 
@@ -179,7 +198,7 @@ impl Act {
     pub(crate) fn target(&self) -> Option<Id> {
         match self {
             Self::Say(_) => None,
-            Self::Edit { target, .. } | Self::Delete(target) | Self::React(target) => Some(*target),
+            Self::Edit { target, .. } | Self::Delete(target) | Self::React { target, .. } => Some(*target),
         }
     }
 }

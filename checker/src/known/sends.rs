@@ -5,7 +5,7 @@ use volery_kernel::code::Code;
 use volery_kernel::id::{Id, SessionNumber, UserId};
 use volery_kernel::position::Source;
 
-use super::{At, Intent, Known, Named};
+use super::{At, Held, Intent, Known, Named};
 use crate::history::{Act, Step, What};
 use crate::text::Label;
 use crate::violation::{Findings, Promise};
@@ -63,6 +63,7 @@ impl<'h> Known<'h> {
             done: None,
             given_up: None,
             shown: None,
+            echoed: false,
         });
     }
 
@@ -110,8 +111,8 @@ impl<'h> Known<'h> {
     /// Remembers that a user asked for a change of a message.
     fn asks(&mut self, at: At, n: usize) {
         let Intent { act, user, .. } = self.intents[n];
-        let (Act::Edit { target, .. } | Act::Delete(target) | Act::React(target)) = act else { return };
-        let asked = self.asked.entry((*target, user)).or_default();
+        let Some(target) = act.target() else { return };
+        let asked = self.asked.entry((target, user)).or_default();
         asked.change.get_or_insert(at);
         if matches!(act, Act::Delete(_)) {
             asked.deletion.get_or_insert(at);
@@ -172,9 +173,13 @@ impl<'h> Known<'h> {
             }
             return false;
         }
-        self.intents[n].taken.get_or_insert((id, at));
         let (chat, user) = (self.intents[n].chat, self.intents[n].user);
+        let is_new = self.intents[n].taken.is_none();
+        self.intents[n].taken.get_or_insert((id, at));
         let message = is_message.then(|| self.stands(at, id, chat, user));
+        if let Some(recipient) = chat.peer_of(user).filter(|_| is_new && !is_message) {
+            self.streams.entry(recipient).or_default().push((at, Held::Change(n)));
+        }
         let named = self.ids.entry(id).or_insert(Named { intent: Some(n), message, first: at });
         named.intent = Some(n);
         if let Some(message) = message {

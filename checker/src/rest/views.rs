@@ -68,5 +68,5 @@ fn compare(
     };
     tell(lacks.copied().collect(), "lacks", "");
     tell(strange.copied().collect(), "shows", ", which does not stand there");
-    tell(other.map(|(id, _)| *id).collect(), "shows", " with another text than stands there");
+    tell(other.map(|(id, _)| *id).collect(), "shows", " with another text or other reactions than stand there");
 }

@@ -64,6 +64,10 @@ impl Device {
         self.view.iter().filter(|(_, row)| row.from == self.user).map(|(at, _)| *at).collect()
     }
 
+    pub(crate) fn all(&self) -> Vec<(ChatId, Id)> {
+        self.view.keys().copied().collect()
+    }
+
     /// The largest source and id that came in to a chat and are shown.
     pub(crate) fn shown(&self, chat: ChatId) -> Option<Shown> {
         let incoming = self.view.values().filter(|row| row.chat == chat && row.from != self.user);

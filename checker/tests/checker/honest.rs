@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use volery_checker::history::{Act, What};
+use volery_checker::text::Label;
 use volery_checker::violation::Promise;
 use volery_checker::{check, examine};
 use volery_kernel::chat::ChatId;
+use volery_kernel::id::Id;
 
 use crate::sending::Fate;
 use crate::world::{World, text, user};
@@ -37,7 +39,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         6 => (0..3u32).prop_map(Deed::Say),
         1 => any::<usize>().prop_map(Deed::Edit),
         1 => any::<usize>().prop_map(Deed::Delete),
-        1 => any::<usize>().prop_map(Deed::React),
+        2 => any::<usize>().prop_map(Deed::React),
         6 => any::<bool>().prop_map(|shows| Deed::Send(Fate::Accepted, shows)),
         2 => any::<bool>().prop_map(|accepted| Deed::Send(Fate::Lost { accepted }, false)),
         1 => Just(Deed::Send(Fate::Refused, false)),
@@ -58,26 +60,27 @@ fn deeds() -> impl Strategy<Value = Vec<(u32, Deed)>> {
     prop::collection::vec((0..USERS.len() as u32, deed()), 0..200)
 }
 
-fn act(world: &mut World, n: u32, pick: usize, act: impl FnOnce(ChatId, volery_kernel::id::Id, &mut World)) {
-    let own = world.devices[n as usize].own();
-    if let Some((chat, id)) = own.get(pick % own.len().max(1)) {
+fn act(world: &mut World, of: &[(ChatId, Id)], pick: usize, act: impl FnOnce(ChatId, Id, &mut World)) {
+    if let Some((chat, id)) = of.get(pick % of.len().max(1)) {
         act(*chat, *id, world);
     }
 }
 
 fn apply(world: &mut World, n: u32, deed: Deed) {
+    let (own, all) = (world.devices[n as usize].own(), world.devices[n as usize].all());
     match deed {
         Deed::Say(to) => {
             world.say(n, user(to));
         }
-        Deed::Edit(pick) => act(world, n, pick, |chat, target, world| {
+        Deed::Edit(pick) => act(world, &own, pick, |chat, target, world| {
             world.want(n, chat, |label| Act::Edit { target, text: text(label) });
         }),
-        Deed::Delete(pick) => act(world, n, pick, |chat, target, world| {
+        Deed::Delete(pick) => act(world, &own, pick, |chat, target, world| {
             world.want(n, chat, |_| Act::Delete(target));
         }),
-        Deed::React(pick) => act(world, n, pick, |chat, target, world| {
-            world.want(n, chat, |_| Act::React(target));
+        Deed::React(pick) => act(world, &all, pick, |chat, target, world| {
+            let emoji = |label: Label| if pick % 3 == 0 { String::new() } else { label.to_string() };
+            world.want(n, chat, |label| Act::React { target, emoji: emoji(label) });
         }),
         Deed::Send(fate, shows) => world.send(n, fate, shows),
         Deed::Deliver(count) => world.deliver(n, count),

@@ -21,7 +21,8 @@ pub(crate) fn label(text: &str) -> Label {
 }
 
 /// d0.1 is edited by d0.4, d0.2 is retried and deleted by d0.5, d0.3 is refused; d1 and d3 are away
-/// when d0.6 and d0.7 are said, d1 is then reset; d0.8 is never read.
+/// when d0.6 and d0.7 are said, d1 is then reset; d1 is away when d0.8 is said, which is never read, and
+/// when d2.2 puts a reaction to d0.6.
 pub(crate) fn scene() -> History {
     let mut world = World::new(&[0, 0, 1, 1, 2]);
     (0..5).for_each(|n| world.connect(n));
@@ -59,6 +60,10 @@ pub(crate) fn scene() -> History {
     world.close(1);
     world.say(0, user(1));
     world.send(0, Fate::Accepted, false);
+    spread(&mut world);
+    let target = world.history.id("d0.6");
+    world.want(2, chat(), |_| Act::React { target, emoji: "🐦".to_owned() });
+    world.send(2, Fate::Accepted, false);
     spread(&mut world);
     world.connect(1);
     world.come_to_rest();

@@ -25,7 +25,7 @@ fn a_lost_message_is_told_from_its_wish_to_its_absence() {
       0.010400 s  d0      wants d0.6 in direct:7:8: a message, after it showed id 1008
       0.010500 s  d0      sends d0.6 as number 4 of session 1009
       0.010600 s  d0      is told that number 4 of session 1009 is id 1012, source 281474976710666
-      0.015500 s  d0      reads all of direct:7:8: 5 messages
+      0.016300 s  d0      reads all of direct:7:8: 5 messages
 "
     );
 }

@@ -8,7 +8,7 @@ use volery_checker::text::{Label, Text};
 use volery_kernel::chat::ChatId;
 use volery_kernel::id::{DeviceId, Id, UserId};
 use volery_kernel::position::Source;
-use volery_wire::server::MarkKind;
+use volery_wire::server::{MarkKind, Reaction};
 
 use crate::device::{Device, Key};
 
@@ -116,7 +116,7 @@ impl World {
         }
         match act {
             Act::Say(text) => {
-                let row = Row { chat, id, from, source, text: Some(*text) };
+                let row = Row { chat, id, from, source, text: Some(*text), reactions: Vec::new() };
                 self.stored.insert(id, Stored { row, key: Some(key), label, edited: Id::ZERO });
             }
             Act::Edit { target, text } => self.change(*target, from, |stored| {
@@ -124,8 +124,10 @@ impl World {
                     (stored.row.text, stored.edited) = (Some(*text), id);
                 }
             }),
-            Act::Delete(target) => self.change(*target, from, |stored| stored.row.text = None),
-            Act::React(_) => {}
+            Act::Delete(target) => self.change(*target, from, |stored| {
+                (stored.row.text, stored.row.reactions) = (None, Vec::new());
+            }),
+            Act::React { target, emoji } => self.react(*target, from, emoji, id),
         }
         self.accepted.insert(key, (id, source));
         (id, source)
@@ -134,6 +136,16 @@ impl World {
     fn change(&mut self, target: Id, by: UserId, change: impl FnOnce(&mut Stored)) {
         if let Some(stored) = self.stored.get_mut(&target).filter(|stored| stored.row.from == by) {
             change(stored);
+        }
+    }
+
+    /// Of each user the newest; nothing comes after a deletion.
+    fn react(&mut self, target: Id, by: UserId, emoji: &str, change: Id) {
+        if let Some(stored) = self.stored.get_mut(&target).filter(|stored| stored.row.text.is_some()) {
+            let reactions = &mut stored.row.reactions;
+            reactions.retain(|reaction| reaction.by != by);
+            reactions.push(Reaction { by, emoji: emoji.to_owned(), change });
+            reactions.sort_unstable_by_key(|reaction| reaction.by);
         }
     }
 
@@ -208,7 +220,7 @@ impl Target for Act {
     fn target_of(&self) -> Option<Id> {
         match self {
             Self::Say(_) => None,
-            Self::Edit { target, .. } | Self::Delete(target) | Self::React(target) => Some(*target),
+            Self::Edit { target, .. } | Self::Delete(target) | Self::React { target, .. } => Some(*target),
         }
     }
 }

@@ -67,6 +67,10 @@ fn change_id(c: u64, n: u64, by: u64, kind: u64) -> u64 {
     10_000 + c * 100 + n * 10 + by * 3 + kind
 }
 
+fn emoji(c: u64) -> String {
+    if c.is_multiple_of(4) { String::new() } else { format!("e{c}") }
+}
+
 fn event() -> impl Strategy<Value = Reply<'static>> {
     let n = || 1u64..6;
     let by = || 1u64..3;
@@ -80,11 +84,14 @@ fn event() -> impl Strategy<Value = Reply<'static>> {
             Reply::Changed(Changed { text: Some(Cow::Owned(format!("edit {c}"))), ..changed(n, change_id(c, n, by, 0), by) })
         }),
         1 => (n(), 0u64..20, by()).prop_map(|(n, c, by)| {
+            let reaction = Reaction { by: user(by), emoji: emoji(c), change: id(change_id(c, n, by, 2)) };
+            Reply::Message(Message { reactions: vec![reaction], ..message(n) })
+        }),
+        1 => (n(), 0u64..20, by()).prop_map(|(n, c, by)| {
             Reply::Changed(Changed { deleted: true, ..changed(n, change_id(c, n, by, 1), by) })
         }),
         2 => (n(), 0u64..20, by()).prop_map(|(n, c, by)| {
-            let emoji = if c % 4 == 0 { String::new() } else { format!("e{c}") };
-            Reply::Changed(Changed { emoji: Some(emoji.into()), ..changed(n, change_id(c, n, by, 2), by) })
+            Reply::Changed(Changed { emoji: Some(emoji(c).into()), ..changed(n, change_id(c, n, by, 2), by) })
         }),
         2 => (by(), 0u64..700, any::<bool>()).prop_map(|(reader, source, read)| {
             let kind = if read { MarkKind::Read } else { MarkKind::Delivered };
@@ -227,21 +234,24 @@ fn nothing_is_shown_across_a_gap() {
 }
 
 #[test]
-fn reactions_of_an_older_page_yield_and_those_of_a_later_frame_do_not() {
+fn the_larger_change_of_a_reaction_counts_wherever_it_stands() {
     let react =
         |change, emoji: &'static str| Reply::Changed(Changed { emoji: Some(emoji.into()), ..changed(1, change, PEER) });
-    let folded =
-        |emoji: &str| Message { reactions: vec![Reaction { by: user(PEER), emoji: emoji.into() }], ..message(1) };
+    let folded = |change, emoji: &str| {
+        let reaction = Reaction { by: user(PEER), emoji: emoji.into(), change: id(change) };
+        Message { reactions: vec![reaction], ..message(1) }
+    };
     let reactions = |view: &View| {
         let line = view.chat(chat()).unwrap().timeline.line(id(100)).unwrap();
         line.reactions().map(|(_, emoji)| emoji.to_owned()).collect::<Vec<_>>()
     };
     let mut view = view_of(&[Reply::Message(message(1)), react(900, "new")]);
-    view.page(&Page { messages: vec![folded("old")], ..page(1..=1, true) }, None);
+    view.page(&Page { messages: vec![folded(899, "old")], ..page(1..=1, true) }, None);
     assert_eq!(reactions(&view), ["new"]);
-    view.event(&Reply::Gap);
-    view.event(&Reply::Message(folded("newer")));
+    view.event(&Reply::Message(folded(901, "newer")));
     assert_eq!(reactions(&view), ["newer"]);
-    view.event(&react(901, ""));
+    view.event(&react(902, ""));
     assert!(reactions(&view).is_empty());
+    view.page(&Page { messages: vec![folded(901, "newer")], ..page(1..=1, true) }, None);
+    assert!(reactions(&view).is_empty(), "what was taken back stays so");
 }

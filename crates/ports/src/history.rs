@@ -45,8 +45,28 @@ pub struct MessageView {
     pub edited: Option<Id>,
     /// The change that took it away.
     pub deleted: Option<Id>,
-    /// Who reacted with what, by user.
-    pub reactions: Vec<(UserId, String)>,
+    /// Each user's newest reaction, by user.
+    pub reactions: Vec<Reaction>,
+}
+
+impl MessageView {
+    /// The largest id that it shows: its own, or that of a change.
+    #[must_use]
+    pub fn largest_id(&self) -> Id {
+        let changes = self.edited.into_iter().chain(self.deleted);
+        changes.chain(self.reactions.iter().map(|reaction| reaction.change)).fold(self.id, Id::max)
+    }
+}
+
+/// A user's newest reaction to a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction {
+    /// Whose.
+    pub by: UserId,
+    /// With what; empty once it is taken back.
+    pub emoji: String,
+    /// The change that made it: of two versions of a message the larger one counts.
+    pub change: Id,
 }
 
 /// A page of history: ascending by id.

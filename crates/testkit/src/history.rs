@@ -11,7 +11,7 @@ use volery_kernel::limits;
 use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Timestamp;
-use volery_ports::history::{Anchor, Happened, History, HistoryError, MessageView, Page};
+use volery_ports::history::{Anchor, Happened, History, HistoryError, MessageView, Page, Reaction};
 use volery_ports::timeline::{Change, ChangeKind, Commit, Entry, Message, Timeline, Unavailable, Write};
 
 use crate::timeline::ModelTimeline;
@@ -129,6 +129,7 @@ async fn fill(timeline: &ModelTimeline) -> Result<(), Unavailable> {
         change(40, ben(), ChangeKind::Edit(Body::text("edited"))),
         change(41, ada(), ChangeKind::React("👍".to_owned())),
         change(42, ben(), ChangeKind::React("🎉".to_owned())),
+        change(44, ben(), ChangeKind::React(String::new())),
         Write::Change {
             chat: chat(),
             target: id(6),
@@ -197,6 +198,10 @@ async fn cursors_go_on_where_a_page_ended(history: &dyn History) {
     assert_eq!(all, (1..=MESSAGES).collect::<Vec<_>>());
 }
 
+fn reaction(by: UserId, emoji: &str, change: u64) -> Reaction {
+    Reaction { by, emoji: emoji.to_owned(), change: id(change) }
+}
+
 async fn a_message_is_whole(history: &dyn History) {
     let page = history.page(ada(), chat(), Anchor::Around(id(5)), 2).await;
     let plain = MessageView {
@@ -216,7 +221,7 @@ async fn a_message_is_whole(history: &dyn History) {
         body: Body::text("edited"),
         reply_to: Some(id(4)),
         edited: Some(id(40)),
-        reactions: vec![(ada(), "👍".to_owned()), (ben(), "🎉".to_owned())],
+        reactions: vec![reaction(ada(), "👍", 41), reaction(ben(), "", 44)],
         ..plain.clone()
     };
     assert_eq!(page.as_ref().map(|page| page.messages.clone()), Ok(vec![plain, changed]));

@@ -40,14 +40,17 @@ pub struct Ack {
     pub source: Source,
 }
 
-/// A reaction.
+/// A user's newest reaction to a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reaction {
     /// Whose.
     #[serde(with = "field::user")]
     pub by: UserId,
-    /// Which.
+    /// Which; empty once it is taken back.
     pub emoji: String,
+    /// The change that made it: of two versions of a message the larger one counts.
+    #[serde(with = "field::id")]
+    pub change: Id,
 }
 
 /// A message, live, from the index or on a page.
@@ -83,12 +86,21 @@ pub struct Message<'a> {
     /// The change that took it away; its text is empty then.
     #[serde(with = "field::id_or_none", default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Id>,
-    /// Reactions, by user.
+    /// Each user's newest reaction, by user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
     /// Store it with the message: everything up to it was sent. Absent where that is not so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Blob>,
+}
+
+impl Message<'_> {
+    /// The largest id that it shows: its own, or that of a change.
+    #[must_use]
+    pub fn largest_id(&self) -> Id {
+        let changes = self.edited.into_iter().chain(self.deleted);
+        changes.chain(self.reactions.iter().map(|reaction| reaction.change)).fold(self.id, Id::max)
+    }
 }
 
 /// The name of a send.

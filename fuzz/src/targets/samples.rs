@@ -96,7 +96,7 @@ pub(crate) fn message(raw: u64) -> server::Message<'static> {
         shown: shown(),
         edited: Some(id(raw + 1)),
         deleted: None,
-        reactions: vec![server::Reaction { by: user(1), emoji: "👍".into() }],
+        reactions: vec![server::Reaction { by: user(1), emoji: "👍".into(), change: id(12) }],
         position: blob(),
     }
 }

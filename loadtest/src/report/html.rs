@@ -94,13 +94,17 @@ fn verdict(report: &Report) -> String {
     };
     let class = if verdict.is_good() { "verdict" } else { "verdict bad" };
     let told = verdict.told.iter().map(|told| format!("<pre>{}</pre>", escaped(told)));
+    let file = verdict.history.as_ref();
+    let kept =
+        file.map(|file| format!("<p>The history is in <code>{}</code>.</p>", escaped(&file.display().to_string())));
     format!(
         "<div class=\"{class}\"><b>Checker: {}.</b> <span class=\"dim\">It read what every device did and saw, and compared: \
          acknowledged messages with the timelines, orders, marks, and what each device showed in the end.</span>\
-         <pre>{}</pre>{}</div>",
+         <pre>{}</pre>{}{}</div>",
         verdict.sentence(),
         escaped(verdict.summary.trim_end()),
-        told.collect::<String>()
+        told.collect::<String>(),
+        kept.unwrap_or_default()
     )
 }
 
@@ -141,8 +145,25 @@ fn errors(report: &Report) -> String {
         format!("<table><tr><th>code</th><th class=\"n\">count</th></tr>{rows}</table>")
     };
     format!(
-        "<h2>Errors</h2><p class=\"dim\">Of the whole run: <code>error</code> frames and closes by code, connections that broke or were refused.</p>{table}\n"
+        "<h2>Errors</h2><p class=\"dim\">Of the whole run: <code>error</code> frames and closes by code, connections that broke or were refused.</p>{table}{}\n",
+        errors_over_time(report)
     )
+}
+
+/// When they happened; nothing if none did while samples were taken.
+fn errors_over_time(report: &Report) -> String {
+    if report.samples.iter().all(|sample| sample.errors == 0) {
+        return String::new();
+    }
+    let plot = Plot {
+        title: "Errors over time".to_owned(),
+        about: "From sample to sample, of any code.".to_owned(),
+        x: ("seconds", Scale::Linear),
+        y: ("errors", Scale::Linear),
+        stacked: false,
+        series: vec![over_time(report, "errors", |sample| Some(sample.errors as f64))],
+    };
+    plot.html()
 }
 
 /// A unit as people write it.
@@ -191,9 +212,8 @@ mod tests {
     use super::*;
     use crate::target::Place;
 
-    #[test]
-    fn a_page_escapes_what_was_typed_and_omits_what_was_not_measured() {
-        let report = Report {
+    fn report() -> Report {
+        Report {
             scenario: "idle".to_owned(),
             command: "loadtest --set a=<b>".to_owned(),
             ended: 0,
@@ -211,10 +231,24 @@ mod tests {
             memory: vec![(5, 1_024), (10, 2_048)],
             errors: Vec::new(),
             verdict: None,
-        };
-        let page = page(&report);
+        }
+    }
+
+    #[test]
+    fn a_page_escapes_what_was_typed_and_omits_what_was_not_measured() {
+        let page = page(&report());
         assert!(page.contains("a=&lt;b&gt;") && page.contains("2.5 KiB") && page.contains("Memory by sessions"));
         assert!(!page.contains("<h2>Latency") && !page.contains("<h2>Errors") && !page.contains("http"));
         assert_eq!(page.matches("<svg").count(), 1);
+    }
+
+    #[test]
+    fn errors_are_shown_when_they_happened() {
+        let sample = |at, errors| Sample { at, errors, ..Sample::default() };
+        let quiet = page(&Report { samples: vec![sample(1.0, 0)], ..report() });
+        assert!(quiet.contains("<h2>Errors") && !quiet.contains("Errors over time"));
+        assert!(
+            page(&Report { samples: vec![sample(1.0, 0), sample(2.0, 3)], ..report() }).contains("Errors over time")
+        );
     }
 }

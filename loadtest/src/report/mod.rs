@@ -6,6 +6,7 @@ pub mod nodes;
 pub mod plot;
 mod plots;
 mod tables;
+mod threads;
 mod waves;
 
 use std::path::Path;

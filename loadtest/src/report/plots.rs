@@ -1,17 +1,16 @@
 //! Which plots a report has. Pure: from the data. What happened to whole nodes is marked in all that go by time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::data::{Distribution, Report};
 use super::plot::{Plot, Scale, Series, Style, number};
+use super::threads::layers;
 use super::waves::Wave;
 use crate::latency::Moment;
 use crate::sample::Sample;
 
 /// Colours of lines and layers; more series than that share the last one.
 pub(super) const COLOURS: usize = 8;
-/// Threads that use less than this many cores on average are shown together.
-const THREAD_LEAST: f64 = 0.01;
 
 /// All plots of a report.
 pub(super) struct Plots<'r> {
@@ -141,7 +140,7 @@ impl<'r> Plots<'r> {
                 "By stage of the server, each on top of those before, and of the load test itself, which shares the machine.",
                 ("cores", Scale::Linear),
                 Style::Stacked,
-                self.threads(),
+                layers(&self.report.samples),
             ),
             self.timed(
                 "Memory of the server",
@@ -160,36 +159,5 @@ impl<'r> Plots<'r> {
                 marks: Vec::new(),
             },
         ]
-    }
-
-    /// Who of the server's threads used how much; the smallest together, the load test on top.
-    fn threads(&self) -> Vec<Series> {
-        let samples = &self.report.samples;
-        let names: BTreeSet<&String> = samples.iter().flat_map(|sample| sample.server.keys()).collect();
-        let used = |sample: &Sample, name: &str| sample.server.get(name).copied().unwrap_or_default();
-        let mean =
-            |name: &str| samples.iter().map(|sample| used(sample, name)).sum::<f64>() / samples.len().max(1) as f64;
-        let (large, small): (Vec<&String>, Vec<&String>) =
-            names.into_iter().partition(|name| mean(name) >= THREAD_LEAST);
-        let large = large.into_iter().take(COLOURS - 2);
-        let mut series: Vec<Series> =
-            large.map(|name| self.over_time(stage(name), |sample| Some(used(sample, name)))).collect();
-        if !series.is_empty() {
-            let rest = |sample: &Sample| Some(small.iter().map(|name| used(sample, name)).sum());
-            series.push(self.over_time("others of the server", rest));
-        }
-        series.push(self.over_time("load test", |sample| Some(sample.own)));
-        if samples.is_empty() { Vec::new() } else { series }
-    }
-}
-
-/// What a thread does, for those who do not know its name.
-fn stage(thread: &str) -> &str {
-    match thread {
-        "actix-rt|system" => "sessions and partitions",
-        "volery-log" => "log",
-        "fanout" => "fan-out",
-        "fjall:worker" => "store",
-        other => other,
     }
 }

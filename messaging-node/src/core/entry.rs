@@ -8,7 +8,7 @@ use volery_kernel::event::{Body, Content, Event, Mark, MarkKind, Outcome, Record
 use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::Partition;
-use volery_ports::history::MessageView;
+use volery_ports::history::{self, MessageView};
 use volery_wire::client::Shown;
 use volery_wire::codec::{Encoding, encode_reply};
 use volery_wire::field::Blob;
@@ -229,7 +229,11 @@ pub fn of_view(reader: UserId, chat: ChatId, view: MessageView) -> server::Messa
         shown: None,
         edited: view.edited,
         deleted: view.deleted,
-        reactions: view.reactions.into_iter().map(|(by, emoji)| server::Reaction { by, emoji }).collect(),
+        reactions: view.reactions.into_iter().map(reaction).collect(),
         position: None,
     }
+}
+
+fn reaction(from: history::Reaction) -> server::Reaction {
+    server::Reaction { by: from.by, emoji: from.emoji, change: from.change }
 }

@@ -31,6 +31,18 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         history.steps.remove(at);
         vec![history.last(|step| step.device == 1 && step.what == What::Reset)]
     }),
+    ("synced lacks a reaction", G4, "lacks d2.2", |history| {
+        let at = history.last(|step| step.device == 1 && matches!(step.what, What::Changed { .. }));
+        history.steps.remove(at);
+        vec![at + history.steps[at..].iter().position(is_synced(1)).expect("synced")]
+    }),
+    ("synced lacks an edit", G4, "lacks d0.4", |history| {
+        let (edit, row) = (history.id("d0.4"), history.id("d0.1"));
+        let is = |what: &What| matches!(what, What::Changed { id, change, .. } if (*id, *change) == (row, edit));
+        let at = history.at(|step| step.device == 3 && is(&step.what));
+        history.steps.remove(at);
+        vec![at + history.steps[at..].iter().position(is_synced(3)).expect("synced")]
+    }),
     ("synced before the pages are read", G4, "between its reset and its pages", |history| {
         let at = history.last(|step| step.device == 1 && step.what == What::PagesRead);
         history.steps.remove(at);
@@ -52,6 +64,12 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         let id = history.id("d0.1");
         let (at, rows) = history.view(2);
         rows.iter_mut().filter(|row| row.id == id).for_each(|row| row.text = Some(text(label("d0.1"))));
+        vec![at]
+    }),
+    ("a view lacks a reaction", G4, "or other reactions", |history| {
+        let id = history.id("d0.6");
+        let (at, rows) = history.view(2);
+        rows.iter_mut().filter(|row| row.id == id).for_each(|row| row.reactions.clear());
         vec![at]
     }),
     ("a chat list lacks a chat", G4, "chat list lacks", |history| {

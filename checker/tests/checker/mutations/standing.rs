@@ -3,7 +3,8 @@
 use volery_checker::history::{Act, History, What};
 use volery_checker::violation::Promise::{G1, G2, G3};
 use volery_kernel::chat::ChatId;
-use volery_kernel::id::Id;
+use volery_kernel::id::{Id, UserId};
+use volery_wire::server::Reaction;
 
 use super::{Mutation, written};
 use crate::scene::{Wrong as _, chat, label};
@@ -30,6 +31,25 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         let (at, rows) = history.timeline();
         rows.iter_mut().filter(|row| row.id == id).for_each(|row| row.text = Some(text(label("d0.2"))));
         vec![history.ack("d0.5"), at]
+    }),
+    ("an acknowledged reaction is lost", G1, "the reaction d2.2", |history| {
+        let id = history.id("d0.6");
+        for device in 0..4 {
+            let view = history.view(device).1;
+            view.iter_mut().filter(|row| row.id == id).for_each(|row| row.reactions.clear());
+        }
+        let (at, rows) = history.timeline();
+        rows.iter_mut().filter(|row| row.id == id).for_each(|row| row.reactions.clear());
+        vec![history.ack("d2.2"), at]
+    }),
+    ("a reaction is altered", G2, "is shown with another emoji", |history| {
+        let at = history.timeline().0;
+        reaction(history).emoji.push('!');
+        vec![history.sent("d2.2"), at]
+    }),
+    ("a reaction in somebody else's name", G2, "never asked for by user 7", |history| {
+        reaction(history).by = user(0);
+        vec![history.timeline().0]
     }),
     ("a row stands twice", G3, "twice", |history| {
         let (at, rows) = history.timeline();
@@ -91,7 +111,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         let refused = history.at(|step| matches!(step.what, What::Refused { .. }));
         let (at, rows) = history.timeline();
         let mut row = rows.last().expect("a row").clone();
-        (row.id, row.text) = (row.id.next(), Some(text(label("d0.3"))));
+        (row.id, row.text) = (Id::new(999_999).expect("an id"), Some(text(label("d0.3"))));
         rows.push(row);
         vec![refused, at]
     }),
@@ -137,7 +157,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         vec![at]
     }),
     ("a change with the id of a message", G2, "it is d0.6", |history| {
-        let (taken, at) = (history.id("d0.6"), history.last(|step| matches!(step.what, What::Changed { .. })));
+        let (taken, at) = (history.id("d0.6"), history.last(|step| is_change_of(&step.what, user(0))));
         let mut again = history.steps[at].what.clone();
         let What::Changed { change, .. } = &mut again else { unreachable!() };
         *change = taken;
@@ -167,6 +187,15 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         vec![at, at + 1]
     }),
 ];
+
+fn is_change_of(what: &What, user: UserId) -> bool {
+    matches!(what, What::Changed { by, .. } if *by == user)
+}
+
+/// The reaction of the timeline.
+fn reaction(history: &mut History) -> &mut Reaction {
+    history.timeline().1.iter_mut().flat_map(|row| &mut row.reactions).next().expect("a reaction")
+}
 
 fn quoted(id: Id) -> String {
     format!("\"{id}\"")

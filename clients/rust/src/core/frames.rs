@@ -195,8 +195,7 @@ impl Core {
 
     /// A message that is held from now on; one of ours ends its intent.
     fn meet(&mut self, message: &server::Message<'_>, turn: &mut Turn) {
-        let ids = [Some(message.id), message.edited, message.deleted];
-        ids.into_iter().flatten().for_each(|id| self.see(id));
+        self.see(message.largest_id());
         self.meet_key(message.key, Taken { id: message.id, source: Some(message.source) }, turn);
     }
 

@@ -9,7 +9,7 @@ use volery_kernel::position::Source;
 use volery_wire::client::Shown;
 use volery_wire::server::{self, MarkKind, Marked, Message};
 
-use super::line::{Era, Line, Origin};
+use super::line::Line;
 use super::timeline::Timeline;
 
 /// How far one's own message has come.
@@ -138,8 +138,8 @@ impl Chat {
 
     // ----- what changes it -----
 
-    pub(super) fn message(&mut self, message: &Message<'_>, origin: Origin, era: Era) {
-        self.timeline.message(message, origin, era);
+    pub(super) fn message(&mut self, message: &Message<'_>) {
+        self.timeline.message(message);
         self.newest = self.newest.max(message.id);
         if message.from != self.me
             && message.source > self.read.source.max(self.counted)
@@ -194,10 +194,10 @@ impl Chat {
         met_read.then_some(count)
     }
 
-    pub(super) fn listed(&mut self, chat: &server::Chat<'_>, era: Era) {
+    pub(super) fn listed(&mut self, chat: &server::Chat<'_>) {
         self.is_listed = true;
         if let Some(newest) = &chat.newest {
-            self.message(newest, Origin::Page, era);
+            self.message(newest);
         }
         raise(&mut self.peer_delivered, chat.peer_delivered);
         raise(&mut self.peer_read, chat.peer_read);

@@ -1,35 +1,14 @@
 //! One message as it is shown, and how versions of it merge.
 //!
-//! Every part is a register: the text belongs to the largest edit, the deletion absorbs, reactions
-//! are last-writer-wins a user. So the order in which events come, and how often, changes nothing.
-//! Trap avoided: frames name reactions without the changes that made them. A reaction whose change
-//! is known yields only to a larger change, or to a frame of the stream in a later *era* (after a
-//! gap or a new connection), because the change that replaced it may have been folded into that frame.
+//! Every part is a register: the text belongs to the largest edit, a user's reaction to the largest
+//! change of theirs, the deletion absorbs. So the order in which events come, and how often, changes nothing.
+//! Trap avoided: a reaction that was taken back stays as an empty one, or an older page would bring it back.
 
 use std::collections::BTreeMap;
 
 use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::Source;
 use volery_wire::server::{Changed, Key, Message};
-
-/// Counts connections and gaps: within one era every change is told by itself.
-pub type Era = u32;
-
-/// Where a frame came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The stream, which is ahead of what is held.
-    Stream(Era),
-    /// A page, which may be behind it.
-    Page,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Reaction {
-    emoji: String,
-    change: Option<Id>,
-    era: Era,
-}
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +29,14 @@ pub struct Line {
     pub deleted: Option<Id>,
     /// The name of the send, if it is one's own and was told.
     pub key: Option<Key>,
-    reactions: BTreeMap<UserId, Reaction>,
+    /// By user: the change that made it, and what with.
+    reactions: BTreeMap<UserId, (Id, String)>,
 }
 
 impl Line {
     /// A message that was not held before.
     #[must_use]
-    pub fn new(message: &Message<'_>, origin: Origin) -> Self {
+    pub fn new(message: &Message<'_>) -> Self {
         let mut line = Self {
             id: message.id,
             from: message.from,
@@ -69,12 +49,12 @@ impl Line {
             reactions: BTreeMap::new(),
         };
         line.take_deletion(message.deleted);
-        line.take_reactions(message, origin);
+        line.take_reactions(message);
         line
     }
 
     /// Another frame of the same message.
-    pub fn merge(&mut self, message: &Message<'_>, origin: Origin) {
+    pub fn merge(&mut self, message: &Message<'_>) {
         self.source = self.source.max(message.source);
         self.key = self.key.or(message.key);
         if message.edited > self.edited && self.deleted.is_none() {
@@ -82,11 +62,11 @@ impl Line {
         }
         self.edited = self.edited.max(message.edited);
         self.take_deletion(message.deleted);
-        self.take_reactions(message, origin);
+        self.take_reactions(message);
     }
 
     /// A change, if its author may make it.
-    pub fn change(&mut self, changed: &Changed<'_>, era: Era) {
+    pub fn change(&mut self, changed: &Changed<'_>) {
         let own = changed.by == self.from;
         if changed.deleted && own {
             self.take_deletion(Some(changed.change));
@@ -102,22 +82,24 @@ impl Line {
             self.edited = Some(changed.change);
         }
         if let Some(emoji) = changed.emoji.as_deref() {
-            self.react(changed.by, emoji, changed.change, era);
+            self.react(changed.by, emoji, changed.change);
         }
     }
 
     /// Who reacted with what, by user.
     pub fn reactions(&self) -> impl Iterator<Item = (UserId, &str)> {
-        let shown = self.reactions.iter().filter(|(_, reaction)| !reaction.emoji.is_empty());
-        shown.map(|(by, reaction)| (*by, reaction.emoji.as_str()))
+        self.newest_reactions().map(|(by, _, emoji)| (by, emoji)).filter(|(_, emoji)| !emoji.is_empty())
     }
 
-    fn react(&mut self, by: UserId, emoji: &str, change: Id, era: Era) {
-        let known = self.reactions.get(&by).and_then(|reaction| reaction.change);
-        if known.is_none_or(|known| known < change) {
-            self.reactions.insert(by, Reaction { emoji: emoji.to_owned(), change: Some(change), era });
-        } else if let Some(same) = self.reactions.get_mut(&by).filter(|_| known == Some(change)) {
-            same.era = same.era.max(era);
+    /// Each user's newest reaction with the change that made it, by user; empty once it is taken back.
+    pub fn newest_reactions(&self) -> impl Iterator<Item = (UserId, Id, &str)> {
+        self.reactions.iter().map(|(by, (change, emoji))| (*by, *change, emoji.as_str()))
+    }
+
+    fn react(&mut self, by: UserId, emoji: &str, change: Id) {
+        let known = self.reactions.entry(by).or_default();
+        if known.0 < change {
+            *known = (change, emoji.to_owned());
         }
     }
 
@@ -129,17 +111,9 @@ impl Line {
         }
     }
 
-    fn take_reactions(&mut self, message: &Message<'_>, origin: Origin) {
-        if self.deleted.is_some() {
-            return;
-        }
-        self.reactions.retain(|_, reaction| match origin {
-            Origin::Page => reaction.change.is_some(),
-            Origin::Stream(era) => reaction.change.is_some() && reaction.era == era,
-        });
-        for reaction in &message.reactions {
-            let emoji = reaction.emoji.clone();
-            self.reactions.entry(reaction.by).or_insert(Reaction { emoji, change: None, era: 0 });
+    fn take_reactions(&mut self, message: &Message<'_>) {
+        if self.deleted.is_none() {
+            message.reactions.iter().for_each(|reaction| self.react(reaction.by, &reaction.emoji, reaction.change));
         }
     }
 }

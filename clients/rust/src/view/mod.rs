@@ -16,7 +16,7 @@ use volery_wire::server::{Changed, ChatList, Key, Message, Page, Reply};
 use crate::intent::Act;
 use crate::outbox::{Ended, Taken};
 pub use chat::{Chat, Status};
-pub use line::{Era, Line, Origin};
+pub use line::Line;
 pub use timeline::Timeline;
 
 /// See the module.
@@ -24,7 +24,6 @@ pub use timeline::Timeline;
 pub struct View {
     me: UserId,
     device: DeviceId,
-    era: Era,
     chats: HashMap<ChatId, Chat>,
 }
 
@@ -32,7 +31,7 @@ impl View {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(me: UserId, device: DeviceId) -> Self {
-        Self { me, device, era: 0, chats: HashMap::new() }
+        Self { me, device, chats: HashMap::new() }
     }
 
     /// Whose view it is.
@@ -63,50 +62,33 @@ impl View {
     /// Everything is void.
     pub fn reset(&mut self) {
         self.chats.clear();
-        self.new_era();
-    }
-
-    /// A connection or a catch-up begins: changes may come folded into their messages.
-    pub fn new_era(&mut self) {
-        self.era += 1;
     }
 
     /// An event of the stream; anything else changes nothing.
     pub fn event(&mut self, reply: &Reply<'_>) {
         match reply {
-            Reply::Message(message) => self.message(message),
+            Reply::Message(message) => self.chat_mut(message.chat).message(message),
             Reply::Changed(changed) => self.changed(own(changed)),
             Reply::Marked(marked) => self.chat_mut(marked.chat).marked(marked),
-            Reply::Gap | Reply::Welcome(_) => self.new_era(),
             _ => {}
         }
     }
 
-    fn message(&mut self, message: &Message<'_>) {
-        let era = self.era;
-        self.chat_mut(message.chat).message(message, Origin::Stream(era), era);
-    }
-
     fn changed(&mut self, changed: Changed<'static>) {
-        let era = self.era;
-        self.chat_mut(changed.chat).timeline.changed(changed, era);
+        self.chat_mut(changed.chat).timeline.changed(changed);
     }
 
     /// A page that was asked for before `before`, or the newest one.
     pub fn page(&mut self, page: &Page<'_>, before: Option<Id>) {
-        let era = self.era;
         let chat = self.chat_mut(page.chat);
-        for message in &page.messages {
-            chat.message(message, Origin::Page, era);
-        }
+        page.messages.iter().for_each(|message| chat.message(message));
         chat.timeline.paged(page, before);
     }
 
     /// A page of the chat list.
     pub fn list(&mut self, list: &ChatList<'_>) {
-        let era = self.era;
         for chat in &list.chats {
-            self.chat_mut(chat.chat).listed(chat, era);
+            self.chat_mut(chat.chat).listed(chat);
         }
     }
 
@@ -141,9 +123,7 @@ impl View {
             reactions: Vec::new(),
             position: None,
         };
-        let era = self.era;
-        // As a page: what is held of it already (a reaction came first) is not older than this.
-        self.chat_mut(chat).message(&message, Origin::Page, era);
+        self.chat_mut(chat).message(&message);
     }
 
     fn change(&self, chat: ChatId, id: Id, taken: Taken) -> Changed<'static> {

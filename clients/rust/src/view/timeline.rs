@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use volery_kernel::id::Id;
 use volery_wire::server::{Changed, Message, Page};
 
-use super::line::{Era, Line, Origin};
+use super::line::Line;
 
 /// Lines that are held of a chat that nobody looks at.
 const IDLE_MOST: usize = 200;
@@ -56,23 +56,23 @@ impl Timeline {
     }
 
     /// A message; what waited for it is applied. Answers the line.
-    pub fn message(&mut self, message: &Message<'_>, origin: Origin, era: Era) -> &Line {
-        let line = self.lines.entry(message.id).and_modify(|line| line.merge(message, origin));
-        let line = line.or_insert_with(|| Line::new(message, origin));
+    pub fn message(&mut self, message: &Message<'_>) -> &Line {
+        let line = self.lines.entry(message.id).and_modify(|line| line.merge(message));
+        let line = line.or_insert_with(|| Line::new(message));
         let waiting: Vec<_> =
             self.early.range((message.id, Id::ZERO)..=(message.id, Id::MAX)).map(|(key, _)| *key).collect();
         for key in waiting {
             if let Some(changed) = self.early.remove(&key) {
-                line.change(&changed, era);
+                line.change(&changed);
             }
         }
         line
     }
 
     /// A change: applied, or held until its message is.
-    pub fn changed(&mut self, changed: Changed<'static>, era: Era) {
+    pub fn changed(&mut self, changed: Changed<'static>) {
         match self.lines.get_mut(&changed.id) {
-            Some(line) => line.change(&changed, era),
+            Some(line) => line.change(&changed),
             None => {
                 self.early.insert((changed.id, changed.change), changed);
                 if self.early.len() > EARLY_MOST {

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use volery_kernel::chat::ChatId;
 use volery_kernel::event::{Answer, Body, Outcome, Seen};
-use volery_kernel::id::UserId;
 use volery_kernel::position::{Offset, Position};
-use volery_ports::history::{ChatView, ChatsPage, Happened, MessageView, Page, Stretch};
+use volery_ports::history::{ChatView, ChatsPage, Happened, MessageView, Page, Reaction, Stretch};
 
 use crate::check::{self, Checked};
 use crate::wire::history::v1 as wire;
@@ -33,7 +32,6 @@ pub(super) fn to_page(from: wire::PageAnswer) -> Checked<Page> {
 fn message(from: MessageView) -> wire::MessageView {
     let Body { kind, bytes } = from.body;
     let reply_to = from.reply_to.map(|id| id.get());
-    let reaction = |(user, emoji): (UserId, String)| wire::Reaction { user: Some(user.get()), emoji };
     wire::MessageView {
         id: Some(from.id.get()),
         sender: Some(from.sender.get()),
@@ -49,7 +47,6 @@ fn message(from: MessageView) -> wire::MessageView {
 fn to_message(from: wire::MessageView) -> Checked<MessageView> {
     let content = check::there("content", from.content)?;
     let kind = check::there("content.body_kind", content.body_kind)?;
-    let reaction = |from: wire::Reaction| Ok((check::user("reaction.user", from.user)?, from.emoji));
     Ok(MessageView {
         id: check::id("id", from.id)?,
         sender: check::user("sender", from.sender)?,
@@ -59,7 +56,19 @@ fn to_message(from: wire::MessageView) -> Checked<MessageView> {
         reply_to: check::id_if_any("content.reply_to", content.reply_to)?,
         edited: check::id_if_any("edited", from.edited)?,
         deleted: check::id_if_any("deleted", from.deleted)?,
-        reactions: from.reactions.into_iter().map(reaction).collect::<Checked<_>>()?,
+        reactions: from.reactions.into_iter().map(to_reaction).collect::<Checked<_>>()?,
+    })
+}
+
+fn reaction(from: Reaction) -> wire::Reaction {
+    wire::Reaction { user: Some(from.by.get()), emoji: from.emoji, change: Some(from.change.get()) }
+}
+
+fn to_reaction(from: wire::Reaction) -> Checked<Reaction> {
+    Ok(Reaction {
+        by: check::user("reaction.user", from.user)?,
+        emoji: from.emoji,
+        change: check::id("reaction.change", from.change)?,
     })
 }
 

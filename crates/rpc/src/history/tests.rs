@@ -9,7 +9,9 @@ use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::position::{OFFSET_MAX, Offset, Position, Source};
 use volery_kernel::slot::{Partition, SLOTS};
 use volery_kernel::time::Timestamp;
-use volery_ports::history::{Anchor, ChatView, ChatsPage, Happened, HistoryError, MessageView, Page, Stretch};
+use volery_ports::history::{
+    Anchor, ChatView, ChatsPage, Happened, HistoryError, MessageView, Page, Reaction, Stretch,
+};
 
 use super::{answer, ask, failure};
 use crate::check::{Checked, Nonsense};
@@ -72,7 +74,8 @@ fn messages() -> impl Strategy<Value = MessageView> {
     let body = (any::<u32>(), prop::collection::vec(any::<u8>(), 0..50));
     let body = body.prop_map(|(kind, bytes)| Body { kind, bytes: Bytes::from(bytes) });
     let changes = (prop::option::of(ids()), prop::option::of(ids()), prop::option::of(ids()));
-    let reactions = prop::collection::vec((users(), "\\PC{0,4}"), 0..3);
+    let reaction = (users(), "\\PC{0,4}", ids()).prop_map(|(by, emoji, change)| Reaction { by, emoji, change });
+    let reactions = prop::collection::vec(reaction, 0..3);
     (ids(), users(), keys(), sources(), body, changes, reactions).prop_map(
         |(id, sender, key, source, body, (reply_to, edited, deleted), reactions)| MessageView {
             id,

@@ -63,7 +63,7 @@ impl Session {
                 if message && view.key.session == self.who.session && !self.stream.repeats_own() {
                     return;
                 }
-                self.sends.raise_floor(view.id);
+                self.sends.raise_floor(view.largest_id());
                 let bytes = view.body.bytes.len();
                 (Reply::Message(entry::of_view(self.who.user, chat, view)), incoming, bytes)
             }

@@ -7,7 +7,7 @@ use volery_kernel::id::Id;
 use volery_kernel::limits;
 use volery_kernel::position::Source;
 use volery_kernel::time::Timestamp;
-use volery_ports::history::{Anchor, ChatsPage, HistoryError, Page};
+use volery_ports::history::{Anchor, ChatsPage, HistoryError, MessageView, Page};
 use volery_wire::server::{self, Reply};
 use volery_wire::{client, field::Blob};
 
@@ -56,7 +56,7 @@ impl Session {
         self.pages = self.pages.saturating_sub(1);
         match page {
             Ok(page) => {
-                self.saw(page.messages.iter().map(|view| view.id));
+                self.saw(page.messages.iter().map(MessageView::largest_id));
                 effects.push(Effect::Reply(request, Reply::Page(self.page_body(chat, page))));
             }
             Err(error) => {
@@ -84,7 +84,7 @@ impl Session {
         self.pages = self.pages.saturating_sub(1);
         match page {
             Ok(page) => {
-                self.saw(page.chats.iter().filter_map(|chat| chat.newest.as_ref()).map(|view| view.id));
+                self.saw(page.chats.iter().filter_map(|chat| chat.newest.as_ref()).map(MessageView::largest_id));
                 effects.push(Effect::Reply(request, Reply::ChatList(self.chats_body(page))));
             }
             Err(error) => {
