@@ -115,7 +115,7 @@ impl Cluster for OnKafka {
     }
 
     fn drain(&mut self, node: usize) -> Result<(), Failure> {
-        self.admin(&["drain", &format!("node-{node}")])
+        self.admin(&["drain", "--no-wait", &format!("node-{node}")])
     }
 
     fn undrain(&mut self, node: usize) -> Result<(), Failure> {
