@@ -131,6 +131,16 @@ impl<'r> Plots<'r> {
         ]
     }
 
+    /// When errors happened; nothing if none did while samples were taken.
+    pub(super) fn errors(&self) -> Vec<Plot> {
+        if self.report.samples.iter().all(|sample| sample.errors == 0) {
+            return Vec::new();
+        }
+        let series = vec![self.over_time("errors", |sample| Some(sample.errors as f64))];
+        let about = "From sample to sample, of any code.";
+        vec![self.timed("Errors over time", about, ("errors", Scale::Linear), Style::Lines, series)]
+    }
+
     pub(super) fn costs(&self) -> Vec<Plot> {
         let mebi = |kib: u64| kib as f64 / 1_024.0;
         let memory = self.report.memory.iter().map(|(sessions, kib)| (*sessions as f64, mebi(*kib))).collect();
