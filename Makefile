@@ -8,7 +8,7 @@ BENCH ?= spine
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim sim-mutations release bench crash fmt fuzz generate engines-up engines-down cluster-up cluster-down autobahn schemathesis tools python
+.PHONY: help up test sim sim-mutations release bench crash chaos fmt fuzz generate engines-up engines-down cluster-up cluster-down autobahn schemathesis tools python
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,11 +33,12 @@ sim-mutations: tools ## after how many seeds the simulation notices each thing d
 
 # One build for all that measures: another choice of packages is another choice of features, and builds all anew.
 release: tools ## builds the server and what measures it, as users run them, into target/release
-	$(CARGO) build --release --locked --package volery --package loadtest --package volery-bench --package volery-crash
+	$(CARGO) build --release --locked --package volery --package loadtest --package volery-bench --package volery-crash --package volery-chaos
 
 # As many files as may be: 15,000 sessions are as many sockets, on either side. BENCH=engines starts Kafka and Cassandra
-# itself, three of each for one figure (6 GiB), and fetches them the first time; what else it needs, it says.
-bench: release ## every figure against its target; BENCH=spine (15 minutes) or engines (30), ARGS="--only NAME"
+# itself, three of each for one figure (6 GiB), BENCH=moves Kafka alone; both fetch them the first time. What else it needs,
+# it says.
+bench: release ## every figure against its target; BENCH=spine (15 minutes), engines or moves (30), ARGS="--only NAME"
 	@ulimit -n "$$(ulimit -Hn)" && target/release/bench $(BENCH) $(ARGS)
 
 TARGET ?= all
@@ -51,6 +52,13 @@ N ?= 100
 
 crash: release ## kills the server N=100 times under load, judges what clients saw; ARGS="--stop", "--full-disk" instead
 	@target/release/crash $(or $(ARGS),--kills $(N)) --json target/crash/report.json
+
+FAULTS ?= 200
+
+# Three brokers and three Cassandra nodes, beside two processes of every role: 6 GiB. What it starts is its own, in
+# target/chaos, and stays up if something is wrong.
+chaos: release ## breaks a cluster FAULTS=200 times under load, judges what clients saw; run again, it goes on; ARGS=--anew
+	@target/release/chaos --faults $(FAULTS) $(ARGS)
 
 fmt: tools ## formats all code
 	$(CARGO) fmt --all

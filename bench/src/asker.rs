@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 use std::task::Poll;
 use std::time::Duration;
 
-use loadtest::account::{Account, source_of};
+use loadtest::account::Account;
 use loadtest::clock;
 use loadtest::failure::Failure;
+use loadtest::gateways::source_of;
 use loadtest::link::connect_from;
 use volery_door::frame::Kind;
 use volery_door::socket::{Heard, Socket};

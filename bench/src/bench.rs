@@ -9,6 +9,7 @@ use loadtest::load::Span;
 use loadtest::server::{Server, Setup};
 
 use crate::figure::Share;
+use crate::moves::Moving;
 
 /// Programs beside this one.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Programs {
     pub bare_durable: PathBuf,
     /// `bare-page-cql`.
     pub bare_page_cql: PathBuf,
+    /// `many-nodes`.
+    pub many_nodes: PathBuf,
     /// `engines/engines` of the source tree.
     pub engines: PathBuf,
 }
@@ -41,6 +44,7 @@ impl Programs {
             bare_probe: named("bare-probe"),
             bare_durable: named("bare-durable"),
             bare_page_cql: named("bare-page-cql"),
+            many_nodes: named("many-nodes"),
             engines: engines.to_owned(),
         }
     }
@@ -92,6 +96,8 @@ pub struct Sizes {
     pub devices: usize,
     /// Readers that stall.
     pub readers: usize,
+    /// Partitions that move.
+    pub moving: Moving,
 }
 
 const fn seconds(seconds: u64) -> Duration {
@@ -118,6 +124,7 @@ impl Sizes {
         talk: Span { warm_up: seconds(5), measured: seconds(25) },
         devices: 1_000,
         readers: 1_000,
+        moving: Moving::FULL,
     };
 
     /// For a test of the suites themselves: seconds. Its figures say nothing.
@@ -139,6 +146,7 @@ impl Sizes {
         talk: Span { warm_up: Duration::ZERO, measured: seconds(5) },
         devices: 20,
         readers: 10,
+        moving: Moving::TINY,
     };
 }
 

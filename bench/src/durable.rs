@@ -33,11 +33,22 @@ const PARTITIONS: i32 = 16;
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// A round of our arm, and what its messages caused.
-struct Ours {
-    flow: Flow,
+pub(crate) struct Ours {
+    pub(crate) flow: Flow,
     statements: f64,
     chat_rows: f64,
     records: Records,
+}
+
+/// The program that does as much a message as ours does, and nothing else.
+pub(crate) struct Theirs(Program);
+
+/// A round of it.
+pub(crate) struct Bare {
+    /// Messages.
+    pub(crate) per_second: f64,
+    /// µs of its own processor a message.
+    pub(crate) cpu: f64,
 }
 
 pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
@@ -45,12 +56,12 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     let place = engines.place();
     let server = engines.server(bench, 2 * bench.sizes.pairs, &place)?;
     let first = Ours::take(bench, &server, bench.sizes.flood).await?;
-    let mut bare = start(bench, &engines, &place, &first).await?;
+    let mut bare = Theirs::start(bench, &engines, &place, &first, &[]).await?;
     let rounds = bench.rounds.min(bench.sizes.sustained_rounds);
     let (mut ratios, mut behind, mut sustained) = (Vec::new(), Vec::new(), true);
     for round in 0..rounds {
         let ours = Ours::take(bench, &server, bench.sizes.sustained).await?;
-        let theirs = theirs(bench, &mut bare)?;
+        let theirs = bare.take(bench.sizes.sustained)?.per_second;
         let (rate, lag) = (ours.flow.per_second, ours.lag());
         progress(NAME, round, rounds, &format!("{rate:.0}/s, bare {theirs:.0}/s; archive {lag:.1} s behind"));
         sustained &= lag <= LAG_MOST;
@@ -64,25 +75,41 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     Ok(Taken { figures: vec![(NAME, ratios)], shares: shares("durable3", &behind) })
 }
 
-/// The program that does as much a message as ours does, and nothing else.
-async fn start(bench: &Bench, engines: &Engines, place: &Place, ours: &Ours) -> Result<Program, Failure> {
-    let open = (bench.sizes.pairs * WINDOW).to_string();
-    let bytes = ours.records.bytes_each().to_string();
-    let chat_rows = (1_000.0 * ours.chat_rows.min(CHAT_ROWS_MOST)).round().to_string();
-    let topic = engines.topic(PARTITIONS).await?;
-    let arguments = [engines.brokers(), &topic, engines.nodes(), &place.keyspace, &open, &bytes, &chat_rows];
-    Program::start(&bench.programs.bare_durable, &arguments.map(OsStr::new))
-}
+impl Theirs {
+    /// What it does is what ours was seen to cause; `words` say what else.
+    ///
+    /// # Errors
+    /// Kafka's, or the program's.
+    pub(crate) async fn start(
+        bench: &Bench,
+        engines: &Engines,
+        place: &Place,
+        ours: &Ours,
+        words: &[&str],
+    ) -> Result<Self, Failure> {
+        let open = (bench.sizes.pairs * WINDOW).to_string();
+        let bytes = ours.records.bytes_each().to_string();
+        let chat_rows = (1_000.0 * ours.chat_rows.min(CHAT_ROWS_MOST)).round().to_string();
+        let topic = engines.topic(PARTITIONS).await?;
+        let arguments = [engines.brokers(), &topic, engines.nodes(), &place.keyspace, &open, &bytes, &chat_rows];
+        let arguments: Vec<_> = arguments.into_iter().chain(words.iter().copied()).map(OsStr::new).collect();
+        Program::start(&bench.programs.bare_durable, &arguments).map(Self)
+    }
 
-/// Messages a second of the bare arm.
-fn theirs(bench: &Bench, bare: &mut Program) -> Result<f64, Failure> {
-    let Span { warm_up, measured } = bench.sizes.sustained;
-    bare.tell(&format!("{} {}", warm_up.as_millis(), measured.as_millis()))?;
-    Ok(bare.hear()?.parse()?)
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn take(&mut self, Span { warm_up, measured }: Span) -> Result<Bare, Failure> {
+        self.0.tell(&format!("{} {}", warm_up.as_millis(), measured.as_millis()))?;
+        let told = self.0.hear()?;
+        let (per_second, cpu) = told.split_once(' ').ok_or_else(|| Failure(format!("no rate and cost: {told}")))?;
+        Ok(Bare { per_second: per_second.parse()?, cpu: cpu.parse()? })
+    }
 }
 
 impl Ours {
-    async fn take(bench: &Bench, server: &Server, span: Span) -> Result<Self, Failure> {
+    /// # Errors
+    /// The load test's.
+    pub(crate) async fn take(bench: &Bench, server: &Server, span: Span) -> Result<Self, Failure> {
         let (written, records) = (server.metric(WRITTEN).await?, Records::of(server).await?);
         let chat_rows = server.metric(CHAT_ROWS).await?;
         let flow = load::run(server, 0..2 * bench.sizes.pairs, Drive::Window(WINDOW), span).await?;

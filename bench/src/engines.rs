@@ -112,6 +112,11 @@ impl Engines {
     /// # Errors
     /// As [`Bench::server`].
     pub(crate) fn server(&self, bench: &Bench, users: usize, place: &Place) -> Result<Server, Failure> {
+        bench.server_with(users, self.settings(place))
+    }
+
+    /// What a process is told of where these engines are.
+    pub(crate) fn settings(&self, place: &Place) -> Vec<String> {
         let mut settings = Vec::new();
         if !self.brokers().is_empty() {
             settings.extend([
@@ -129,7 +134,7 @@ impl Engines {
                 format!("timeline.cql_copies={}", self.replicas),
             ]);
         }
-        bench.server_with(users, settings)
+        settings
     }
 
     /// A topic for a bare program, as durable as a server's: the brokers' own settings say that.

@@ -14,6 +14,7 @@
 //! | `records` | what the log takes, counted |
 //! | `versus` | two arms, round by round, as figure and shares |
 //! | `idle`, `flow`, `ack`, `page`, `resume`, `stalled` | one run each, on the embedded engines |
+//! | [`moves`] | partitions that move: runs over clusters of several messaging nodes |
 //! | `kafka`, `cpu`, `durable`, `statements`, `page_cql` | one run each, on real engines |
 //! | [`stages`] | which stage of a message used the processor |
 //!
@@ -23,6 +24,7 @@
 pub mod asker;
 pub mod bench;
 pub mod figure;
+pub mod moves;
 pub mod program;
 pub mod sender;
 pub mod stages;

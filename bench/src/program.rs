@@ -55,7 +55,13 @@ impl Program {
         Ok(line.trim().to_owned())
     }
 
-    /// `ws://…`.
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it said after `ready`: an address, or several.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address

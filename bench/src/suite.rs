@@ -6,9 +6,10 @@ use loadtest::failure::Failure;
 
 use crate::bench::{Bench, Taken};
 use crate::figure::{Row, Share, Spec};
-use crate::{ack, cpu, durable, flow, idle, kafka, page, page_cql, resume, stalled, statements};
+use crate::{ack, cpu, durable, flow, idle, kafka, moves, page, page_cql, resume, stalled, statements};
 
 mod engines;
+mod moving;
 mod spine;
 
 /// Figures that are taken in one go.
@@ -23,7 +24,7 @@ pub struct Suite {
 }
 
 /// All there are.
-pub const SUITES: [&Suite; 2] = [&spine::SUITE, &engines::SUITE];
+pub const SUITES: [&Suite; 3] = [&spine::SUITE, &engines::SUITE, &moving::SUITE];
 
 /// What measures figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,12 @@ enum Run {
     Durable,
     Statements,
     PageCql,
+    Map,
+    Storm,
+    Moves,
+    Many,
+    KafkaMoves,
+    KafkaMany,
 }
 
 impl Run {
@@ -59,6 +66,12 @@ impl Run {
             Self::Durable => durable::run(bench).await,
             Self::Statements => statements::run(bench).await,
             Self::PageCql => page_cql::run(bench).await,
+            Self::Map => moves::map::run(bench),
+            Self::Storm => moves::storm::run(bench).await,
+            Self::Moves => moves::embedded(bench).await,
+            Self::Many => moves::many_embedded(bench).await,
+            Self::KafkaMoves => moves::on_kafka(bench).await,
+            Self::KafkaMany => moves::many_on_kafka(bench).await,
         }
     }
 }
@@ -120,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn goals_are_beyond_targets() {
+    fn no_goal_is_short_of_its_target() {
         for spec in SUITES.iter().flat_map(|suite| suite.figures) {
             let lower = spec.better == Better::Lower;
-            let beyond = if lower { spec.goal < spec.target } else { spec.goal > spec.target };
+            let beyond = if lower { spec.goal <= spec.target } else { spec.goal >= spec.target };
             assert!(beyond, "{}", spec.name);
         }
     }

@@ -1,4 +1,4 @@
-//! What one types: both suites are listed, and what is asked for wrongly or cannot be had is said.
+//! What one types: all suites are listed, and what is asked for wrongly or cannot be had is said.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
@@ -13,9 +13,11 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_list_has_the_figures_of_both_suites() {
+fn the_list_has_the_figures_of_all_suites() {
     let listed = text(&bench(&["--list"]).stdout);
-    for line in ["spine    flood_cpu_us_per_message", "engines  kafka_200_delivery_p99_over_bare"] {
+    for line in
+        ["spine    flood_cpu_us_per_message", "engines  kafka_200_delivery_p99_over_bare", "moves    drain_lost"]
+    {
         assert!(listed.contains(line), "{line}: {listed}");
     }
 }

@@ -1,178 +1,166 @@
 //! Who owns what next, as a function of who owned it and who is up. No I/O, no clock.
 //!
-//! Even: the largest and the smallest share differ by at most one partition. With the fewest moves: a
-//! partition that may stay where it is stays. Where shares cannot all be equal, those who hold most keep
-//! the larger ones, because anything else would move more.
+//! By weight: every member's share is its quota, partitions × weight / all weights, rounded down or up; one that
+//! drains has none. With the fewest moves: a partition that may stay where it is stays, and of those whose quota
+//! has a fraction, who hold more than its floor keep the larger shares. If all drain, nobody is drained.
+//!
+//! In steps: what has no living owner is given away at once. What goes from one living member to another, because
+//! somebody came, drains or has another weight, goes a few partitions at a time, so that their sessions come back
+//! spread over time and a member that drains hands over one after the other. All steps together move no more than
+//! one step would.
+//!
+//! Trap avoided: members and partitions are taken in their order, in runs. Dealt out in turns, a node of two threads
+//! could get even partitions alone, which are all one thread's.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 use std::iter::repeat_n;
 
 use volery_kernel::map::{BadMap, Member, PartitionMap};
+use volery_kernel::slot::Partition;
+
+#[cfg(test)]
+mod tests;
+
+/// Of the planned moves that are left, one in so many goes at once, and at least one.
+const AT_ONCE: usize = 8;
+
+/// How far a map goes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// What has no living owner is given away.
+    Needed,
+    /// The same, and a few of the planned moves besides.
+    Planned,
+}
 
 /// The map that follows `previous` while these members are up, one a name, in whatever order. `None` if
 /// that is `previous` itself. The map of version 0 is never that: it only says how many partitions
 /// there are.
 ///
 /// # Errors
-/// [`BadMap::Members`].
-pub fn next(previous: &PartitionMap, up: impl IntoIterator<Item = Member>) -> Result<Option<PartitionMap>, BadMap> {
-    let members: Vec<_> = up.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+/// [`BadMap`]: there are too many, or two of one name.
+pub fn next(
+    previous: &PartitionMap,
+    up: impl IntoIterator<Item = Member>,
+    step: Step,
+) -> Result<Option<PartitionMap>, BadMap> {
+    let mut members: Vec<_> = up.into_iter().collect();
+    members.sort();
     if members.len() >= usize::from(u16::MAX) {
         return Err(BadMap::Members(members.len()));
     }
-    let owners = even(&held(previous, &members), members.len());
-    let same = members == previous.members() && owners.iter().copied().eq(previous.owners());
+    let mut deal = Deal::new(held(previous, &members), &members, None);
+    deal.give();
+    if step == Step::Planned {
+        deal.shift((deal.left() / AT_ONCE).max(1), None);
+    }
+    let same = members == previous.members() && deal.owners.iter().copied().eq(previous.owners());
     if same && previous.version() > 0 {
         return Ok(None);
     }
-    PartitionMap::new(previous.version().saturating_add(1), members, &owners).map(Some)
+    PartitionMap::new(previous.version().saturating_add(1), members, &deal.owners).map(Some)
 }
 
-/// Who of those that are up owned each partition: an index of `members`.
+/// How many planned moves are left.
+#[must_use]
+pub fn left(map: &PartitionMap) -> usize {
+    Deal::new(map.owners().collect(), map.members(), None).left()
+}
+
+/// The map after an operator's move of a partition to a member that serves, an index of the map's members. If no
+/// moves were left before, none are after: where shares would not be right, another partition goes the other way.
+///
+/// # Errors
+/// [`BadMap::Owner`]: there is no such member.
+pub fn moved(previous: &PartitionMap, partition: Partition, to: u16) -> Result<PartitionMap, BadMap> {
+    let (partition, members) = (usize::from(partition.0), previous.members());
+    let mut owners: Vec<_> = previous.owners().collect();
+    if let Some(owner) = owners.get_mut(partition) {
+        *owner = Some(to);
+    }
+    let mut deal = Deal::new(owners, members, Some(to));
+    deal.shift(1, Some(partition));
+    PartitionMap::new(previous.version().saturating_add(1), members.to_vec(), &deal.owners)
+}
+
+/// Who of those that are up owned each partition: an index of `members`, which are in the order of their names.
 fn held(previous: &PartitionMap, members: &[Member]) -> Vec<Option<u16>> {
-    let index: BTreeMap<_, _> = members.iter().map(|member| member.name.as_str()).zip(0..).collect();
-    let now = |owner: u16| index.get(previous.members().get(usize::from(owner))?.name.as_str()).copied();
-    previous.owners().map(|owner| owner.and_then(now)).collect()
+    let index = |old: &Member| members.binary_search_by(|member| member.name.cmp(&old.name)).ok()?.try_into().ok();
+    let now: Vec<Option<u16>> = previous.members().iter().map(index).collect();
+    previous.owners().map(|owner| *now.get(usize::from(owner?))?).collect()
 }
 
-/// Leaves to everybody as much as their share has room for, and gives the rest to those with room.
-fn even(held: &[Option<u16>], members: usize) -> Vec<Option<u16>> {
-    let mut room = shares(held, members);
-    let mut stays = |owner: &u16| {
-        let room = room.get_mut(usize::from(*owner)).filter(|room| **room > 0);
-        room.map(|room| *room -= 1).is_some()
-    };
-    let mut owners: Vec<_> = held.iter().map(|owner| owner.filter(&mut stays)).collect();
-    let mut free = (0..).zip(room).flat_map(|(member, room)| repeat_n(member, room));
-    for owner in owners.iter_mut().filter(|owner| owner.is_none()) {
-        *owner = free.next();
-    }
-    owners
+/// Partitions, and who should have how many.
+struct Deal {
+    owners: Vec<Option<u16>>,
+    /// By member.
+    holds: Vec<usize>,
+    /// By member. Together as many as there are partitions, or more if all drain.
+    shares: Vec<usize>,
 }
 
-/// How many partitions each member gets.
-fn shares(held: &[Option<u16>], members: usize) -> Vec<usize> {
-    let mut holds = vec![0_usize; members];
-    for owner in held.iter().flatten() {
-        holds[usize::from(*owner)] += 1;
-    }
-    let (each, larger) = (held.len() / members.max(1), held.len() % members.max(1));
-    let mut most_first: Vec<_> = (0..members).collect();
-    most_first.sort_by_key(|member| (Reverse(holds[*member]), *member));
-    let mut shares = vec![each; members];
-    most_first.into_iter().take(larger).for_each(|member| shares[member] += 1);
-    shares
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn member(number: u16) -> Member {
-        Member { name: format!("node {number}"), url: format!("ws://{number}") }
+impl Deal {
+    /// Among those who have equal claims to a larger share `favour` comes first.
+    fn new(owners: Vec<Option<u16>>, members: &[Member], favour: Option<u16>) -> Self {
+        let mut holds = vec![0; members.len()];
+        let indices = owners.iter().flatten().map(|owner| usize::from(*owner));
+        indices.for_each(|owner| holds.get_mut(owner).into_iter().for_each(|holds| *holds += 1));
+        let shares = shares(members, &holds, owners.len(), favour);
+        Self { owners, holds, shares }
     }
 
-    fn blank(partitions: usize) -> PartitionMap {
-        PartitionMap::new(0, Vec::new(), &vec![None; partitions]).expect("a map")
+    /// How many are to go from one member to another.
+    fn left(&self) -> usize {
+        self.holds.iter().zip(&self.shares).map(|(holds, share)| holds.saturating_sub(*share)).sum()
     }
 
-    fn after(previous: &PartitionMap, up: &[u16]) -> PartitionMap {
-        let next = next(previous, up.iter().copied().map(member)).expect("a map");
-        next.unwrap_or_else(|| previous.clone())
+    /// Those with room, each as often as it has room.
+    fn room(&self) -> impl Iterator<Item = u16> + use<> {
+        let room: Vec<_> =
+            self.shares.iter().zip(&self.holds).map(|(share, holds)| share.saturating_sub(*holds)).collect();
+        (0..).zip(room).flat_map(|(member, room)| repeat_n(member, room))
     }
 
-    /// Whom each partition belongs to, by name.
-    fn owners(map: &PartitionMap) -> Vec<Option<&str>> {
-        map.owners().map(|owner| Some(map.members()[usize::from(owner?)].name.as_str())).collect()
-    }
-
-    fn counts(map: &PartitionMap) -> Vec<usize> {
-        let mut counts = vec![0; map.members().len()];
-        map.owners().flatten().for_each(|owner| counts[usize::from(owner)] += 1);
-        counts
-    }
-
-    fn is_even(map: &PartitionMap) -> bool {
-        let counts = counts(map);
-        let (least, most) = (counts.iter().min(), counts.iter().max());
-        least.zip(most).is_none_or(|(least, most)| most - least <= 1 && map.owners().all(|owner| owner.is_some()))
-    }
-
-    /// The most partitions that could stay where they are: of all ways to deal out the larger shares.
-    fn could_stay(previous: &PartitionMap, up: &[Member]) -> usize {
-        let owners = owners(previous);
-        let holds = |member: &Member| owners.iter().filter(|owner| **owner == Some(&member.name)).count();
-        let holds: Vec<_> = up.iter().map(holds).collect();
-        let (each, larger) = (owners.len() / up.len(), (owners.len() % up.len()) as u32);
-        let ways = (0_usize..1 << up.len()).filter(|way| way.count_ones() == larger);
-        let stays = |way: usize| (0..up.len()).map(|i| holds[i].min(each + (way >> i & 1))).sum();
-        ways.map(stays).max().unwrap_or_default()
-    }
-
-    /// Any map, however uneven, of members 0 to 5.
-    fn any_map() -> impl Strategy<Value = PartitionMap> {
-        prop::collection::vec(prop::option::of(0..6_u16), 1..40)
-            .prop_map(|owners| PartitionMap::new(1, (0..6).map(member).collect(), &owners).expect("a map"))
-    }
-
-    fn some_up() -> impl Strategy<Value = Vec<u16>> {
-        prop::sample::subsequence((0..8).collect::<Vec<u16>>(), 1..=8).prop_shuffle()
-    }
-
-    proptest! {
-        #[test]
-        fn it_is_even_and_moves_as_little_as_can_be(previous in any_map(), up in some_up()) {
-            let next = after(&previous, &up);
-            prop_assert!(is_even(&next), "{:?}", counts(&next));
-            let stayed = owners(&previous).iter().zip(owners(&next)).filter(|(one, other)| **one == *other).count();
-            prop_assert_eq!(stayed, could_stay(&previous, next.members()));
+    /// Gives away what nobody owns.
+    fn give(&mut self) {
+        let mut room = self.room();
+        for owner in self.owners.iter_mut().filter(|owner| owner.is_none()) {
+            *owner = room.next();
+            owner.iter().for_each(|owner| self.holds[usize::from(*owner)] += 1);
         }
+    }
 
-        #[test]
-        fn the_order_of_those_who_are_up_says_nothing(previous in any_map(), up in some_up()) {
-            let mut other = up.clone();
-            other.reverse();
-            other.sort_by_key(|number| number % 3);
-            prop_assert_eq!(after(&previous, &up), after(&previous, &other));
-        }
-
-        #[test]
-        fn it_stays_even_however_members_come_and_go(
-            partitions in 1..60_usize,
-            steps in prop::collection::vec(0..7_u16, 1..30),
-        ) {
-            let (mut map, mut up) = (blank(partitions), BTreeSet::new());
-            for step in steps {
-                if !up.remove(&step) { up.insert(step); }
-                let now: Vec<_> = up.iter().copied().collect();
-                let next = after(&map, &now);
-                prop_assert!(is_even(&next) && next.members().len() == now.len());
-                prop_assert_eq!(next.version(), map.version() + 1);
-                map = next;
+    /// Moves so many partitions at most from those who hold more than their share to those with room; never `stays`.
+    fn shift(&mut self, most: usize, stays: Option<usize>) {
+        let mut room = self.room().take(most);
+        for (partition, owner) in self.owners.iter_mut().enumerate() {
+            let Some(from) = owner.map(usize::from) else { continue };
+            if Some(partition) == stays || self.holds[from] <= self.shares[from] {
+                continue;
             }
+            let Some(to) = room.next() else { return };
+            self.holds[from] -= 1;
+            *owner = Some(to);
         }
     }
+}
 
-    #[test]
-    fn nobody_owns_anything_while_nobody_is_up() {
-        let first = after(&blank(3), &[]);
-        assert_eq!((first.version(), owners(&first)), (1, vec![None; 3]));
-        assert_eq!(next(&first, []), Ok(None), "nothing changes");
-        let owned = after(&first, &[1, 2]);
-        assert_eq!(owners(&after(&owned, &[])), vec![None; 3]);
+/// How many partitions each member should have.
+fn shares(members: &[Member], holds: &[usize], partitions: usize, favour: Option<u16>) -> Vec<usize> {
+    let all_drain = !members.iter().any(Member::serves);
+    let weight = |member: &Member| if member.serves() || all_drain { usize::from(member.weight.get()) } else { 0 };
+    let all = members.iter().map(weight).sum::<usize>().max(1);
+    let quotas: Vec<_> = members.iter().map(|member| partitions * weight(member)).collect();
+    let mut shares: Vec<_> = quotas.iter().map(|quota| quota / all).collect();
+    let larger = partitions - shares.iter().sum::<usize>();
+    let mut claims: Vec<_> = (0..members.len()).filter(|member| quotas[*member] % all > 0).collect();
+    claims.sort_by_key(|member| {
+        let favoured = favour.map(usize::from) == Some(*member);
+        (Reverse((holds[*member] > shares[*member], favoured, quotas[*member] % all, holds[*member])), *member)
+    });
+    claims.into_iter().take(larger).for_each(|member| shares[member] += 1);
+    if all_drain {
+        shares.iter_mut().zip(holds).for_each(|(share, holds)| *share = (*share).max(*holds));
     }
-
-    #[test]
-    fn who_comes_takes_from_all_alike_and_who_is_back_elsewhere_keeps_its_own() {
-        let two = after(&blank(9), &[1, 2]);
-        assert_eq!(counts(&two), [5, 4]);
-        assert_eq!(counts(&after(&two, &[1, 2, 3])), [3, 3, 3]);
-        let moved = Member { url: "ws://elsewhere".into(), ..member(1) };
-        let next = next(&two, [moved.clone(), member(2)]).expect("a map").expect("a new one");
-        assert_eq!((next.version(), &next.members()[0]), (2, &moved));
-        assert_eq!(owners(&next), owners(&two));
-    }
+    shares
 }

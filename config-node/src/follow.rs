@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use volery_kernel::limits;
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{MemberState, NodeKind, PartitionMap};
 use volery_ports::cluster::{Board, Cluster, Hold, HoldError, Settings, Terms, Unavailable};
 
 /// How long one question waits for news. Connections in between last longer than that.
@@ -51,7 +51,7 @@ impl Standing {
 pub struct HeldLease {
     cluster: Arc<dyn Cluster>,
     hold: Hold,
-    standing: watch::Receiver<Standing>,
+    say: watch::Sender<Standing>,
     renewing: JoinHandle<()>,
 }
 
@@ -59,7 +59,19 @@ impl HeldLease {
     /// How it stands, now and from now on.
     #[must_use]
     pub fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.clone()
+        self.say.subscribe()
+    }
+
+    /// Says from now on that this node is about to leave: it is drained, and stays a member meanwhile.
+    ///
+    /// # Errors
+    /// Nobody could be asked, or the lease is not held: nobody takes over what this node has.
+    pub async fn drain(&mut self) -> Result<(), HoldError> {
+        self.renewing.abort();
+        self.hold.member.state = MemberState::Draining;
+        let told = self.cluster.hold(self.hold.clone()).await;
+        self.renewing = tokio::spawn(renew(Arc::clone(&self.cluster), self.hold.clone(), self.say.clone()));
+        told
     }
 
     /// Renews no more and gives the lease up: others own its partitions within a second, instead of after
@@ -69,7 +81,7 @@ impl HeldLease {
     /// Nobody could be asked: it ends by itself.
     pub async fn leave(self) -> Result<(), Unavailable> {
         self.renewing.abort();
-        self.cluster.leave(&self.hold.member.name, &self.hold.process).await
+        self.cluster.leave(self.hold.kind, &self.hold.member.name, &self.hold.process).await
     }
 }
 
@@ -82,9 +94,9 @@ impl Drop for HeldLease {
 /// Takes a lease and renews it each [`limits::LEASE_EVERY_MS`].
 #[must_use]
 pub fn hold_lease(cluster: Arc<dyn Cluster>, hold: Hold) -> HeldLease {
-    let (say, standing) = watch::channel(Standing::default());
-    let renewing = tokio::spawn(renew(Arc::clone(&cluster), hold.clone(), say));
-    HeldLease { cluster, hold, standing, renewing }
+    let say = watch::Sender::new(Standing::default());
+    let renewing = tokio::spawn(renew(Arc::clone(&cluster), hold.clone(), say.clone()));
+    HeldLease { cluster, hold, say, renewing }
 }
 
 async fn renew(cluster: Arc<dyn Cluster>, hold: Hold, say: watch::Sender<Standing>) {
@@ -134,12 +146,12 @@ pub async fn admitted(cluster: &dyn Cluster, node: &Terms, opened: bool) -> Resu
     }
 }
 
-/// The newest map, from the first answer of a config-node on; waits for that. Followed until nobody
-/// looks at it any more.
-pub async fn follow_map(cluster: Arc<dyn Cluster>) -> watch::Receiver<Arc<PartitionMap>> {
+/// The newest map of a kind of node, from the first answer of a config-node on; waits for that. Followed until
+/// nobody looks at it any more.
+pub async fn follow_map(cluster: Arc<dyn Cluster>, kind: NodeKind) -> watch::Receiver<Arc<PartitionMap>> {
     let ask = move |seen, patience| {
         let cluster = Arc::clone(&cluster);
-        async move { cluster.map(seen, patience).await }
+        async move { cluster.map(kind, seen, patience).await }
     };
     follow("map", ask, PartitionMap::version).await
 }

@@ -73,7 +73,7 @@ mod tests {
     const START: u64 = 1_000_000;
 
     fn lease(name: &str, renewed: u64) -> Lease {
-        let member = Member { name: name.into(), url: String::new() };
+        let member = Member::new(name.into(), String::new());
         Lease { member, process: "p".into(), renewed: Timestamp(renewed) }
     }
 

@@ -1,13 +1,8 @@
-//! [`ConfigNode`]: the shell around the decisions. One task looks at the store, a few times a second and at
-//! once after changes of its own; everything that it learns is put where those who watch are woken.
-//!
-//! Who is up are those whose lease stands in the store: an end is decided by one config-node and written
-//! there, so that two of them never write maps against each other. While the store is away, what was
-//! known is answered on.
-//!
-//! Trap avoided: a map that was made from leases older than the map it follows could undo a newer one. The
-//! map is read before the leases, and written only if nobody else wrote one since.
+//! [`ConfigNode`]: the shell around the decisions, and what others ask of it. One task looks at the store
+//! ([`looking`]); everything that it learns is put where those who watch are woken. While the store is away, what
+//! was known is answered on.
 
+mod looking;
 mod watches;
 
 use std::sync::Arc;
@@ -16,18 +11,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_kernel::slot::Partitions;
 use volery_kernel::time::Clock;
-use volery_node::health::{Health, Part};
+use volery_node::health::Health;
 use volery_node::shutdown::Shutdown;
 use volery_ports::cluster::{
-    Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Terms, Unavailable,
+    Board, Change, ChangeError, Cluster, Drain, Hold, HoldError, Order, OrderError, Setting, Settings, Terms,
+    Unavailable,
 };
 use volery_ports::cluster_store::{ClusterStore, Facts, Known};
 
-use crate::leases::Watched;
-use crate::{admission, assign, settings, stored};
+use crate::{admission, orders, stored};
+use looking::Looked;
 use watches::Watches;
 
 /// The name of the function from recipients to slots, as the cluster's facts have it.
@@ -37,15 +33,13 @@ pub const HASH: &str = "xxh3-64 mod 16384";
 /// over.
 pub const LEVEL: u16 = 1;
 
-/// As many config-nodes as are likely to write at once.
-const LOOKS_AT_ONCE: usize = 8;
-
 /// How a config-node is set.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigOptions {
     /// How many partitions the cluster's log has; what a new cluster is made with.
     pub partitions: Partitions,
-    /// The store is looked at this often. Well below a second: that is how soon others show what one has taken.
+    /// The store is looked at this often, and planned moves are paced by it. Well below a second: that is how soon
+    /// others show what one has taken.
     pub look_every: Duration,
 }
 
@@ -118,11 +112,11 @@ impl ConfigNode {
         found(store.as_ref(), options.partitions).await?;
         let known = watch::Sender::new(store.known().await?);
         let watches = Watches::new(options.partitions, shutdown.clone());
-        let shared = Shared { store, clock, known, watches, changed: Notify::new() };
-        let (shared, mut watched) = (Arc::new(shared), Watched::default());
-        shared.settle(&mut watched).await?;
+        let shared = Arc::new(Shared { store, clock, known, watches, changed: Notify::new() });
+        let mut looked = Looked::new(options.look_every);
+        shared.look(&mut looked).await?;
         part.ready();
-        let look = Arc::clone(&shared).look_on(watched, options.look_every, part);
+        let look = Arc::clone(&shared).look_on(looked, options.look_every, part);
         let looking = tokio::spawn(async move {
             tokio::select! {
                 () = look => {}
@@ -156,66 +150,6 @@ async fn found(store: &dyn ClusterStore, partitions: Partitions) -> Result<(), S
 }
 
 impl Shared {
-    async fn look_on(self: Arc<Self>, mut watched: Watched, every: Duration, part: Part) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(every) => {}
-                () = self.changed.notified() => {}
-            }
-            match self.settle(&mut watched).await {
-                Ok(()) => part.ready(),
-                // The engine has told the log.
-                Err(Unavailable(reason)) => {
-                    watched.start_anew();
-                    part.degraded(format!("no leases, no changes: {reason}"));
-                }
-            }
-        }
-    }
-
-    /// Looks until there is nothing to write, or it was written. Whoever is overtaken by another
-    /// config-node looks again, a few times at once and then when it is time.
-    async fn settle(&self, watched: &mut Watched) -> Result<(), Unavailable> {
-        for _ in 0..LOOKS_AT_ONCE {
-            if self.look(watched).await? {
-                return Ok(());
-            }
-        }
-        tracing::warn!("a map could not be written: another version than the last one is in the store");
-        Ok(())
-    }
-
-    /// Whether it is settled: false if somebody else wrote a map meanwhile.
-    async fn look(&self, watched: &mut Watched) -> Result<bool, Unavailable> {
-        self.watches.show_settings(settings::listed(self.store.settings().await?));
-        self.known.send_replace(self.store.known().await?);
-        if let Some(map) = self.store.map(self.watches.map().version()).await? {
-            self.watches.show_map(map);
-        }
-        let up = self.up(watched).await?;
-        match assign::next(&self.watches.map(), up) {
-            Ok(Some(map)) => self.write(map).await,
-            Ok(None) => Ok(true),
-            Err(error) => {
-                tracing::error!(%error, "no map can be made; the last one stays");
-                Ok(true)
-            }
-        }
-    }
-
-    /// Those whose lease stands, after those that have ended were removed.
-    async fn up(&self, watched: &mut Watched) -> Result<Vec<Member>, Unavailable> {
-        let asked = self.clock.now();
-        let mut held = self.store.leases().await?;
-        for lease in watched.look(held.clone(), asked, self.clock.now()) {
-            if self.store.end(&lease).await? {
-                tracing::warn!(node = lease.member.name, "was not heard of: its lease has ended");
-                held.retain(|other| *other != lease);
-            }
-        }
-        Ok(held.into_iter().map(|lease| lease.member).collect())
-    }
-
     /// While the store is away, by what it held last: a node that starts anew then is not kept from it.
     async fn admit(&self, node: &Terms, opened: bool) -> Result<(), HoldError> {
         match admission::admit(self.store.as_ref(), node, opened).await {
@@ -225,15 +159,6 @@ impl Shared {
             }
             judged => judged,
         }
-    }
-
-    async fn write(&self, map: PartitionMap) -> Result<bool, Unavailable> {
-        let written = self.store.put_map(&map).await?;
-        if written {
-            tracing::info!(version = map.version(), members = map.members().len(), "a new map");
-            self.watches.show_map(map);
-        }
-        Ok(written)
     }
 }
 
@@ -246,17 +171,19 @@ impl Cluster for ConfigNode {
     async fn hold(&self, hold: Hold) -> Result<(), HoldError> {
         let Shared { store, clock, watches, changed, .. } = self.shared.as_ref();
         self.shared.admit(&hold.terms, true).await?;
-        if !store.hold(&hold.member, &hold.process, clock.now()).await? {
+        let map = watches.map(hold.kind);
+        admission::reached(&map, &hold.member)?;
+        if !store.hold(hold.kind, &hold.member, &hold.process, clock.now()).await? {
             return Err(HoldError::NameTaken(hold.member.name));
         }
-        if !watches.map().members().contains(&hold.member) {
+        if !map.member(&hold.member.name).is_some_and(|shown| says_so(shown, &hold.member)) {
             changed.notify_one();
         }
         Ok(())
     }
 
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
-        self.shared.store.leave(name, process).await?;
+    async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable> {
+        self.shared.store.leave(kind, name, process).await?;
         self.shared.changed.notify_one();
         Ok(())
     }
@@ -264,8 +191,8 @@ impl Cluster for ConfigNode {
 
 #[async_trait]
 impl Board for ConfigNode {
-    async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
-        Ok(self.shared.watches.map_after(seen, patience).await)
+    async fn map(&self, kind: NodeKind, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
+        Ok(self.shared.watches.map_after(kind, seen, patience).await)
     }
 
     async fn settings(&self, seen: u64, patience: Duration) -> Result<Settings, Unavailable> {
@@ -279,4 +206,24 @@ impl Board for ConfigNode {
         self.shared.changed.notify_one();
         Ok(setting)
     }
+
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        self.shared.store.drains(kind).await
+    }
+
+    async fn order(&self, order: Order) -> Result<PartitionMap, OrderError> {
+        let Shared { store, clock, watches, changed, .. } = self.shared.as_ref();
+        let map = orders::give(store.as_ref(), &watches.map(order.kind), clock.now(), &order).await?;
+        let Order { kind, action, by, .. } = order;
+        tracing::info!(kind = kind.name(), ?action, by, version = map.version(), "an order was taken");
+        watches.show_map(kind, map.clone());
+        changed.notify_one();
+        Ok(map)
+    }
+}
+
+/// Whether a map shows a node as it says that it is; operators may have it drained besides.
+fn says_so(shown: &Member, node: &Member) -> bool {
+    let state = if node.serves() { shown.state } else { node.state };
+    *shown == Member { state, ..node.clone() }
 }

@@ -1,5 +1,6 @@
-//! [`StoredBoard`]: the map and the settings straight from the store, where no config-node has to run. A node
-//! that is its cluster's only one follows its settings by it, and operators change them beside it.
+//! [`StoredBoard`]: the maps and the settings straight from the store, where no config-node has to run. A node
+//! that is its cluster's only one follows its settings by it, and operators change them beside it. Orders to nodes are
+//! judged as by a config-node: the only node is the last one, too.
 //!
 //! Trap avoided: two doors to the same settings that judge differently would each undo what the other refuses.
 //! A config-node changes settings by [`change`], too.
@@ -9,12 +10,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{NodeKind, PartitionMap, PerKind};
 use volery_kernel::time::{Clock, Timestamp};
-use volery_ports::cluster::{Board, Change, ChangeError, Setting, Settings, Unavailable};
+use volery_ports::cluster::{Board, Change, ChangeError, Drain, Order, OrderError, Setting, Settings, Unavailable};
 use volery_ports::cluster_store::{ClusterStore, Set};
 
-use crate::settings;
+use crate::{orders, settings};
 
 /// How often the store is looked at while somebody waits: as soon as config-nodes show what one has taken.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -23,18 +24,18 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct StoredBoard {
     store: Arc<dyn ClusterStore>,
     clock: Arc<dyn Clock>,
-    only: PartitionMap,
+    only: PerKind<PartitionMap>,
 }
 
 impl StoredBoard {
-    /// What stands in the store; `only` is the map where no config-node ever wrote one.
+    /// What stands in the store; `only` are the maps where no config-node ever wrote one.
     #[must_use]
-    pub fn new(store: Arc<dyn ClusterStore>, clock: Arc<dyn Clock>, only: PartitionMap) -> Self {
+    pub fn new(store: Arc<dyn ClusterStore>, clock: Arc<dyn Clock>, only: PerKind<PartitionMap>) -> Self {
         Self { store, clock, only }
     }
 
-    async fn stored_map(&self) -> Result<PartitionMap, Unavailable> {
-        Ok(self.store.map(0).await?.unwrap_or_else(|| self.only.clone()))
+    async fn stored_map(&self, kind: NodeKind) -> Result<PartitionMap, Unavailable> {
+        Ok(self.store.map(kind, 0).await?.unwrap_or_else(|| self.only.of(kind).clone()))
     }
 
     async fn stored_settings(&self) -> Result<Settings, Unavailable> {
@@ -44,8 +45,8 @@ impl StoredBoard {
 
 #[async_trait]
 impl Board for StoredBoard {
-    async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
-        look_for(|map: &PartitionMap| map.version() > seen, patience, || self.stored_map()).await
+    async fn map(&self, kind: NodeKind, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable> {
+        look_for(|map: &PartitionMap| map.version() > seen, patience, || self.stored_map(kind)).await
     }
 
     async fn settings(&self, seen: u64, patience: Duration) -> Result<Settings, Unavailable> {
@@ -54,6 +55,14 @@ impl Board for StoredBoard {
 
     async fn change(&self, change: Change) -> Result<Setting, ChangeError> {
         self::change(self.store.as_ref(), self.clock.now(), &change).await
+    }
+
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        self.store.drains(kind).await
+    }
+
+    async fn order(&self, order: Order) -> Result<PartitionMap, OrderError> {
+        orders::give(self.store.as_ref(), self.only.of(order.kind), self.clock.now(), &order).await
     }
 }
 

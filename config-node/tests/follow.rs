@@ -10,10 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
 use volery_config::follow::{Standing, admitted, follow_map, follow_settings, hold_lease};
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{NodeKind, PartitionMap};
 use volery_ports::accounts::Unavailable;
-use volery_ports::cluster::{Board, Change, ChangeError, Cluster, Hold, HoldError, Setting, Settings, Terms};
-use volery_testkit::cluster::hold;
+use volery_ports::cluster::{
+    Board, Change, ChangeError, Cluster, Drain, Hold, HoldError, Order, OrderError, Setting, Settings, Terms,
+};
+use volery_testkit::cluster::{KIND, hold};
 use volery_testkit::cluster_store::map;
 
 /// Longer than anything here takes.
@@ -66,14 +68,14 @@ impl Cluster for Script {
         self.held().await
     }
 
-    async fn leave(&self, _: &str, _: &str) -> Result<(), Unavailable> {
+    async fn leave(&self, _: NodeKind, _: &str, _: &str) -> Result<(), Unavailable> {
         Err(away())
     }
 }
 
 #[async_trait]
 impl Board for Script {
-    async fn map(&self, seen: u64, _: Duration) -> Result<PartitionMap, Unavailable> {
+    async fn map(&self, _: NodeKind, seen: u64, _: Duration) -> Result<PartitionMap, Unavailable> {
         Ok(map(self.next(seen).await?, &[], &[None]))
     }
 
@@ -82,6 +84,14 @@ impl Board for Script {
     }
 
     async fn change(&self, _: Change) -> Result<Setting, ChangeError> {
+        Err(away().into())
+    }
+
+    async fn drains(&self, _: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        Err(away())
+    }
+
+    async fn order(&self, _: Order) -> Result<PartitionMap, OrderError> {
         Err(away().into())
     }
 }
@@ -104,7 +114,7 @@ async fn questions(mut asked: mpsc::UnboundedReceiver<u64>) -> Vec<u64> {
 #[tokio::test]
 async fn a_map_is_followed_through_outages_and_old_answers() {
     let (cluster, asked) = script(&ANSWERS, Vec::new());
-    let map = follow_map(cluster).await;
+    let map = follow_map(cluster, KIND).await;
     assert_eq!(map.borrow().version(), 5, "the first answer is waited for");
     assert_eq!(questions(asked).await, SEEN);
     assert_eq!(map.borrow().version(), 8);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use volery_config::follow::{HeldLease, Standing, follow_map, hold_lease};
-use volery_config::{ConfigNode, ConfigOptions, ConfigParts, HASH, LEVEL, StartError};
+use volery_config::{ConfigNode, ConfigOptions, ConfigParts, HASH, LEVEL, StartError, assign};
 use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
 use volery_kernel::slot::{Partition, Partitions};
@@ -19,7 +19,7 @@ use volery_ports::accounts::Unavailable;
 use volery_ports::cluster::{Board as _, Cluster, HoldError};
 use volery_ports::cluster_store::{ClusterStore, Facts};
 use volery_sql::SqliteStore;
-use volery_testkit::cluster::{PARTITIONS, conformance, hold, pass, shares};
+use volery_testkit::cluster::{KIND, PARTITIONS, conformance, hold, pass, shares};
 use volery_testkit::cluster_store::{ModelClusterStore, change, member};
 use volery_testkit::sql::ManualClock;
 
@@ -68,7 +68,7 @@ async fn two_on_one_database_agree_and_a_node_that_died_is_replaced() {
     let database = async || Arc::new(SqliteStore::open(&folder.path().join("db")).await.expect("opens"));
     let one = start(database().await, Arc::new(SystemClock)).await;
     let other = start(database().await, Arc::new(SystemClock)).await;
-    let (mut from_one, mut from_other) = (follow_map(one.clone()).await, follow_map(other.clone()).await);
+    let (mut from_one, mut from_other) = (follow_map(one.clone(), KIND).await, follow_map(other.clone(), KIND).await);
 
     let a = hold_lease(one.clone(), hold("a", "p"));
     let b = hold_lease(other.clone(), hold("b", "p"));
@@ -76,7 +76,7 @@ async fn two_on_one_database_agree_and_a_node_that_died_is_replaced() {
     for lease in [&a, &b, &c] {
         standing(lease, &Standing::Held).await;
     }
-    let all = |map: &PartitionMap| map.members() == ["a", "b", "c"].map(member);
+    let all = |map: &PartitionMap| map.members() == ["a", "b", "c"].map(member) && assign::left(map) == 0;
     let three = map_with(&mut from_one, all).await;
     assert_eq!(three, map_with(&mut from_other, all).await);
     let mut counts: Vec<_> = shares(&three).into_iter().map(|(_, count)| count).collect();
@@ -107,6 +107,41 @@ async fn a_name_belongs_to_one_process() {
     standing(&second, &Standing::Held).await;
 }
 
+/// It was paused, or cut off: it has not ended, and is one of them again by itself.
+#[tokio::test]
+async fn a_node_whose_lease_was_ended_takes_another_one() {
+    let (store, clock) = (Arc::new(ModelClusterStore::default()), Arc::new(ManualClock::default()));
+    let node = start(store.clone(), clock).await;
+    let mut maps = follow_map(node.clone(), KIND).await;
+    let [a, b] = ["a", "b"].map(|name| hold_lease(node.clone(), hold(name, "p")));
+    let even = |map: &PartitionMap| shares(map) == [("a", 4), ("b", 4)];
+    map_with(&mut maps, even).await;
+    loop {
+        let leases = store.leases(KIND).await.expect("answers");
+        // Renewed in this very moment.
+        if store.end(KIND, &leases[1]).await.expect("answers") {
+            break;
+        }
+    }
+    map_with(&mut maps, |map| shares(map) == [("a", 8)]).await;
+    map_with(&mut maps, even).await;
+    [a, b].iter().for_each(|lease| assert_eq!(*lease.standing().borrow(), Standing::Held));
+}
+
+#[tokio::test]
+async fn a_node_that_is_about_to_end_is_drained_and_is_a_member_until_it_leaves() {
+    let node = start(Arc::new(ModelClusterStore::default()), Arc::new(SystemClock)).await;
+    let mut maps = follow_map(node.clone(), KIND).await;
+    let (mut a, b) = (hold_lease(node.clone(), hold("a", "p")), hold_lease(node.clone(), hold("b", "p")));
+    map_with(&mut maps, |map| shares(map) == [("a", 4), ("b", 4)]).await;
+    assert_eq!(a.drain().await, Ok(()));
+    let empty = map_with(&mut maps, |map| shares(map) == [("a", 0), ("b", 8)]).await;
+    assert!(!empty.members()[0].serves() && empty.members()[1].serves());
+    assert_eq!(a.leave().await, Ok(()));
+    map_with(&mut maps, |map| shares(map) == [("b", 8)]).await;
+    standing(&b, &Standing::Held).await;
+}
+
 #[tokio::test]
 async fn who_died_in_an_outage_is_replaced_after_it_and_the_others_stay() {
     let (store, clock) = (Arc::new(ModelClusterStore::default()), Arc::new(ManualClock::default()));
@@ -116,10 +151,10 @@ async fn who_died_in_an_outage_is_replaced_after_it_and_the_others_stay() {
             assert_eq!(node.hold(hold(name, "p")).await, Ok(()), "{name}");
         }
     };
-    let version = async || nodes[1].map(0, Duration::ZERO).await.expect("answers").version();
+    let version = async || nodes[1].map(KIND, 0, Duration::ZERO).await.expect("answers").version();
     renew(&["a", "b", "c"]).await;
-    let mut maps = follow_map(nodes[0].clone()).await;
-    let before = map_with(&mut maps, |map| map.members().len() == 3).await;
+    let mut maps = follow_map(nodes[0].clone(), KIND).await;
+    let before = map_with(&mut maps, |map| map.members().len() == 3 && assign::left(map) == 0).await;
 
     store.set_away(true);
     pass(&store, &clock, 2, 4 * limits::LEASE_MS.value).await;
@@ -149,7 +184,7 @@ async fn of_two_config_nodes_one_may_go() {
     drop(one);
     let settings = other.settings(0, LONG).await.expect("answers");
     assert_eq!(settings.version, 1);
-    let mut maps = follow_map(other.clone()).await;
+    let mut maps = follow_map(other.clone(), KIND).await;
     map_with(&mut maps, |map| map.members().len() == 2).await;
     for _ in 0..4 {
         assert_eq!(other.hold(hold("a", "p")).await, Ok(()), "renewed where it was not taken");
@@ -179,7 +214,7 @@ async fn a_config_node_says_that_the_store_is_away_and_that_it_is_back() {
     assert!(health.report().ready, "maps and settings are answered on");
     store.set_away(false);
     until(State::Ready).await;
-    let waiting = tokio::time::timeout(LONG / 2, node.map(1, LONG));
+    let waiting = tokio::time::timeout(LONG / 2, node.map(KIND, 1, LONG));
     let (answered, ()) = tokio::join!(waiting, async { shutdown.advance(Stage::Draining) });
     assert_eq!(answered.expect("at once").map(|map| map.version()), Ok(1), "who leaves lets nobody wait");
 }
@@ -194,7 +229,7 @@ async fn another_cluster_s_store_is_refused() {
     let facts = |partitions, hash: &str, level| Facts { partitions, hash: hash.into(), level };
     store.facts(facts(48, HASH, LEVEL)).await.expect("made");
     assert_eq!(refused(store.clone()).await, StartError::Partitions { cluster: 48, node: PARTITIONS });
-    assert_eq!(store.map(0).await, Ok(None), "nothing was written");
+    assert_eq!(store.map(KIND, 0).await, Ok(None), "nothing was written");
     store.set_away(true);
     assert_eq!(refused(store).await, StartError::Unavailable(Unavailable("switched off".into())));
     for (made, error) in [

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use volery_config::StoredBoard;
 use volery_config::follow::follow_settings;
-use volery_kernel::map::PartitionMap;
+use volery_kernel::map::{PartitionMap, PerKind};
+use volery_kernel::slot::Partition;
 use volery_kernel::slot::Partitions;
 use volery_ports::accounts::Unavailable;
-use volery_ports::cluster::{Board, ChangeError};
+use volery_ports::cluster::{Action, Board, ChangeError, Order, OrderError};
 use volery_ports::cluster_store::ClusterStore;
 use volery_sql::SqliteStore;
-use volery_testkit::cluster::settings_are_changed;
+use volery_testkit::cluster::{KIND, settings_are_changed};
 use volery_testkit::cluster_store::{ModelClusterStore, change, map, member};
 use volery_testkit::sql::ManualClock;
 
@@ -27,7 +28,7 @@ fn only() -> PartitionMap {
 }
 
 fn board(store: Arc<dyn ClusterStore>, clock: &Arc<ManualClock>) -> StoredBoard {
-    StoredBoard::new(store, clock.clone(), only())
+    StoredBoard::new(store, clock.clone(), PerKind::from_fn(|_| only()))
 }
 
 #[tokio::test]
@@ -43,10 +44,24 @@ async fn settings_keep_the_contract_on_a_model_and_in_a_file() {
 async fn a_map_is_the_stores_once_somebody_wrote_one() {
     let (store, clock) = (Arc::new(ModelClusterStore::default()), Arc::new(ManualClock::default()));
     let board = board(store.clone(), &clock);
-    assert_eq!(board.map(0, Duration::ZERO).await, Ok(only()));
+    assert_eq!(board.map(KIND, 0, Duration::ZERO).await, Ok(only()));
     let written = map(1, &["a"], &[Some(0)]);
-    assert_eq!(store.put_map(&written).await, Ok(true));
-    assert_eq!(board.map(0, Duration::ZERO).await, Ok(written));
+    assert_eq!(store.put_map(KIND, &written, None).await, Ok(true));
+    assert_eq!(board.map(KIND, 0, Duration::ZERO).await, Ok(written));
+}
+
+#[tokio::test]
+async fn the_only_node_is_the_last_one() {
+    let (store, clock) = (Arc::new(ModelClusterStore::default()), Arc::new(ManualClock::default()));
+    let board = board(store.clone(), &clock);
+    let give = async |action| board.order(Order { kind: KIND, action, seen: None, by: "ada".into() }).await;
+    let named = |name: &str| name.to_owned();
+    assert_eq!(give(Action::Drain(named("only"))).await, Err(OrderError::LastNode(named("only"))));
+    assert_eq!(give(Action::Drain(named("b"))).await, Err(OrderError::NoNode(named("b"))));
+    assert_eq!(give(Action::Move(Partition(0), named("b"))).await, Err(OrderError::NoNode(named("b"))));
+    assert_eq!(give(Action::Move(Partition(0), named("only"))).await, Ok(only()), "it is there");
+    assert_eq!(give(Action::Undrain(named("only"))).await, Ok(only()), "it serves");
+    assert_eq!((store.map(KIND, 0).await, board.drains(KIND).await), (Ok(None), Ok(Vec::new())), "nothing was written");
 }
 
 #[tokio::test]

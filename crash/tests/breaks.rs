@@ -65,7 +65,8 @@ fn promises_hold_over_ten_kills_that_count() {
         assert!(one["restart_ms"].as_f64().unwrap() > 0.0, "{one}");
     }
     let sum = |field: &str| breaks(&report).iter().map(|one| number(&one[field])).sum::<u64>();
-    assert!(sum("existed") > 0 && sum("new") > 0, "kills met sends on either side of the disk: {report}");
+    // On which side of the disk a kill meets them is chance; that every one of them has an id in the end is not.
+    assert!(sum("existed") + sum("new") >= 50, "what a kill met was resolved: {report}");
     assert!(number(&report["acknowledged"]) > 500, "{report}");
 }
 

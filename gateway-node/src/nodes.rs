@@ -4,12 +4,14 @@
 //! node: that one knows who does as soon as somebody does, and says so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use volery_kernel::chat::Recipient;
 use volery_kernel::id::UserId;
+use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
-use volery_kernel::slot::{Partition, Partitions};
+use volery_kernel::slot::{Partition, Partitions, slot_of};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -22,8 +24,24 @@ impl Nodes {
 
     /// The node that serves a user; `None` while none does.
     pub(crate) fn of(&self, user: UserId) -> Option<String> {
-        let map = self.0.borrow();
-        Some(map.owner(partition_of(&map, user)?)?.url.clone())
+        url_of(&self.0.borrow(), user).map(str::to_owned)
+    }
+
+    /// The same for who cannot reach `not`: waits a while for another. Those who waited for one change are told of
+    /// it over some time, for they connect at once.
+    pub(crate) async fn other_than(&self, not: &str, user: UserId) -> Option<String> {
+        let mut maps = self.0.clone();
+        let another = |map: &Arc<PartitionMap>| url_of(map, user).is_some_and(|url| url != not);
+        if !another(&self.0.borrow()) {
+            let within = Duration::from_millis(limits::OTHER_NODE_WITHIN_MS.value);
+            // A look at the map that was kept would hold up the next one: only whether it came is.
+            let came = matches!(tokio::time::timeout(within, maps.wait_for(another)).await, Ok(Ok(_)));
+            if came {
+                tokio::time::sleep(Duration::from_millis(turn_of(user))).await;
+            }
+        }
+        // If none came, whoever serves the user may be there again.
+        self.of(user)
     }
 
     /// That one, or while there is none, any; nothing at all while none is up.
@@ -36,6 +54,15 @@ impl Nodes {
         };
         self.of(user).or_else(any).unwrap_or_default()
     }
+}
+
+fn url_of(map: &PartitionMap, user: UserId) -> Option<&str> {
+    Some(&map.owner(partition_of(map, user)?)?.url)
+}
+
+/// How many milliseconds after a change a user is told of it.
+fn turn_of(user: UserId) -> u64 {
+    u64::from(slot_of(Recipient::User(user))) % limits::MOVED_WITHIN_MS.value
 }
 
 fn partition_of(map: &PartitionMap, user: UserId) -> Option<Partition> {
@@ -51,7 +78,7 @@ mod tests {
     use super::*;
 
     fn map(members: &[&str], owners: &[Option<u16>]) -> Arc<PartitionMap> {
-        let member = |name: &&str| Member { name: (*name).to_owned(), url: format!("ws://{name}") };
+        let member = |name: &&str| Member::new((*name).to_owned(), format!("ws://{name}"));
         Arc::new(PartitionMap::new(1, members.iter().map(member).collect(), owners).unwrap())
     }
 

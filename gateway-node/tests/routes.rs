@@ -69,6 +69,24 @@ async fn everybody_is_told_the_node_of_their_partition() {
 }
 
 #[actix_web::test]
+async fn who_cannot_reach_their_node_is_told_the_next_one_as_soon_as_there_is_one() {
+    let bench = bench().await;
+    let token = text(&bench.person("ada").await, "access_token").to_owned();
+    bench.map.send_replace(owned_by(&[Some(0); 4]));
+    let asks = async |not: &str| bench.get(&format!("/v1/node?not=ws://{not}:8401/v1/ws"), &token).await;
+    let address = |answer: Value| text(&answer, "address").to_owned();
+    assert_eq!(address(asks("two").await.json()), "ws://one:8401/v1/ws", "another than two serves them already");
+    let moves = async {
+        // The request is on its way by then; if not, it finds the new map, and the answer is the same.
+        tokio::task::yield_now().await;
+        bench.map.send_replace(owned_by(&[Some(1); 4]));
+    };
+    let (told, ()) = tokio::join!(asks("one"), moves);
+    assert_eq!(address(told.json()), "ws://two:8401/v1/ws");
+    assert_eq!(address(asks("two").await.json()), "ws://two:8401/v1/ws", "it may be there again");
+}
+
+#[actix_web::test]
 async fn refresh_exchanges_once() {
     let bench = bench().await;
     let grant = bench.person("ada").await;

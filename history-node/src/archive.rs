@@ -1,8 +1,8 @@
 //! Archive: which rows a record causes, and how retries end. It alone writes the timeline.
 //!
-//! A state machine that is asked for its next [`Step`], one at a time, and told how it went. A retry
-//! is looked up only after everything before it is applied; what is new is first noted under its
-//! send key, then appended as a resolved record, then answered, so that a crash in between repeats
+//! A state machine that is asked for its next [`Step`], one at a time, and told how it went. Retries
+//! are looked up only after everything before them is applied, as many at once as stand together; what is new is first
+//! noted under its send key, then appended as a resolved record, then answered, so that a crash in between repeats
 //! steps and never decides twice. Trap avoided: a derived event may be read before its origin was
 //! archived; then the origin's row is written from it, else "archived" would promise too much. So that this
 //! is rare, rows go in two steps: what was accepted here first, all else and the commit once others had the
@@ -12,12 +12,14 @@
 //! answers can be [set by](Archive::sets_by): rows are written on, and only what is committed stays behind.
 
 mod batch;
+mod retries;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use volery_kernel::chat::Recipient;
-use volery_kernel::event::{Answer, Content, Event, Mark, MarkKind, Outcome, Record, Seen, Send};
+use volery_kernel::event::{Content, Event, Mark, MarkKind, Record, Seen, Send, SendKey};
 use volery_kernel::id::Id;
+use volery_kernel::limits;
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::rules::{Rules, Verdict, is_late};
 use volery_kernel::slot::{Partition, Partitions};
@@ -25,6 +27,8 @@ use volery_kernel::time::Timestamp;
 use volery_ports::timeline::{Change, ChangeKind, Commit, Entry, Message, Sent, Write};
 
 use self::batch::{Batch, lacks};
+use self::retries::Retries;
+pub use self::retries::{Found, Lane};
 
 /// Writes collected before they are applied.
 const WRITES_MOST: usize = 512;
@@ -43,22 +47,15 @@ pub enum Step {
     Await(BTreeMap<Partition, Source>),
     /// Write these rows and then how far that was; then call [`Archive::applied`].
     Apply(Vec<Write>, Option<Commit>),
-    /// Read the row of a send key; then call [`Archive::looked_up`].
-    LookUp(volery_kernel::event::SendKey),
-    /// Append, as often as it takes; then call [`Archive::appended`] with the offset.
-    Append(Partition, Event),
+    /// Read the rows of these send keys, all at once; then call [`Archive::looked_up`].
+    LookUp(Vec<SendKey>),
+    /// Write these rows; then call [`Archive::noted`].
+    Note(Vec<Write>),
+    /// Append what each lane has, all lanes at once, and as often as it takes; call [`Archive::appended`] with the
+    /// offsets of each.
+    Append(BTreeMap<Lane, Vec<Event>>),
     /// Everything given was done: [`Archive::read`] more.
     Read,
-}
-
-/// A flagged record on its way.
-#[derive(Debug)]
-enum Retry {
-    LookUp,
-    Note,
-    Resolve,
-    NoteSource(Source),
-    Answer(Outcome),
 }
 
 /// Through which place a partition's own archive has written the rows of what was accepted there, be they committed
@@ -72,16 +69,18 @@ pub struct Archive {
     rules: Rules,
     queue: VecDeque<Record>,
     batch: Batch,
+    /// The last record that was taken up; done, once the batch is applied.
     done: Option<Commit>,
     committed: Option<Commit>,
     /// What the last [`Step::Apply`] commits: an answer may be appended before that is written.
     offered: Option<Commit>,
-    retry: Option<(Send, Retry)>,
+    retries: Retries,
     set_by: VecDeque<SetBy>,
     newest_stamp: Timestamp,
 }
 
 /// An answer whose target took nothing.
+#[derive(Debug)]
 struct SetBy {
     /// What was done before its record; no later commit may be stored before it is appended.
     before: Option<Commit>,
@@ -105,7 +104,7 @@ impl Archive {
             done: committed,
             committed,
             offered: None,
-            retry: None,
+            retries: Retries::default(),
             set_by: VecDeque::new(),
             newest_stamp,
         }
@@ -138,21 +137,29 @@ impl Archive {
     }
 
     fn step(&mut self, written: Written<'_>) -> Step {
-        if let Some(step) = self.retry_step() {
-            return step;
-        }
-        while self.retry.is_none() && self.batch.len() < WRITES_MOST {
+        while self.batch.len() < WRITES_MOST && self.queue.front().is_some_and(|record| self.takes(record)) {
             let Some(record) = self.queue.pop_front() else { break };
             self.take(record, written);
         }
-        self.batch_step(written).or_else(|| self.retry_step()).unwrap_or(Step::Read)
+        self.write().or_else(|| self.retries.step(self.partitions)).or_else(|| self.rest(written)).unwrap_or(Step::Read)
     }
 
-    fn batch_step(&self, written: Written<'_>) -> Option<Step> {
-        if !self.batch.own().is_empty() {
-            let through = self.done.map(|done| done.source).unwrap_or_default();
-            return Some(Step::Write(self.batch.own().to_vec(), through));
+    /// A batch that has retries begins with one: what stands before it waits for no append.
+    fn takes(&self, record: &Record) -> bool {
+        match &record.event {
+            Event::Send(send) if send.flagged && self.retries.is_empty() => self.batch.is_empty(),
+            Event::Send(send) if send.flagged => self.retries.joins(send.key),
+            _ => true,
         }
+    }
+
+    fn write(&self) -> Option<Step> {
+        let through = self.done.map(|done| done.source).unwrap_or_default();
+        let own = self.batch.own();
+        (!own.is_empty()).then(|| Step::Write(own.to_vec(), through))
+    }
+
+    fn rest(&self, written: Written<'_>) -> Option<Step> {
         let awaited = self.batch.awaited(written);
         if !awaited.is_empty() {
             return Some(Step::Await(awaited));
@@ -171,7 +178,6 @@ impl Archive {
         self.batch.waited(written);
     }
 
-    /// While a retry is under way its own record is not committed: a crash takes it up again.
     fn commit(&self) -> Option<Commit> {
         let through = self.through();
         if through == self.committed { None } else { through }
@@ -179,7 +185,8 @@ impl Archive {
 
     /// The last record before which everything is done, answers included.
     fn through(&self) -> Option<Commit> {
-        self.set_by.front().map_or(self.done, |first| first.before)
+        let before = self.set_by.iter().map(|answer| answer.before);
+        before.min_by_key(|before| before.map(|commit| commit.source)).unwrap_or(self.done)
     }
 
     /// Everything below this is committed.
@@ -192,89 +199,35 @@ impl Archive {
     pub fn applied(&mut self) {
         self.batch.clear();
         self.committed = self.offered.take().or(self.committed);
-        if let Some((send, retry @ (Retry::Note | Retry::NoteSource(_)))) = &mut self.retry {
-            *retry = match *retry {
-                Retry::NoteSource(source) => Retry::Answer(Outcome::Accepted { id: send.id, source }),
-                _ => Retry::Resolve,
-            };
+    }
+
+    /// What is known of the keys of the last [`Step::LookUp`], in their order. Where that cannot be read the record is
+    /// set aside.
+    pub fn looked_up(&mut self, found: Vec<Found>) {
+        let aside = self.retries.looked_up(found);
+        aside.into_iter().for_each(|write| self.batch.add(write));
+    }
+
+    /// The rows of the last [`Step::Note`] are there.
+    pub fn noted(&mut self) {
+        self.retries.noted();
+    }
+
+    /// The events of a lane of the last [`Step::Append`] are durable at these offsets.
+    pub fn appended(&mut self, lane: Lane, offsets: &[Offset]) {
+        self.retries.appended(lane, offsets, self.partitions);
+    }
+
+    /// A lane's target took nothing. Answers are set by, to be appended later as [`Archive::set_by`] says; false if
+    /// that cannot be, and the step is to be tried again.
+    pub fn sets_by(&mut self, lane: Lane) -> bool {
+        if self.set_by.len() + limits::RETRIES_AT_ONCE.value > SET_BY_MOST {
+            return false;
         }
-    }
-
-    fn retry_step(&self) -> Option<Step> {
-        let (send, retry) = self.retry.as_ref()?;
-        match retry {
-            // What came before must be there when the key is looked up.
-            Retry::LookUp if self.batch.is_empty() && self.commit().is_none() => Some(Step::LookUp(send.key)),
-            Retry::LookUp => None,
-            Retry::Note => Some(Step::Apply(vec![sent(send, None)], None)),
-            Retry::NoteSource(source) => Some(Step::Apply(vec![sent(send, Some(*source))], None)),
-            Retry::Resolve => {
-                let resolved = Send { flagged: false, ..send.clone() };
-                let flagged = Source::new(self.generation, self.retry_offset());
-                Some(Step::Append(self.partitions.of(send.recipient), Event::Resolved { send: resolved, flagged }))
-            }
-            Retry::Answer(outcome) => {
-                let answer = Answer { id: send.id, sender: send.sender, key: send.key, outcome: *outcome };
-                Some(Step::Append(self.partitions.of(Recipient::User(send.sender)), Event::Answer(answer)))
-            }
-        }
-    }
-
-    /// The flagged record follows the last one that is done.
-    fn retry_offset(&self) -> Offset {
-        self.done.map_or(0, |done| done.source.offset() + 1)
-    }
-
-    /// The row of the send key, as it was after everything before.
-    pub fn looked_up(&mut self, found: Option<Sent>) {
-        let Some((send, retry)) = &mut self.retry else { return };
-        *retry = match found {
-            Some(sent) if sent.fingerprint != send.fingerprint() => Retry::Answer(Outcome::KeyReused),
-            // Our own note of an attempt that a crash ended, or its resolved record is on its way.
-            Some(Sent { id, source: None, .. }) if id == send.id => Retry::Resolve,
-            Some(Sent { id, source, .. }) => {
-                Retry::Answer(Outcome::Accepted { id, source: source.unwrap_or_default() })
-            }
-            None if send.resolve_only => Retry::Answer(Outcome::Refused),
-            None => Retry::Note,
-        };
-    }
-
-    /// What is known of the key cannot be read, for this reason: the record is set aside. Its device is told nothing,
-    /// since nobody knows whether its send was accepted; it asks again when it reconnects.
-    pub fn set_aside(&mut self, reason: String) {
-        let offset = Source::new(self.generation, self.retry_offset()).place();
-        let Some((send, _)) = &self.retry else { return };
-        let batch = volery_reader::to_batch(&[Event::Send(send.clone())]);
-        let bytes = batch.into_iter().next().map(|record| record.value).unwrap_or_default();
-        self.batch.add(Write::SetAside { offset, reason, bytes });
-        self.retry_done();
-    }
-
-    /// The event of the last [`Step::Append`] is durable at this offset.
-    pub fn appended(&mut self, offset: Offset) {
-        let Some((_, retry)) = &mut self.retry else { return };
-        match retry {
-            Retry::Resolve => *retry = Retry::NoteSource(Source::new(self.generation, offset)),
-            Retry::Answer(_) => self.retry_done(),
-            Retry::LookUp | Retry::Note | Retry::NoteSource(_) => {}
-        }
-    }
-
-    fn retry_done(&mut self) {
-        if let Some((send, _)) = self.retry.take() {
-            self.done(self.retry_offset(), send.id);
-        }
-    }
-
-    /// The target of the last [`Step::Append`] took nothing. An answer for another partition is set by, to be
-    /// appended later as [`Archive::set_by`] says; false if that cannot be, and the step is to be tried again.
-    pub fn sets_by(&mut self) -> bool {
-        let answers = matches!(&self.retry, Some((_, Retry::Answer(_)))) && self.set_by.len() < SET_BY_MOST;
-        let Some(Step::Append(target, event)) = self.retry_step().filter(|_| answers) else { return false };
-        self.set_by.push_back(SetBy { before: self.done, target, event });
-        self.retry_done();
-        true
+        let answers = self.retries.take_answers(lane, self.partitions);
+        let any = !answers.is_empty();
+        self.set_by.extend(answers);
+        any
     }
 
     /// Whether answers for this partition were set by: the next one would take nothing but time.
@@ -297,21 +250,14 @@ impl Archive {
     fn take(&mut self, record: Record, written: Written<'_>) {
         self.newest_stamp = self.newest_stamp.max(record.stamp);
         let verdict = self.rules.judge(&record);
+        let (offset, stamp, before) = (record.offset, record.stamp, self.done);
+        let source = Source::new(self.generation, offset);
+        self.done = Some(Commit { source, id: record.event.id(), stamp: self.newest_stamp });
         match (verdict, record.event) {
-            (Verdict::Flagged, Event::Send(send)) => {
-                self.retry = Some((send, Retry::LookUp));
-            }
-            (Verdict::Accept, event) => {
-                let (offset, stamp) = (record.offset, record.stamp);
-                self.done(offset, event.id());
-                self.apply(offset, stamp, event, written);
-            }
-            (_, event) => self.done(record.offset, event.id()),
+            (Verdict::Flagged, Event::Send(send)) => self.retries.join(send, source, before),
+            (Verdict::Accept, event) => self.apply(offset, stamp, event, written),
+            _ => {}
         }
-    }
-
-    fn done(&mut self, offset: Offset, id: Id) {
-        self.done = Some(Commit { source: Source::new(self.generation, offset), id, stamp: self.newest_stamp });
     }
 
     fn apply(&mut self, offset: Offset, stamp: Timestamp, event: Event, written: Written<'_>) {

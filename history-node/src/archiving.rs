@@ -1,9 +1,10 @@
 //! The shell of [`crate::archive::Archive`]: reads, looks up, applies, appends; again and again,
-//! whatever fails. One step of a partition at a time, so its order is the log's.
+//! whatever fails. One step of a partition at a time, so its order is the log's; within a step everything at once.
 //!
 //! Trap avoided: a log that was restored, recreated or cut too far disagrees about what was archived last.
 //! Then this partition's archive stops, loudly, instead of mixing two histories or leaving a hole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +20,11 @@ use volery_ports::log::{ReadError, Reader as LogReader};
 use volery_ports::timeline::{Commit, Refused, Unavailable, Write};
 use volery_reader::Disagreement;
 
-use crate::archive::{Archive, Step};
-use crate::aside;
+use crate::archive::{Archive, Lane, Step};
+use crate::aside::{self, Refusals};
 use crate::news::{Following, News};
 use crate::node::Shared;
+use crate::written::Here;
 
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How often the log is told what it may delete.
@@ -49,8 +51,9 @@ impl Failed {
 
 /// Runs one partition's archive until the task is dropped.
 pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
+    let (here, refusals) = (shared.written.here(partition), Refusals::default());
     loop {
-        match follow(partition, &shared, &news).await {
+        match follow(partition, &here, &refusals, &shared, &news).await {
             Ok(()) => {}
             Err(error) if error.is_final() => {
                 tracing::error!(%partition, %error, "archive has stopped");
@@ -65,12 +68,18 @@ pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
     }
 }
 
-async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<(), Failed> {
+async fn follow(
+    partition: Partition,
+    here: &Here<'_>,
+    refusals: &Refusals,
+    shared: &Shared,
+    news: &News,
+) -> Result<(), Failed> {
     let log = shared.log.as_ref();
     let committed = shared.timeline.committed(partition).await?;
     agree(partition, committed, shared).await?;
     if let Some(committed) = committed {
-        shared.written.raise(partition, committed.source);
+        here.raise(committed.source);
     }
     let written = |partition| shared.written.of(partition);
     let mut archive = Archive::new(log.generation(), shared.partitions, committed);
@@ -86,36 +95,32 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
     loop {
         match archive.next(&written) {
             Step::Write(rows, through) => {
-                aside::apply(partition, rows, None, shared).await?;
+                aside::apply(partition, rows, None, refusals, shared).await?;
                 archive.wrote();
-                shared.written.raise(partition, through);
+                here.raise(through);
             }
             Step::Await(places) => {
                 shared.written.reach(places).await;
                 archive.waited(&written);
             }
             Step::Apply(writes, commit) => {
-                apply(partition, writes, commit, shared).await?;
+                apply(partition, writes, commit, refusals, shared).await?;
                 archive.applied();
             }
-            Step::LookUp(key) => match aside::sent(partition, key, shared).await? {
-                Ok(found) => archive.looked_up(found),
-                Err(reason) => archive.set_aside(reason),
-            },
-            Step::Append(target, _) if archive.waits_for(target) && archive.sets_by() => {}
-            Step::Append(target, event) => match append(target, event, shared).await {
-                Some(offset) => archive.appended(offset),
-                None if archive.sets_by() => shared.archive.waits(partition, held_up(target), shared.clock.now()),
-                None => tokio::time::sleep(AGAIN_AFTER).await,
-            },
+            Step::LookUp(keys) => archive.looked_up(aside::sent(&keys, refusals, shared).await?),
+            Step::Note(rows) => {
+                aside::apply(partition, rows, None, refusals, shared).await?;
+                archive.noted();
+            }
+            Step::Append(lanes) => append_all(partition, lanes, &mut archive, shared).await,
             Step::Read => {
                 release(partition, archive.committed_below(), &mut released, shared).await;
                 if let (true, Some((target, event))) = (again.is_empty(), archive.set_by()) {
-                    again.push(append_again(target, event.clone(), shared));
+                    again.push(append_again(target, vec![event.clone()], shared));
                 }
                 tokio::select! {
                     biased;
-                    Some(offset) = again.next(), if !again.is_empty() => if offset.is_some() {
+                    Some(offsets) = again.next(), if !again.is_empty() => if offsets.is_some() {
                         archive.answered();
                         if archive.set_by().is_none() {
                             shared.archive.goes_on(partition, shared.clock.now());
@@ -142,11 +147,12 @@ async fn apply(
     partition: Partition,
     writes: Vec<Write>,
     commit: Option<Commit>,
+    refusals: &Refusals,
     shared: &Shared,
 ) -> Result<(), Refused> {
     let messages: Vec<_> = writes.iter().filter_map(came_in).collect();
     let set_aside = writes.iter().filter(|write| matches!(write, Write::SetAside { .. })).count() as u64;
-    aside::apply(partition, writes, commit, shared).await?;
+    aside::apply(partition, writes, commit, refusals, shared).await?;
     let now = shared.clock.now();
     let metrics = &shared.metrics;
     if let Some(commit) = commit {
@@ -170,20 +176,42 @@ fn held_up(target: Partition) -> String {
     format!("answers to retries wait for partition {target}, which takes nothing")
 }
 
-/// Where the event is durable; nothing if it is not known to be. More than once is harmless.
-async fn append(target: Partition, event: Event, shared: &Shared) -> Option<Offset> {
-    match shared.log.append(target, volery_reader::to_batch(&[event])).await.as_deref() {
-        Ok([appended]) => return Some(appended.offset),
-        Ok(_) => tracing::error!(%target, "the log answered an append of one record with none"),
-        Err(error) => tracing::warn!(%target, %error, "an event of archive was not appended; it will be again"),
+/// Appends what all lanes have. Whose target takes nothing is set by, or tried again a moment later.
+async fn append_all(partition: Partition, lanes: BTreeMap<Lane, Vec<Event>>, archive: &mut Archive, shared: &Shared) {
+    let (mut appends, mut refused) = (FuturesUnordered::new(), false);
+    for (lane, events) in lanes {
+        if !(archive.waits_for(lane.0) && archive.sets_by(lane)) {
+            appends.push(async move { (lane, append(lane.0, events, shared).await) });
+        }
+    }
+    while let Some((lane, offsets)) = appends.next().await {
+        match offsets {
+            Some(offsets) => archive.appended(lane, &offsets),
+            None if archive.sets_by(lane) => shared.archive.waits(partition, held_up(lane.0), shared.clock.now()),
+            None => refused = true,
+        }
+    }
+    if refused {
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+/// Where the events are durable; nothing if they are not known to be. More than once is harmless.
+async fn append(target: Partition, events: Vec<Event>, shared: &Shared) -> Option<Vec<Offset>> {
+    match shared.log.append(target, volery_reader::to_batch(&events)).await {
+        Ok(appended) if appended.len() == events.len() => {
+            return Some(appended.iter().map(|appended| appended.offset).collect());
+        }
+        Ok(_) => tracing::error!(%target, "the log answered an append with other than a place for each record"),
+        Err(error) => tracing::warn!(%target, %error, "events of archive were not appended; they will be again"),
     }
     None
 }
 
 /// The same a moment after it failed.
-async fn append_again(target: Partition, event: Event, shared: &Shared) -> Option<Offset> {
+async fn append_again(target: Partition, events: Vec<Event>, shared: &Shared) -> Option<Vec<Offset>> {
     tokio::time::sleep(AGAIN_AFTER).await;
-    append(target, event, shared).await
+    append(target, events, shared).await
 }
 
 /// What fan-out and archive are done with and what is old enough may go, and so may old index rows.

@@ -3,63 +3,60 @@
 //!
 //! Trap avoided: an outage sets nothing aside. Only what the timeline itself calls [`Refused::Unfit`] is ever counted.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::cell::Cell;
 
+use futures::future::join_all;
 use volery_kernel::event::SendKey;
 use volery_kernel::limits;
 use volery_kernel::position::Source;
 use volery_kernel::slot::Partition;
-use volery_ports::timeline::{Commit, Refused, Sent, Unavailable, Write};
+use volery_ports::timeline::{Commit, Refused, Unavailable, Write};
 
+use crate::archive::Found;
 use crate::node::Shared;
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Call {
-    Apply,
-    LookUp,
+/// What a partition was refused for good, by call, as long as it is read here.
+#[derive(Default)]
+pub(crate) struct Refusals {
+    apply: Refusal,
+    look_up: Refusal,
 }
 
-/// How often in a row each call was refused for good. A partition that had as many refusals as it takes has met damage,
-/// and does not wait for it again.
+/// How often in a row. Once it was as often as it takes, the partition has met damage, and does not wait for it again.
 #[derive(Default)]
-pub(crate) struct Refusals(Mutex<Counts>);
+struct Refusal(Cell<u32>);
 
-type Counts = BTreeMap<(Partition, Call), u32>;
-
-impl Refusals {
-    fn note<T>(&self, call: (Partition, Call), answer: Result<T, Refused>) -> Result<T, Refused> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let refusals = counts.entry(call).or_default();
+impl Refusal {
+    fn note<T>(&self, answer: Result<T, Refused>) -> Result<T, Refused> {
         match &answer {
-            Ok(_) if !is_enough(*refusals) => *refusals = 0,
-            Err(Refused::Unfit(_)) => *refusals = refusals.saturating_add(1),
+            Ok(_) if !self.is_enough() => self.0.set(0),
+            Err(Refused::Unfit(_)) => self.0.set(self.0.get().saturating_add(1)),
             Ok(_) | Err(Refused::Unavailable(_)) => {}
         }
         answer
     }
 
-    fn are_enough(&self, call: (Partition, Call)) -> bool {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.get(&call).is_some_and(|refusals| is_enough(*refusals))
+    fn is_enough(&self) -> bool {
+        self.0.get() >= limits::SET_ASIDE_AFTER.value
     }
 }
 
-fn is_enough(refusals: u32) -> bool {
-    refusals >= limits::SET_ASIDE_AFTER.value
-}
-
-/// What is known of a send key; or, at last, why that cannot be read.
-pub(crate) async fn sent(
-    partition: Partition,
-    key: SendKey,
-    shared: &Shared,
-) -> Result<Result<Option<Sent>, String>, Refused> {
-    let call = (partition, Call::LookUp);
-    match shared.refusals.note(call, shared.timeline.sent(key).await) {
-        Err(Refused::Unfit(reason)) if shared.refusals.are_enough(call) => Ok(Err(reason)),
-        answer => answer.map(Ok),
+/// What is known of these send keys, asked all at once; or, at last, why one of them cannot be read.
+pub(crate) async fn sent(keys: &[SendKey], refusals: &Refusals, shared: &Shared) -> Result<Vec<Found>, Refused> {
+    let found = join_all(keys.iter().map(|key| shared.timeline.sent(*key))).await;
+    let unfit = |found: &&Result<_, Refused>| matches!(found, Err(Refused::Unfit(_)));
+    let worst = found.iter().find(unfit).or_else(|| found.iter().find(|found| found.is_err()));
+    // Several that cannot be read are one refusal, and those beside them are no sign that it is over.
+    if let Err(refused) = refusals.look_up.note(worst.cloned().unwrap_or(Ok(None)))
+        && !refusals.look_up.is_enough()
+    {
+        return Err(refused);
     }
+    let known = |found| match found {
+        Err(Refused::Unfit(reason)) => Ok(Err(reason)),
+        found => found.map(Ok),
+    };
+    found.into_iter().map(known).collect()
 }
 
 /// Applies, and at last without the rows that are refused.
@@ -67,11 +64,11 @@ pub(crate) async fn apply(
     partition: Partition,
     writes: Vec<Write>,
     commit: Option<Commit>,
+    refusals: &Refusals,
     shared: &Shared,
 ) -> Result<(), Refused> {
-    let call = (partition, Call::Apply);
-    if !shared.refusals.are_enough(call) {
-        return shared.refusals.note(call, shared.timeline.apply(partition, writes, commit).await);
+    if !refusals.apply.is_enough() {
+        return refusals.apply.note(shared.timeline.apply(partition, writes, commit).await);
     }
     match shared.timeline.apply(partition, writes.clone(), commit).await {
         Err(Refused::Unfit(_)) => {}

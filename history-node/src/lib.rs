@@ -1,4 +1,4 @@
-//! history-node: two readers of every partition, and the answers about the past.
+//! history-node: two readers of every partition that is its own, and the answers about the past of all.
 //!
 //! | module | owns |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | [`view`] | a stored row as people may see it (pure) |
 //! | [`cursor`] | page cursors (pure) |
 //! | `fanning`, `archiving` | the shells around both: one task a partition |
+//! | `moving` | which partitions are read here, as maps come |
 //! | `written` | what one archive has written, for the others |
 //! | `aside` | what the timeline refuses for good |
 //! | `news` | what a thread waits for, in ticks |
@@ -20,6 +21,7 @@ mod aside;
 pub mod cursor;
 mod fanning;
 pub mod fanout;
+mod moving;
 mod news;
 pub mod node;
 pub mod reads;

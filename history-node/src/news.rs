@@ -64,7 +64,8 @@ impl<'a> Following<'a> {
 /// Whoever waited, and what it is told.
 type Over = (oneshot::Sender<Told>, Told);
 
-/// The task that waits for all. Its queue holds one wait a partition at most.
+/// The task that waits for all. Its queue holds one wait a partition at most, and those of readers that have ended
+/// since it looked.
 pub(crate) struct Watch {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::{StreamExt as _, TryStreamExt as _, stream, try_join};
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::event::Seen;
 use volery_kernel::id::{Id, UserId};
@@ -17,23 +18,40 @@ use volery_ports::timeline::{ChatRow, Entry, MessageRow, Span, Timeline, Unavail
 
 use crate::cursor;
 use crate::view::view;
+use crate::written::WrittenThrough;
+
+/// Chats of a list, or events of a stretch, that are read at once: a screen of them in two round trips, and one reader
+/// takes no store for itself.
+const AT_ONCE: usize = 16;
 
 /// History over a timeline.
 pub struct Reads {
     timeline: Arc<dyn Timeline>,
     partitions: Partitions,
     generation: u16,
+    written: Option<Arc<WrittenThrough>>,
 }
 
 impl Reads {
     /// Reads what archive wrote for this many partitions; positions are those of this log generation.
     #[must_use]
     pub fn new(timeline: Arc<dyn Timeline>, partitions: Partitions, generation: u16) -> Self {
-        Self { timeline, partitions, generation }
+        Self { timeline, partitions, generation, written: None }
     }
 
-    async fn archived_source(&self, user: UserId) -> Result<Source, HistoryError> {
+    /// Archives run in the same process, and say how far they are.
+    pub(crate) fn beside(self, written: Arc<WrittenThrough>) -> Self {
+        Self { written: Some(written), ..self }
+    }
+
+    /// Up to where what was accepted in the user's stream is on pages. Whose archive runs here, it knows; of others it
+    /// is a question of its own.
+    async fn covers(&self, user: UserId) -> Result<Source, HistoryError> {
         let partition = self.partitions.of(Recipient::User(user));
+        let written = self.written.as_ref().and_then(|written| written.of(partition));
+        if let Some(through) = written.filter(|through| *through > Source::ZERO) {
+            return Ok(through);
+        }
         let commit = self.timeline.committed(partition).await.map_err(away)?;
         Ok(commit.map(|commit| commit.source).unwrap_or_default())
     }
@@ -80,9 +98,10 @@ impl Reads {
 
     /// Half before, half from `id` on; what one side lacks the other fills.
     async fn around(&self, chat: ChatId, id: Id, limit: usize) -> Result<Page, HistoryError> {
-        let Beside { messages: mut older, more: mut older_more, .. } = self.side(chat, Side::Before, id, limit).await?;
-        let Beside { messages: mut newer, more: mut newer_more, .. } =
-            self.side(chat, Side::After, before(id), limit).await?;
+        let sides = (self.side(chat, Side::Before, id, limit), self.side(chat, Side::After, before(id), limit));
+        let (older, newer) = try_join!(sides.0, sides.1)?;
+        let Beside { messages: mut older, more: mut older_more, .. } = older;
+        let Beside { messages: mut newer, more: mut newer_more, .. } = newer;
         let half = limit / 2;
         let keep_older = older.len().min(half.max(limit.saturating_sub(newer.len())));
         let keep_newer = newer.len().min(limit - keep_older);
@@ -159,7 +178,7 @@ impl History for Reads {
     async fn page(&self, user: UserId, chat: ChatId, anchor: Anchor, limit: usize) -> Result<Page, HistoryError> {
         chat.peer_of(user).ok_or(HistoryError::UnknownChat)?;
         // Before the rows are read: what is archived meanwhile is on the page and not promised.
-        let covers = self.archived_source(user).await?;
+        let covers = self.covers(user).await?;
         let page = match anchor {
             Anchor::Newest => self.before(chat, Id::MAX, limit).await,
             Anchor::Before(id) => self.before(chat, id, limit).await,
@@ -183,11 +202,8 @@ impl History for Reads {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|(chat, row)| cursor::of_chats(row.newest, *chat));
-        let mut chats = Vec::with_capacity(rows.len());
-        for (chat, row) in rows {
-            chats.push(self.chat_view(user, chat, row).await?);
-        }
-        Ok(ChatsPage { chats, next })
+        let views = stream::iter(rows).map(|(chat, row)| self.chat_view(user, chat, row));
+        Ok(ChatsPage { chats: views.buffered(AT_ONCE).try_collect().await?, next })
     }
 
     async fn archived(&self, partition: Partition) -> Result<Option<Position>, HistoryError> {
@@ -219,11 +235,12 @@ impl History for Reads {
         let rows: Vec<_> = rows.into_iter().map(|(place, entry)| (Source(place).offset(), entry)).collect();
         let cut = rows.len() == limit;
         let complete_below = rows.last().filter(|_| cut).map_or(to, |(offset, _)| offset + 1).max(from);
-        let mut events = Vec::with_capacity(rows.len());
-        for (offset, entry) in rows {
-            events.extend(self.happened(entry).await?.map(|happened| (offset, happened)));
-        }
-        Ok(Stretch { events, complete_below })
+        let happened = stream::iter(rows).map(|(offset, entry)| async move {
+            let happened = self.happened(entry).await?;
+            Ok::<_, HistoryError>(happened.map(|happened| (offset, happened)))
+        });
+        let happened: Vec<_> = happened.buffered(AT_ONCE).try_collect().await?;
+        Ok(Stretch { events: happened.into_iter().flatten().collect(), complete_below })
     }
 
     async fn undelivered(&self, user: UserId, limit: usize) -> Result<Vec<(ChatId, Seen)>, HistoryError> {

@@ -42,7 +42,15 @@ impl Standing {
         Self { reader, part, metrics, ails: Mutex::default() }
     }
 
-    /// The partition is read.
+    /// So many partitions are read here from now on. Who reads none is well.
+    pub(crate) fn holds(&self, count: usize, now: Timestamp) {
+        self.metrics.reader_partitions.of(self.reader).set(i64::try_from(count).unwrap_or(i64::MAX));
+        if count == 0 {
+            self.change(now, |_| {});
+        }
+    }
+
+    /// The partition is read; or another node's, and what it was like here is nobody's concern any more.
     pub(crate) fn goes_on(&self, partition: Partition, now: Timestamp) {
         self.change(now, |ails| drop(ails.by_partition.remove(&partition)));
     }
@@ -58,7 +66,7 @@ impl Standing {
         });
     }
 
-    /// The partition is not read any more until the process starts anew.
+    /// The partition is not read any more until the process starts anew, or another one has it.
     pub(crate) fn stopped(&self, partition: Partition, reason: String, now: Timestamp) {
         self.change(now, |ails| drop(ails.by_partition.insert(partition, Ail::Stopped { reason })));
     }

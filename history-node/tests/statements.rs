@@ -11,10 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use volery_history::node::{HistoryNode, Parts};
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::event::{Body, Content, Event, Mark, MarkKind, Seen, Send, SendKey};
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
+use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::{Clock as _, Timestamp};
@@ -231,7 +233,11 @@ async fn a_talk_is_written_once() {
     let partitions = Partitions::new(4).expect("four partitions");
     let log = ModelLog::new(1, partitions, Arc::new(SystemClock));
     let (timeline, metrics) = (Arc::new(Counting::default()), Metrics::new().expect("metrics"));
+    let whole = PartitionMap::whole(Member::new("all".to_owned(), String::new()), partitions);
     let parts = Parts {
+        name: "all".to_owned(),
+        map: watch::channel(Arc::new(whole)).1,
+        refused: watch::channel(false).1,
         log: Arc::new(log.clone()),
         timeline: Arc::<Counting>::clone(&timeline),
         archive_every_ms: EVERY_MS,

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use volery_history::fanout::LANE_MOST;
 use volery_history::node::{ARCHIVE_OFTEN_MS, HistoryNode, Parts};
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::event::{Body, Content, Event, Record, Send, SendKey};
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
+use volery_kernel::map::{Member, PartitionMap};
 use volery_kernel::position::Source;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Clock as _;
@@ -46,7 +48,11 @@ fn senders(partitions: Partitions) -> [UserId; 2] {
 }
 
 fn started(log: &ModelLog, timeline: &Arc<ModelTimeline>, metrics: &Metrics, health: &Health) -> HistoryNode {
+    let whole = PartitionMap::whole(Member::new("all".to_owned(), String::new()), log.partitions());
     let parts = Parts {
+        name: "all".to_owned(),
+        map: watch::channel(Arc::new(whole)).1,
+        refused: watch::channel(false).1,
         log: Arc::new(log.clone()),
         timeline: Arc::<ModelTimeline>::clone(timeline),
         archive_every_ms: ARCHIVE_OFTEN_MS,

@@ -1,43 +1,37 @@
-//! Log-ins over HTTP, from tens of addresses at once.
+//! Registrations and log-ins over HTTP, some at once.
 
 use std::cell::Cell;
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use reqwest::{RequestBuilder, Response};
-use serde::Deserialize;
-use serde_json::json;
 use volery_client::core::Token;
-use volery_client::shell::{Api, http_client};
+use volery_client::shell::{Api, ApiError, Grant};
+use volery_kernel::code::Code;
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 use volery_tls::Trust;
-use volery_wire::field;
 
 use crate::clock;
 use crate::failure::Failure;
+use crate::gateways::Gateways;
 use crate::progress::Progress;
 use crate::server::Person;
 
-/// Source addresses: 127.0.0.2 and on, so that ports never run out.
-const ADDRESSES: usize = 40;
 /// A clock that is ahead must not make a new token void, in ms.
 const TOKEN_LEAST_MS: u64 = 5_000;
-/// Log-ins under way at once; the server's queue of password checks holds 64.
+/// Requests under way at once; the server's queue of password checks holds 64.
 const AT_ONCE: usize = 32;
-/// So often a log-in that no answer came to is made, and a node asked for, with so much time in between.
+/// So often a request that no answer came to is made, and a node asked for, with so much time in between.
 const TRIES: usize = 5;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const DEVICE_NAME: &str = "load test";
 
 /// A device that may open sessions.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Account {
     /// Whose.
-    #[serde(with = "field::user")]
     pub user: UserId,
     /// Its id.
-    #[serde(with = "field::device")]
     pub device: DeviceId,
     /// For `hello`.
     pub access_token: String,
@@ -48,7 +42,6 @@ pub struct Account {
     /// The node's address, `ws://…` or `wss://…`.
     pub node: String,
     /// Whom its device believes.
-    #[serde(skip)]
     pub trust: Trust,
 }
 
@@ -64,79 +57,124 @@ impl Account {
     ///
     /// # Errors
     /// The request's.
-    pub async fn refreshed(&self, gateway: &str) -> Result<Self, Failure> {
-        let body = json!({ "refresh_token": self.refresh_token });
-        let http = http_client(gateway, &self.trust)?.build()?;
-        let answer = http.post(format!("{gateway}/v1/refresh")).json(&body).send().await?;
-        let account: Self = answer.error_for_status()?.json().await?;
-        Self { trust: self.trust.clone(), ..account }.placed(gateway).await
+    pub async fn refreshed(&self, gateways: &Gateways, device: usize) -> Result<Self, ApiError> {
+        let grant = gateways.ask(device, async |api| api.refresh(&self.refresh_token).await).await?;
+        Self::granted(grant, self.trust.clone()).placed(gateways, device).await
+    }
+
+    fn granted(grant: Grant, trust: Trust) -> Self {
+        let Grant { user, device, access_token, access_expires, refresh_token, node, .. } = grant;
+        Self { user, device, access_token, access_expires, refresh_token, node, trust }
     }
 
     /// With the address of a node: a cluster that was just started may have none to name yet.
-    async fn placed(mut self, gateway: &str) -> Result<Self, Failure> {
-        if !self.node.is_empty() {
-            return Ok(self);
+    async fn placed(mut self, gateways: &Gateways, device: usize) -> Result<Self, ApiError> {
+        if self.node.is_empty() {
+            let token = &self.access_token;
+            let node = patiently(async || gateways.ask(device, async |api| api.node(token, None).await).await);
+            self.node = node.await?;
         }
-        let api = Api::new(gateway, self.trust.clone())?;
-        for _ in 1..TRIES {
-            tokio::time::sleep(AGAIN_AFTER).await;
-            if let Ok(node) = api.node(&self.access_token).await {
-                self.node = node;
-                return Ok(self);
-            }
-        }
-        self.node = api.node(&self.access_token).await?;
         Ok(self)
     }
 }
 
-/// The address from which a user comes: 40 of them, in turn.
-#[must_use]
-pub fn source_of(number: usize) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2 + (number % ADDRESSES) as u8))
-}
-
-/// Logs people in at `http://…`, each on a new device; answers in their order.
+/// Logs people in at a gateway, or at several that are separated by commas, each on a new device; answers in
+/// their order.
 ///
 /// # Errors
 /// The first log-in that was refused or not answered.
 pub async fn log_in(gateway: &str, people: &[Person]) -> Result<Vec<Account>, Failure> {
-    log_in_trusting(&Trust::machine(), gateway, people).await
+    log_in_at(&Gateways::at(gateway, &Trust::machine())?, people).await
 }
 
-/// The same at `https://…`, on devices that believe others than the machine's authorities.
+/// The same at gateways that are known.
 ///
 /// # Errors
 /// As [`log_in`].
-pub async fn log_in_trusting(trust: &Trust, gateway: &str, people: &[Person]) -> Result<Vec<Account>, Failure> {
-    let client = |address| Ok::<_, Failure>(http_client(gateway, trust)?.local_address(source_of(address)).build()?);
-    let clients = (0..ADDRESSES).map(client).collect::<Result<Vec<_>, _>>()?;
-    let bar = Progress::new("log-ins", people.len() as u64);
-    let done = Cell::new(0);
-    let url = format!("{gateway}/v1/login");
-    let each = stream::iter(people.iter().enumerate()).map(|(number, person)| {
-        let request = clients[number % ADDRESSES].post(&url);
-        let (bar, done) = (&bar, &done);
-        async move {
-            let answer = patiently(request.json(person)).await?.error_for_status()?;
-            done.set(done.get() + 1);
-            bar.at(done.get(), "");
-            let account: Account = answer.json().await?;
-            Account { trust: trust.clone(), ..account }.placed(gateway).await
-        }
-    });
-    each.buffered(AT_ONCE).try_collect().await
+pub async fn log_in_at(gateways: &Gateways, people: &[Person]) -> Result<Vec<Account>, Failure> {
+    let log_in = async |number: usize, person: &Person| {
+        let ask = async |api: &Api| api.log_in(&person.user_name, &person.password, DEVICE_NAME).await;
+        let grant = patiently(async || gateways.ask(number, ask).await).await?;
+        Account::granted(grant, gateways.trust().clone()).placed(gateways, number).await
+    };
+    all("log-ins", people, log_in).await
 }
 
-/// A server that was just started on a busy machine may not take a connection at once: it is no failure of the run.
-async fn patiently(request: RequestBuilder) -> Result<Response, Failure> {
+/// Registers people.
+///
+/// # Errors
+/// The first one that was refused or not answered.
+pub async fn register(gateways: &Gateways, people: &[Person]) -> Result<(), Failure> {
+    let register = async |number: usize, person: &Person| {
+        let ask = async |api: &Api| api.register(&person.user_name, &person.password).await;
+        patiently(async || gateways.ask(number, ask).await).await.map(drop)
+    };
+    all("registrations", people, register).await.map(drop)
+}
+
+/// Does something for all people, some at once.
+async fn all<T>(
+    what: &'static str,
+    people: &[Person],
+    each: impl AsyncFn(usize, &Person) -> Result<T, ApiError>,
+) -> Result<Vec<T>, Failure> {
+    let (bar, done) = (Progress::new(what, people.len() as u64), Cell::new(0));
+    let (each, bar, done) = (&each, &bar, &done);
+    let one = |(number, person)| async move {
+        let answer = each(number, person).await.map_err(|error| refused(what, &error));
+        done.set(done.get() + 1);
+        bar.at(done.get(), "");
+        answer
+    };
+    stream::iter(people.iter().enumerate()).map(one).buffered(AT_ONCE).try_collect().await
+}
+
+/// What a gateway says in a moment of weakness is no failure of the run: a server that was just started on a
+/// busy machine may not take a connection at once, and a cluster may have no node yet.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, ApiError>) -> Result<T, ApiError> {
     for _ in 1..TRIES {
-        let Some(again) = request.try_clone() else { break };
-        match again.send().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => eprintln!("a log-in is tried again: {error}"),
+        match ask().await {
+            Err(error) if error.is_retryable() && !is_limit(&error) => eprintln!("it is tried again: {error}"),
+            answer => return answer,
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     }
-    Ok(request.send().await?)
+    ask().await
+}
+
+fn is_limit(error: &ApiError) -> bool {
+    matches!(error, ApiError::Refused { code, .. } if code == Code::TooManyRequests.text())
+}
+
+fn refused(what: &str, error: &ApiError) -> Failure {
+    let advice = match (is_limit(error), what) {
+        (false, _) => "",
+        (true, "registrations") => {
+            "; let more register (volery admin settings set accounts.registrations_per_hour_address 1000000), \
+             or name users that are there by --users"
+        }
+        (true, _) => {
+            "; let more log in (volery admin settings set accounts.logins_per_minute_address 1000000; \
+             accounts.logins_per_minute for more devices a user), or use fewer devices"
+        }
+    };
+    Failure(format!("{what}: {error}{advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_says_what_opens_it() {
+        let limit = |code: Code| ApiError::Refused {
+            code: code.text().to_owned(),
+            title: "no".into(),
+            retryable: true,
+            after: None,
+        };
+        assert!(refused("registrations", &limit(Code::TooManyRequests)).0.contains("registrations_per_hour_address"));
+        assert!(refused("log-ins", &limit(Code::TooManyRequests)).0.contains("logins_per_minute_address"));
+        assert_eq!(refused("log-ins", &limit(Code::Busy)).0, "log-ins: no");
+    }
 }

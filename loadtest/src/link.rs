@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rand::Rng as _;
 use rand::rngs::StdRng;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::Instant;
 use volery_door::address::Address;
 use volery_door::frame::Kind;
@@ -29,9 +29,10 @@ use volery_wire::codec::{Encoding, decode_reply, encode_request};
 use volery_wire::field::Blob;
 use volery_wire::server::{At, Reply};
 
-use crate::account::{Account, source_of};
+use crate::account::Account;
 use crate::clock;
 use crate::failure::Failure;
+use crate::gateways::source_of;
 
 const ENCODING: Encoding = Encoding::MessagePack;
 /// Events are confirmed after so many, or so many bytes, or this long.
@@ -39,7 +40,10 @@ const CONFIRM_FRAMES: u64 = 16;
 const CONFIRM_BYTES: usize = 16 * 1_024;
 const CONFIRM_NANOS: u64 = 1_000_000_000;
 const LIMITS: Limits = Limits { message: 2 << 20, queue: 2 << 20 };
-const OPEN_WITHIN: Duration = Duration::from_secs(30);
+/// As long as the Rust client waits for a node.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// A session is synced within this.
+const SYNCED_WITHIN: Duration = Duration::from_secs(30);
 
 /// How a session begins.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +100,7 @@ impl Link {
     pub async fn open_as(account: &Account, number: usize, open: &Open) -> Result<Self, Failure> {
         let mut link = Self::greet(account, number, open).await?;
         while !link.state.synced {
-            let turn = tokio::time::timeout(OPEN_WITHIN, link.turn(&mut |_| {})).await;
+            let turn = tokio::time::timeout(SYNCED_WITHIN, link.turn(&mut |_| {})).await;
             turn.map_err(|_| Failure(format!("user {number} was not synced in time")))??;
         }
         Ok(link)
@@ -106,7 +110,7 @@ impl Link {
     /// until [`Link::is_synced`], as it likes.
     ///
     /// # Errors
-    /// A sentence: no connection, or no handshake within 30 s.
+    /// A sentence: no connection, or no handshake within 10 s.
     pub async fn greet(account: &Account, number: usize, open: &Open) -> Result<Self, Failure> {
         let socket = connect_from(source_of(number), &account.node, &account.trust, open.receive_buffer).await?;
         let mut link = Self { socket, state: State::default() };
@@ -289,11 +293,11 @@ impl State {
     }
 }
 
-/// A socket from `source` to the node at `ws://host:port/…`, or `wss://…` where `trust` believes it;
-/// `receive_buffer` in bytes if not the kernel's default.
+/// A socket to the node at `ws://host:port/…`, or `wss://…` where `trust` believes it, from `source` if that is on
+/// this machine; `receive_buffer` in bytes if not the kernel's default.
 ///
 /// # Errors
-/// A sentence: no connection, or no handshake within 30 s.
+/// A sentence: no connection, or no handshake within 10 s.
 pub async fn connect_from(
     source: IpAddr,
     node: &str,
@@ -301,15 +305,9 @@ pub async fn connect_from(
     receive_buffer: Option<u32>,
 ) -> Result<Socket, Failure> {
     let address: Address = node.parse()?;
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    if let Some(bytes) = receive_buffer {
-        socket.set_recv_buffer_size(bytes)?;
-    }
-    socket.bind(SocketAddr::new(source, 0))?;
     let deadline = Instant::now() + OPEN_WITHIN;
     let reached = async {
-        let tcp = socket.connect(address.authority.parse()?).await?;
+        let tcp = reach(source, &address, receive_buffer).await?;
         match address.secured {
             true => Ok(Stream::connected(tcp, address.name()?, trust.config()?).await?),
             false => Ok::<_, Failure>(tcp.into()),
@@ -327,4 +325,28 @@ pub async fn connect_from(
         key.to_be_bytes()
     });
     Ok(connect(stream, &address.authority, &Offer::new(ENCODING, nonce), keys, LIMITS, deadline).await?)
+}
+
+/// The first address of the name at which somebody answers.
+async fn reach(source: IpAddr, to: &Address, receive_buffer: Option<u32>) -> Result<TcpStream, Failure> {
+    let mut reached = Err(Failure(format!("{} has no address", to.host)));
+    for at in lookup_host((to.host.as_str(), to.port)).await? {
+        reached = socket(source, at, receive_buffer)?.connect(at).await.map_err(Failure::from);
+        if reached.is_ok() {
+            break;
+        }
+    }
+    reached
+}
+
+fn socket(source: IpAddr, to: SocketAddr, receive_buffer: Option<u32>) -> Result<TcpSocket, Failure> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(bytes) = receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if to.is_ipv4() && to.ip().is_loopback() {
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    Ok(socket)
 }

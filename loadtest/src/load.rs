@@ -6,15 +6,17 @@
 //! | `pairs` | at its time, whatever became of those before it | the time at which it was meant to be sent |
 //! | `talk` | in turns, after what came was read | sending |
 
+use std::ops::Range;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use volery_kernel::id::UserId;
 
 use crate::account::Account;
 use crate::clock;
 use crate::failure::Failure;
 use crate::fleet::Fleet;
-use crate::fleet::habit::{Flood, Pace, Talk};
+use crate::fleet::habit::{Flood, Habit, Pace, Talk};
 use crate::process::Cpu;
 use crate::server::Server;
 
@@ -120,24 +122,27 @@ pub async fn run(server: &Server, users: std::ops::Range<usize>, drive: Drive, s
     })
 }
 
-/// Neighbours begin to write to each other. Paces of the devices are spread over one interval.
+/// Neighbours begin to write to each other.
 pub fn set_going(fleet: &Fleet, accounts: &[Account], drive: Drive) {
-    let count = accounts.len();
-    for device in 0..count {
+    let each = |habit: &dyn Fn(usize, UserId) -> Box<dyn Habit>| {
+        (0..accounts.len()).for_each(|device| fleet.take_up(device, habit(device, accounts[device ^ 1].user)));
+    };
+    match drive {
+        Drive::Window(window) => each(&|_, to| Box::new(Flood { to, window: (window / 2).max(1) })),
+        Drive::Rate(rate) => set_pace(fleet, accounts, 0..accounts.len(), rate),
+        Drive::Talk => each(&|device, to| {
+            Box::new(Talk::new(accounts[device].user, to, device % 2 == 0, clock::nanos() + FIRST_IN))
+        }),
+    }
+}
+
+/// Neighbours among these devices begin to write to each other, so many messages a second all together. Their
+/// paces are spread over one interval.
+pub fn set_pace(fleet: &Fleet, accounts: &[Account], devices: Range<usize>, rate: u64) {
+    let (first, count, step) = (devices.start, devices.len() as u64, 1_000_000_000 / rate.max(1));
+    for device in devices {
+        let next = clock::nanos() + FIRST_IN + step * (device - first) as u64;
         let to = accounts[device ^ 1].user;
-        fleet.take_up(
-            device,
-            match drive {
-                Drive::Window(window) => Box::new(Flood { to, window: (window / 2).max(1) }),
-                Drive::Rate(rate) => {
-                    let step = 1_000_000_000 / rate.max(1);
-                    let next = clock::nanos() + FIRST_IN + step * device as u64;
-                    Box::new(Pace { to, next, every: step * count as u64 })
-                }
-                Drive::Talk => {
-                    Box::new(Talk::new(accounts[device].user, to, device % 2 == 0, clock::nanos() + FIRST_IN))
-                }
-            },
-        );
+        fleet.take_up(device, Box::new(Pace { to, next, every: step * count }));
     }
 }

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use volery_client::shell::http_client;
 use volery_tls::Trust;
 
-use crate::account::{Account, log_in_trusting};
+use crate::account::{Account, log_in_at};
 use crate::failure::Failure;
+use crate::gateways::Gateways;
 
 /// Everybody's password.
 const PASSWORD: &str = "load test";
@@ -34,6 +35,8 @@ const SETTINGS: &[&str] = &[
 pub struct Setup {
     /// The program `volery`.
     pub binary: PathBuf,
+    /// What it is to be: `up`, or the roles that it has.
+    pub roles: Vec<&'static str>,
     /// Where the server's folder is made; the system's place for temporary files if `None`.
     pub data: Option<PathBuf>,
     /// `KEY=VALUE`, after those that open the limits which would be in the way.
@@ -48,7 +51,8 @@ impl Setup {
     /// `users` users; the binary beside this program; a temporary folder.
     #[must_use]
     pub fn new(users: usize) -> Self {
-        Self { binary: beside(), data: None, settings: Vec::new(), users, trust: Trust::machine() }
+        let (binary, roles, trust) = (beside(), vec!["up"], Trust::machine());
+        Self { binary, roles, data: None, settings: Vec::new(), users, trust }
     }
 }
 
@@ -56,7 +60,7 @@ impl Setup {
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    gateway: String,
+    ready: String,
     setup: Setup,
     folder: tempfile::TempDir,
 }
@@ -81,8 +85,8 @@ impl Server {
             tempfile::tempdir_in(dir)
         })?;
         import(setup, folder.path())?;
-        let (child, gateway) = spawn(setup, folder.path())?;
-        Ok(Self { child, gateway, setup: setup.clone(), folder })
+        let (child, ready) = spawn(setup, folder.path())?;
+        Ok(Self { child, ready, setup: setup.clone(), folder })
     }
 
     /// Stops the server in order (`TERM`) and starts it anew on the same folder, at new ports.
@@ -100,7 +104,7 @@ impl Server {
     pub fn restart_after(&mut self, between: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), Failure> {
         self.end();
         between(self.folder.path())?;
-        (self.child, self.gateway) = spawn(&self.setup, self.folder.path())?;
+        (self.child, self.ready) = spawn(&self.setup, self.folder.path())?;
         Ok(())
     }
 
@@ -113,15 +117,21 @@ impl Server {
     /// `http://…`, or `https://…` if the settings say so.
     #[must_use]
     pub fn gateway(&self) -> &str {
-        &self.gateway
+        self.url("gateway")
+    }
+
+    /// Where one of its roles is, as it said itself; empty if it has no such role.
+    #[must_use]
+    pub fn url(&self, role: &str) -> &str {
+        url(&self.ready, role).unwrap_or_default()
     }
 
     /// Logs imported users in, each on a new device.
     ///
     /// # Errors
-    /// As [`log_in_trusting`].
+    /// As [`log_in_at`].
     pub async fn log_in(&self, users: std::ops::Range<usize>) -> Result<Vec<Account>, Failure> {
-        log_in_trusting(&self.setup.trust, &self.gateway, &Self::people(users)).await
+        log_in_at(&Gateways::at(self.gateway(), &self.setup.trust)?, &Self::people(users)).await
     }
 
     /// What it was started with beside the defaults.
@@ -134,6 +144,19 @@ impl Server {
     pub fn people(users: std::ops::Range<usize>) -> Vec<Person> {
         let person = |number| Person { user_name: user_name(number), password: PASSWORD.to_owned() };
         users.map(person).collect()
+    }
+
+    /// What `volery admin users import` takes, for users of these numbers.
+    ///
+    /// # Errors
+    /// Never with the parameters of this module.
+    pub fn import_lines(users: std::ops::Range<usize>) -> Result<String, Failure> {
+        let hash = cheap_hash()?;
+        let mut lines = String::new();
+        for number in users {
+            writeln!(lines, r#"{{"user_name":"{}","password_hash":"{hash}"}}"#, user_name(number))?;
+        }
+        Ok(lines)
     }
 
     fn end(&mut self) {
@@ -154,8 +177,8 @@ impl Server {
     /// # Errors
     /// The request's.
     pub async fn metrics(&self) -> Result<String, Failure> {
-        let http = http_client(&self.gateway, &self.setup.trust)?.build()?;
-        Ok(http.get(format!("{}/metrics", self.gateway)).send().await?.text().await?)
+        let http = http_client(self.gateway(), &self.setup.trust)?.build()?;
+        Ok(http.get(format!("{}/metrics", self.gateway())).send().await?.text().await?)
     }
 
     /// One number out of `/metrics`; `series` is the name with its labels.
@@ -196,13 +219,13 @@ impl Drop for Server {
 
 fn spawn(setup: &Setup, folder: &Path) -> Result<(Child, String), Failure> {
     let mut command = Command::new(&setup.binary);
-    command.arg("up").arg("--data").arg(folder).stdout(Stdio::piped());
+    command.args(&setup.roles).arg("--data").arg(folder).stdout(Stdio::piped());
     for setting in SETTINGS.iter().copied().chain(setup.settings.iter().map(String::as_str)) {
         command.args(["--set", setting]);
     }
     let mut child = command.spawn().map_err(|error| missing(&setup.binary, &error))?;
     match ready(&mut child) {
-        Ok(gateway) => Ok((child, gateway)),
+        Ok(ready) => Ok((child, ready)),
         Err(failure) => {
             let _ = child.kill();
             let _ = child.wait();
@@ -221,13 +244,8 @@ fn user_name(number: usize) -> String {
 }
 
 fn import(setup: &Setup, folder: &Path) -> Result<(), Failure> {
-    let hash = cheap_hash()?;
-    let mut lines = String::new();
-    for number in 0..setup.users {
-        writeln!(lines, r#"{{"user_name":"{}","password_hash":"{hash}"}}"#, user_name(number))?;
-    }
     let file = folder.join("users.jsonl");
-    std::fs::write(&file, lines)?;
+    std::fs::write(&file, Server::import_lines(0..setup.users)?)?;
     let mut command = Command::new(&setup.binary);
     command.args(["admin", "users", "import"]).arg(&file).arg("--data").arg(folder);
     command.args(setup.settings.iter().flat_map(|setting| ["--set", setting]));
@@ -252,8 +270,15 @@ fn ready(child: &mut Child) -> Result<String, Failure> {
     let stdout = child.stdout.take().ok_or(Failure("no output".to_owned()))?;
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;
-    let gateway = line.split_whitespace().find_map(|word| word.strip_prefix("gateway="));
-    gateway.map(str::to_owned).ok_or_else(|| Failure(format!("the server is not ready: {line:?}")))
+    if url(&line, "gateway").is_none() {
+        return Err(Failure(format!("the server is not ready: {line:?}")));
+    }
+    Ok(line)
+}
+
+/// Where a role is, by the line that says where all are.
+fn url<'l>(ready: &'l str, role: &str) -> Option<&'l str> {
+    ready.split_whitespace().find_map(|word| word.strip_prefix(role)?.strip_prefix('='))
 }
 
 /// The server's binary beside this one.

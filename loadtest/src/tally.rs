@@ -6,59 +6,36 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use crate::failure::Failure;
-use crate::report::Figure;
+use crate::latency::{Latency, micros, times};
+use crate::moves::{Loss, Moves};
 
 /// Digits of the time stamp.
 const DIGITS: usize = 20;
-/// Longest latency told apart, in µs: ten minutes.
-const MOST: u64 = 600_000_000;
-
-/// One kind of latency: over all of the measured time, and since the last look.
+/// What happened at one messaging node, since [`Tally::begin`].
 #[derive(Clone, Debug)]
-pub struct Latency {
-    /// All of it, in µs.
-    pub whole: Histogram<u64>,
-    recent: Histogram<u64>,
+pub struct Node {
+    /// `ws://…` or `wss://…`.
+    pub address: String,
+    /// Messages whose acknowledgement came from there.
+    pub accepted: u64,
+    /// Messages that came from there to the one to whom they go.
+    pub delivered: u64,
+    /// As [`Tally::ack`], in µs.
+    pub ack: Histogram<u64>,
+    /// As [`Tally::delivery`], in µs.
+    pub delivery: Histogram<u64>,
 }
 
-/// A look at the latencies of a moment, in µs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Moment {
-    /// How many.
-    pub count: u64,
-    /// Median.
-    pub p50: u64,
-    /// One in a hundred took longer.
-    pub p99: u64,
-    /// The longest.
-    pub max: u64,
-}
-
-impl Latency {
-    fn new() -> Result<Self, Failure> {
-        let histogram = Histogram::new_with_bounds(1, MOST, 3)?;
-        Ok(Self { whole: histogram.clone(), recent: histogram })
-    }
-
-    /// Something that took from `from` to `to`, in ns.
-    pub fn took(&mut self, from: u64, to: u64) {
-        let micros = to.saturating_sub(from) / 1_000;
-        self.whole.saturating_record(micros);
-        self.recent.saturating_record(micros);
-    }
-
-    /// What came since the last look.
-    pub fn look(&mut self) -> Moment {
-        let recent = &mut self.recent;
-        let (p50, p99) = (recent.value_at_quantile(0.5), recent.value_at_quantile(0.99));
-        let moment = Moment { count: recent.len(), p50, p99, max: recent.max() };
-        recent.reset();
-        moment
+impl Node {
+    fn new(address: &str, blank: &Histogram<u64>) -> Self {
+        let (address, ack, delivery) = (address.to_owned(), blank.clone(), blank.clone());
+        Self { address, accepted: 0, delivered: 0, ack, delivery }
     }
 
     fn reset(&mut self) {
-        self.whole.reset();
-        self.recent.reset();
+        (self.accepted, self.delivered) = (0, 0);
+        self.ack.reset();
+        self.delivery.reset();
     }
 }
 
@@ -88,19 +65,29 @@ pub struct Tally {
     pub delivery: Latency,
     /// From losing the connection, or wanting the first one, to `synced`.
     pub synced: Latency,
+    /// From the loss of a session to `synced`.
+    pub back: Latency,
+    /// Deliveries among those who stand by while others are disturbed.
+    pub bystanders: Latency,
     /// From asking for a page to its coming.
     pub page: Latency,
+    /// Messaging nodes, in the order in which they were met; a number here is what names them elsewhere.
+    pub nodes: Vec<Node>,
+    /// Sessions that were lost, and their devices caught up.
+    pub moves: Moves,
     /// What went wrong, by code: of `error` frames, of closes, of connections.
     pub errors: BTreeMap<String, u64>,
+    /// Of a node that is met.
+    blank: Histogram<u64>,
 }
 
 impl Tally {
     /// Nothing seen yet.
     ///
     /// # Errors
-    /// Never with the bounds of this module.
+    /// Never with the bounds of latencies.
     pub fn new() -> Result<Self, Failure> {
-        let latency = Latency::new;
+        let (latency, blank) = (Latency::new, times()?);
         Ok(Self {
             wanted: 0,
             acked: 0,
@@ -113,15 +100,65 @@ impl Tally {
             ack: latency()?,
             delivery: latency()?,
             synced: latency()?,
+            back: latency()?,
+            bystanders: latency()?,
             page: latency()?,
+            nodes: Vec::new(),
+            moves: Moves::new(blank.clone()),
             errors: BTreeMap::new(),
+            blank,
         })
     }
 
-    /// Forgets latencies, not counts: what came before was the way there.
+    /// Forgets latencies, moves and what nodes did, not the other counts: what came before was the way there.
     pub fn begin(&mut self) {
         let all = [&mut self.ack, &mut self.delivery, &mut self.synced, &mut self.page];
-        all.into_iter().for_each(Latency::reset);
+        all.into_iter().chain([&mut self.back, &mut self.bystanders]).for_each(Latency::reset);
+        self.nodes.iter_mut().for_each(Node::reset);
+        self.moves = Moves::new(self.blank.clone());
+    }
+
+    /// The number of a node.
+    pub(crate) fn node(&mut self, address: &str) -> usize {
+        self.nodes.iter().position(|node| node.address == address).unwrap_or_else(|| {
+            self.nodes.push(Node::new(address, &self.blank));
+            self.nodes.len() - 1
+        })
+    }
+
+    /// A message that was meant to go at `meant` is acknowledged, at this node.
+    pub(crate) fn took_ack(&mut self, node: Option<usize>, meant: Option<u64>, now: u64) {
+        self.acked += 1;
+        let node = node.and_then(|node| self.nodes.get_mut(node));
+        if let Some(meant) = meant {
+            self.ack.took(meant, now);
+        }
+        if let Some(node) = node {
+            node.accepted += 1;
+            meant.into_iter().for_each(|meant| node.ack.saturating_record(micros(meant, now)));
+        }
+    }
+
+    /// The same delivered, to somebody who perhaps stands by.
+    pub(crate) fn took_delivery(&mut self, node: Option<usize>, meant: Option<u64>, now: u64, stands_by: bool) {
+        self.delivered += 1;
+        let node = node.and_then(|node| self.nodes.get_mut(node));
+        if let Some(meant) = meant {
+            self.delivery.took(meant, now);
+            if stands_by {
+                self.bystanders.took(meant, now);
+            }
+        }
+        if let Some(node) = node {
+            node.delivered += 1;
+            meant.into_iter().for_each(|meant| node.delivery.saturating_record(micros(meant, now)));
+        }
+    }
+
+    /// A device is caught up again, at this node.
+    pub(crate) fn took_back(&mut self, loss: Loss, node: usize, now: u64) {
+        self.back.took(loss.at, now);
+        self.moves.took(loss, node, micros(loss.at, now));
     }
 
     /// Counts since `before`, and the latencies since [`Tally::begin`].
@@ -154,14 +191,6 @@ impl Tally {
     }
 }
 
-/// Quantiles in milliseconds of a histogram of µs.
-#[must_use]
-pub fn latencies(of: &str, histogram: &Histogram<u64>) -> Vec<Figure> {
-    let quantiles = [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999), ("max", 1.0)];
-    let value = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
-    quantiles.map(|(name, quantile)| Figure::new(format!("{of}_{name}"), value(quantile), "ms")).into()
-}
-
 /// A text of at least so many bytes, named by its first word, that says when it was meant to be sent.
 #[must_use]
 pub fn text(label: &str, meant: u64, bytes: usize) -> String {
@@ -184,15 +213,5 @@ mod tests {
         let sent = text("d1.2", 77, 256);
         assert_eq!((sent.len(), meant(&sent)), (256, Some(77)));
         assert_eq!((meant("d1.2 hello"), meant("hello")), (None, None));
-    }
-
-    #[test]
-    fn a_look_forgets_what_the_whole_keeps() {
-        let mut latency = Latency::new().map_err(|failure| failure.0).unwrap();
-        latency.took(0, 5_000);
-        latency.took(0, 7_000);
-        let seen = latency.look();
-        assert_eq!((seen.count, seen.p50, seen.max), (2, 5, 7));
-        assert_eq!((latency.look().count, latency.whole.len()), (0, 2));
     }
 }

@@ -1,20 +1,24 @@
 //! What the load goes to: a server that is started for the run on an empty folder, or a cluster that
-//! runs already, with users that somebody gives.
+//! runs already, with users that somebody gives or that are registered for the run.
 
 use std::path::PathBuf;
 
+use rand::RngExt as _;
+use rand::rngs::StdRng;
 use serde::Serialize;
 use volery_tls::Trust;
 
-use crate::account::{Account, log_in_trusting};
+use crate::account::{Account, log_in_at, register};
 use crate::failure::Failure;
+use crate::gateways::Gateways;
+use crate::meter::{Meter, Probes};
 use crate::process::{Cpu, rss_kib};
 use crate::server::{Person, Server, Setup};
 
 /// A cluster that runs already.
 #[derive(Clone, Debug)]
 pub struct Running {
-    /// Its gateway, `http://…` or `https://…`.
+    /// Its gateway, `http://…` or `https://…`; several by commas.
     pub gateway: String,
     /// Whom the devices believe.
     pub trust: Trust,
@@ -26,9 +30,12 @@ pub struct Running {
 #[derive(Debug)]
 pub struct Target {
     gateway: String,
-    trust: Trust,
+    gateways: Gateways,
     server: Option<Server>,
     people: Vec<Person>,
+    /// Whether these are to be registered still.
+    are_new: bool,
+    probes: Probes,
 }
 
 /// What the kernel says of the server at a moment.
@@ -56,26 +63,68 @@ impl Target {
     /// As [`Server::start`].
     pub fn start(setup: &Setup) -> Result<Self, Failure> {
         let server = Server::start(setup)?;
-        let people = Server::people(0..setup.users);
-        Ok(Self { gateway: server.gateway().to_owned(), trust: setup.trust.clone(), server: Some(server), people })
+        let target = Self::at(server.gateway(), &setup.trust, Server::people(0..setup.users))?;
+        Ok(Self { server: Some(server), ..target }.probed(&[]))
     }
 
     /// Uses one that runs, with the first `count` of its users.
     ///
     /// # Errors
-    /// The file cannot be read, or has too few users.
+    /// The file cannot be read, or has too few users; or there is no such gateway.
     pub fn running(at: &Running, count: usize) -> Result<Self, Failure> {
         let file = at.users.display();
         let text = std::fs::read_to_string(&at.users).map_err(|error| Failure(format!("{file}: {error}")))?;
         let people = people_of(&text, count).map_err(|Failure(why)| Failure(format!("{file}: {why}")))?;
-        let gateway = at.gateway.trim_end_matches('/').to_owned();
-        Ok(Self { gateway, trust: at.trust.clone(), server: None, people })
+        Self::at(&at.gateway, &at.trust, people)
     }
 
-    /// `http://…` or `https://…`.
+    /// Uses one that runs, with `count` new users of the run's own.
+    ///
+    /// # Errors
+    /// There is no such gateway.
+    pub fn registering(gateway: &str, trust: &Trust, count: usize) -> Result<Self, Failure> {
+        let target = Self::at(gateway, trust, new_people(count, &mut rand::make_rng()))?;
+        Ok(Self { are_new: true, ..target })
+    }
+
+    fn at(gateway: &str, trust: &Trust, people: Vec<Person>) -> Result<Self, Failure> {
+        let gateways = Gateways::at(gateway, trust)?;
+        let (gateway, probes) = (gateway.to_owned(), Probes::default());
+        Ok(Self { gateway, gateways, server: None, people, are_new: false, probes })
+    }
+
+    /// Its metrics are read at these addresses; those of a server of the run's own are known.
+    #[must_use]
+    pub fn probed(self, probes: &[String]) -> Self {
+        let own = self.server.is_some().then(|| self.gateway.clone());
+        let probes = Probes::at(own.into_iter().chain(probes.iter().cloned()), self.gateways.trust().clone());
+        Self { probes, ..self }
+    }
+
+    /// `http://…` or `https://…`; several by commas.
     #[must_use]
     pub fn gateway(&self) -> &str {
         &self.gateway
+    }
+
+    /// The same, to be asked.
+    #[must_use]
+    pub fn gateways(&self) -> &Gateways {
+        &self.gateways
+    }
+
+    /// Whether users of an earlier run may be among these, and their chats.
+    #[must_use]
+    pub fn may_have_chats(&self) -> bool {
+        self.server.is_none() && !self.are_new
+    }
+
+    /// What the nodes count; `None` if nobody said where that is.
+    ///
+    /// # Errors
+    /// One does not answer.
+    pub async fn meter(&self) -> Result<Option<Meter>, Failure> {
+        self.probes.read().await
     }
 
     /// The server, if it is the run's own.
@@ -98,11 +147,14 @@ impl Target {
     /// New devices of all users, `each` of every one: user 0 has 0, 1, …, user 1 the next.
     ///
     /// # Errors
-    /// The first log-in that was refused.
+    /// The first registration or log-in that was refused.
     pub async fn devices(&self, each: usize) -> Result<Vec<Account>, Failure> {
+        if self.are_new {
+            register(&self.gateways, &self.people).await?;
+        }
         let people: Vec<Person> =
             self.people.iter().flat_map(|person| std::iter::repeat_n(person.clone(), each)).collect();
-        log_in_trusting(&self.trust, &self.gateway, &people).await
+        log_in_at(&self.gateways, &people).await
     }
 
     /// Where this is.
@@ -116,6 +168,13 @@ impl Target {
             None => Place { target: self.gateway.clone(), settings: Vec::new() },
         }
     }
+}
+
+/// Names that no other run has, and a password that nobody else knows.
+fn new_people(count: usize, random: &mut StdRng) -> Vec<Person> {
+    let (run, password) = (random.random::<u32>(), format!("{:032x}", random.random::<u128>()));
+    let person = |number| Person { user_name: format!("load_{run:08x}_{number}"), password: password.clone() };
+    (0..count).map(person).collect()
 }
 
 fn people_of(text: &str, count: usize) -> Result<Vec<Person>, Failure> {

@@ -64,6 +64,9 @@ pub struct Parts {
     /// Who owns what, as far as is known; only a larger version changes anything. Once the sender is dropped,
     /// the last one stays.
     pub map: watch::Receiver<Arc<PartitionMap>>,
+    /// Whether the cluster refuses this node. While it does, nobody is taken in, and who is here is told to
+    /// reconnect: others serve them. Once the sender is dropped, the last word stays.
+    pub refused: watch::Receiver<bool>,
 }
 
 /// Why the node did not start.
@@ -107,6 +110,7 @@ pub(crate) struct Shared {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) metrics: Metrics,
     pub(crate) map: watch::Receiver<Arc<PartitionMap>>,
+    pub(crate) refused: watch::Receiver<bool>,
 }
 
 /// A running node.
@@ -125,7 +129,7 @@ impl MessagingNode {
     /// # Errors
     /// [`StartError`].
     pub async fn start(options: Options, parts: Parts) -> Result<Self, StartError> {
-        let Parts { log, accounts, history, bus, clock, generators, tls, metrics, health, map } = parts;
+        let Parts { log, accounts, history, bus, clock, generators, tls, metrics, health, map, refused } = parts;
         let threads = options.threads.max(1);
         if generators.len() < threads {
             return Err(StartError::Generators { threads, generators: generators.len() });
@@ -135,9 +139,21 @@ impl MessagingNode {
         let partitions = same_partitions(log.partitions(), &map.borrow())?;
         let (voice, speaking) = voice(Arc::clone(&bus), metrics.clone());
         let timing = Timing::new(health.part("clock"));
-        let shared =
-            Shared { options, partitions, log, accounts, history, bus, voice, clock, timing, tls, metrics, map };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared {
+            options,
+            partitions,
+            log,
+            accounts,
+            history,
+            bus,
+            voice,
+            clock,
+            timing,
+            tls,
+            metrics,
+            map,
+            refused,
+        });
         let part = health.part("messaging");
         let mut started = Vec::with_capacity(threads);
         for (thread, generator) in generators.into_iter().take(threads).enumerate() {
@@ -163,23 +179,25 @@ impl MessagingNode {
         self.address
     }
 
-    /// Before stage one, of a node that is no member any more: waits until others own what it had and its
-    /// sessions have gone there, at most for `within`. Not at all if nobody else is up.
+    /// Before stage one, of a node that drains or is no member any more: waits until others own what it had and its
+    /// sessions have gone there, at most for `within`. Not at all if nobody else serves.
     pub async fn hand_over(&self, within: Duration) {
         const LOOK_EVERY: Duration = Duration::from_millis(10);
         let Shared { options, partitions, map, metrics, .. } = &*self.shared;
         let mut map = map.clone();
         let moved = async {
-            let is_rid = |map: &Arc<PartitionMap>| !partitions.iter().any(|one| map.is_owned_by(one, &options.name));
+            let is_rid = |map: &PartitionMap| !partitions.iter().any(|one| map.is_owned_by(one, &options.name));
+            let is_alone =
+                |map: &PartitionMap| !map.members().iter().any(|other| other.serves() && other.name != options.name);
             // Where nobody tells of maps any more, the last one stays.
-            if map.wait_for(is_rid).await.is_ok_and(|map| !map.members().is_empty()) {
+            if map.wait_for(|map| is_rid(map) || is_alone(map)).await.is_ok_and(|map| !is_alone(&map)) {
                 while metrics.sessions.get() > 0 {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
             }
         };
         if tokio::time::timeout(within, moved).await.is_err() {
-            tracing::info!("not all sessions went to other nodes in time; they are told to reconnect");
+            tracing::info!("not all partitions and sessions went to other nodes in time");
         }
     }
 

@@ -386,7 +386,7 @@ async fn begin(owned: &Owned, shared: &Shared) -> Result<(), ReadError> {
     let partition = owned.tail.borrow().partition();
     let end = shared.log.extent(partition).await?.end;
     let before = volery_reader::read_back(shared.log.as_ref(), partition, end).await?;
-    before.iter().for_each(|record| owned.tail.borrow_mut().warm(record));
+    owned.tail.borrow_mut().begin(end, &before);
     owned.read.send_replace(true);
     Ok(())
 }

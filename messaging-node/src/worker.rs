@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
-use futures::Stream;
 use futures::future::join_all;
+use futures::{Stream, StreamExt as _};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use volery_kernel::generator::Generator;
 use volery_kernel::id::UserId;
 use volery_kernel::limits;
 use volery_kernel::map::PartitionMap;
+use volery_kernel::served::Served;
 use volery_kernel::slot::Partition;
+use volery_kernel::time::Timestamp;
 use volery_ports::bus::{Ear, News};
 
 use crate::core::pace::Rate;
-use crate::core::served::Served;
 use crate::core::watching::Watching;
 use crate::node::Shared;
 use crate::partition::Signal;
@@ -28,9 +29,11 @@ mod adopting;
 mod living;
 mod moving;
 mod pacing;
+mod refused;
 
 pub(crate) use adopting::Adopt;
 use moving::Slot;
+use refused::Refused;
 
 /// Sockets that wait to be taken over, at most.
 const ADOPTIONS_MOST: usize = 8_192;
@@ -70,6 +73,7 @@ pub(crate) struct Worker {
     served: Served,
     maps: Option<watch::Receiver<Arc<PartitionMap>>>,
     rates: Option<watch::Receiver<Rate>>,
+    refusals: Option<watch::Receiver<bool>>,
     slots: HashMap<Partition, Slot>,
     /// The next step of a parting, while sessions are sent to other nodes.
     parting: Option<SpawnHandle>,
@@ -79,6 +83,8 @@ pub(crate) struct Worker {
     seconds: u64,
     /// When those who are watched are read besides.
     read_at: u64,
+    /// Since when the cluster refuses the node.
+    refused: Option<Timestamp>,
     /// Its sessions end with the node.
     stopping: bool,
 }
@@ -95,6 +101,7 @@ impl Worker {
         let served = Served::new(shared.options.name.clone(), Arc::clone(&maps.borrow_and_update()));
         let mut rates = shared.options.rate.clone();
         let rate = Cell::new(*rates.borrow_and_update());
+        let refusals = Some(shared.refused.clone());
         let (ear, news) = listen(&shared);
         let (known, watching) = (RefCell::default(), RefCell::default());
         let thread = Rc::new(Thread { shared, generator, known, rate, watching, ear });
@@ -105,12 +112,14 @@ impl Worker {
             served,
             maps,
             rates,
+            refusals,
             slots,
             parting: None,
             ready: Some(ready),
             news: Some(news),
             seconds: 0,
             read_at: 0,
+            refused: None,
             stopping: false,
         }
     }
@@ -141,6 +150,9 @@ impl Actor for Worker {
         }
         if let Some(rates) = self.rates.take() {
             ctx.add_stream(each(rates));
+        }
+        if let Some(refusals) = self.refusals.take() {
+            ctx.add_stream(each(refusals).map(Refused));
         }
         if let Some(news) = self.news.take() {
             ctx.add_stream(living::news(news));

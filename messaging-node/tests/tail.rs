@@ -49,7 +49,7 @@ proptest! {
         let records: Vec<_> = records.into_iter().enumerate().map(|(offset, (to, bytes))| record(offset as u64, to, bytes)).collect();
         let start = start.min(records.len());
         let mut tail = Tail::new(Partition(3), GENERATION, 0, budget);
-        records[..start].iter().for_each(|record| tail.warm(record));
+        tail.begin(start as u64, &records[..start]);
         for record in &records[start..] {
             prop_assert_eq!(tail.push(record.clone()), Some(record.event.stream()));
         }
@@ -85,4 +85,15 @@ proptest! {
             prop_assert!(tail.bytes() <= budget || tail.start() + 1 == tail.head());
         }
     }
+}
+
+/// Of a partition that was quiet for long nothing is left to read back.
+#[test]
+fn a_tail_begins_at_the_logs_end_even_where_nothing_lies_before_it() {
+    let mut tail = Tail::new(Partition(3), GENERATION, 0, 10_000);
+    tail.begin(500, &[]);
+    assert_eq!((tail.start(), tail.head(), tail.position_before(500)), (500, 500, None));
+    let next = record(500, 1, 10);
+    assert_eq!(tail.push(next.clone()), Some(next.event.stream()));
+    assert_eq!(tail.id_at(500), Some(next.event.id()));
 }

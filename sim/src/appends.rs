@@ -1,5 +1,6 @@
 //! Appends to the simulated log: well, badly, late, twice; and whom they concern.
 
+use volery_history::archive::Lane;
 use volery_kernel::event::Event;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
@@ -19,7 +20,7 @@ pub(crate) enum Owner {
     Session(ConnId, Partition),
     Marks(ConnId, Vec<Event>),
     Fanout(Partition, u64, Partition),
-    Archive(Partition, u64),
+    Archive(Partition, u64, Lane),
     /// An answer that was set by.
     SetBy(Partition, u64),
 }
@@ -181,9 +182,11 @@ impl World {
 
     fn wake_readers(&mut self, partition: Partition) {
         let lag = self.lag_until.get(&partition).copied().unwrap_or(0).saturating_sub(self.now);
-        for node in 0..self.nodes.len() {
-            let delay = self.reader_delay(lag);
-            self.after(delay, Task::NodeRead(node, self.nodes[node].life, partition));
+        for n in 0..self.nodes.len() {
+            if let Some(reading) = self.nodes[n].slots.get(&partition).map(|slot| slot.reading) {
+                let delay = self.reader_delay(lag);
+                self.after(delay, Task::NodeRead(n, reading, partition));
+            }
         }
         let delay = self.reader_delay(lag);
         self.wake_fanouts(partition, delay);
@@ -197,6 +200,9 @@ impl World {
     }
 
     pub(crate) fn appended(&mut self, owner: Owner, result: Result<Vec<Appended>, AppendError>) {
+        if let Some(until) = self.historian_of(&owner).and_then(|n| self.stands_still(n)) {
+            return self.at(until, Task::Appended(owner, result));
+        }
         match owner {
             Owner::Session(conn, partition) => self.answer(conn, Answered::Appended(partition, result)),
             Owner::Marks(conn, events) => {
@@ -205,11 +211,22 @@ impl World {
                 }
             }
             Owner::Fanout(partition, life, target) => self.fanned_out(partition, life, target, result.is_ok()),
-            Owner::Archive(partition, life) => {
-                let offset = result.ok().and_then(|appended| appended.first().copied()).map(|appended| appended.offset);
-                self.archive_appended(partition, life, offset);
+            Owner::Archive(partition, life, lane) => {
+                let offsets = result.ok().map(|appended| appended.iter().map(|appended| appended.offset).collect());
+                self.archive_appended(partition, life, lane, offsets);
             }
             Owner::SetBy(partition, life) => self.set_by_appended(partition, life, result.is_ok()),
+        }
+    }
+
+    /// The history node that waits for an append.
+    fn historian_of(&self, owner: &Owner) -> Option<usize> {
+        match owner {
+            Owner::Fanout(partition, life, _) => self.fanouts.get(&(*partition, *life)).map(|shell| shell.at),
+            Owner::Archive(partition, life, _) | Owner::SetBy(partition, life) => {
+                self.archives.get(&(*partition, *life)).map(|shell| shell.at)
+            }
+            Owner::Session(..) | Owner::Marks(..) => None,
         }
     }
 }

@@ -1,16 +1,20 @@
 //! Archive as the simulation runs it: the real core, killed at any moment, begun anew from an older
-//! commit, and at times doubled. Killed between its two writings, too: what it has told the others by then stays told.
+//! commit, and doubled while two history nodes believe to own its partition. Killed between its two writings, too:
+//! what it has told the others of its node by then stays told.
+
+mod retries;
 
 use futures::executor::block_on;
 use volery_history::archive::{Archive, Step};
 use volery_kernel::chat::Recipient;
+use volery_kernel::event::Record;
 use volery_kernel::limits;
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::timeline::{Change, ChangeKind, Commit, Timeline as _, Write};
 
-use crate::appends::Owner;
+use self::retries::Retrying;
 use crate::fanout::AGAIN_MS;
 use crate::log::GENERATION;
 use crate::mutation::Mutation;
@@ -24,14 +28,18 @@ const AWAIT_EVERY_MS: u64 = 10;
 /// What is being written.
 enum Writing {
     Own(Vec<Write>, Source),
+    Note(Vec<Write>),
     Rest(Vec<Write>, Option<Commit>),
 }
 
 pub(crate) struct ArchiveShell {
     core: Archive,
+    /// The history node that runs it.
+    pub(crate) at: usize,
     /// A step is under way.
     busy: bool,
     writing: Option<Writing>,
+    retrying: Retrying,
     /// Its own rows are there, and neither the rest nor the commit.
     torn: bool,
     /// Since when it waits for the rows of others.
@@ -49,46 +57,60 @@ impl World {
 
     pub(crate) fn kill_archive(&mut self, partition: Partition, back: usize) -> bool {
         let lives = self.archives_of(partition);
-        if lives.len() == 1 {
-            self.remove_archive(partition, lives[0]);
-            let delay = self.rng.delay(500, 8_000);
-            self.after(delay, Task::ArchiveStart(partition, back));
+        let Some(life) = lives.first().map(|_| lives[self.rng.index(lives.len())]) else { return false };
+        if let Some(shell) = self.archives.remove(&(partition, life)) {
+            let (delay, start) = (self.rng.delay(500, 8_000), self.historians[shell.at].process.life);
+            self.after(delay, Task::ArchiveStart(partition, (shell.at, start), back));
+            self.cut_off(partition, shell);
         }
-        lives.len() == 1
+        true
     }
 
-    /// A second one beside the first: both run, both commit.
-    pub(crate) fn double_archive(&mut self, partition: Partition, back: usize, ms: u64) -> bool {
-        let alone = self.archives_of(partition).len() == 1;
-        if alone {
-            self.story.count(What::ArchiveTwice);
-            self.start_archive(partition, back);
-            self.after(ms, Task::ArchiveEnd(partition));
-        }
-        alone
+    /// A history node runs it no more.
+    pub(crate) fn remove_archive(&mut self, partition: Partition, n: usize) {
+        let here = self.archives.extract_if(.., |(of, _), shell| *of == partition && shell.at == n);
+        let gone: Vec<_> = here.map(|(_, shell)| shell).collect();
+        gone.into_iter().for_each(|shell| self.cut_off(partition, shell));
     }
 
-    /// One of two ends: the older or the newer.
-    pub(crate) fn end_archive(&mut self, partition: Partition) {
-        let lives = self.archives_of(partition);
-        if lives.len() > 1 {
-            let ends = lives[self.rng.index(lives.len())];
-            self.remove_archive(partition, ends);
-        }
-    }
-
-    fn remove_archive(&mut self, partition: Partition, life: u64) {
-        if self.archives.remove(&(partition, life)).is_some_and(|shell| shell.torn) {
+    /// What it was writing may still be written: later, when another goes on already.
+    fn cut_off(&mut self, partition: Partition, shell: ArchiveShell) {
+        if shell.torn {
             self.story.count(What::ArchiveTorn);
         }
+        let (writes, commit) = match shell.writing {
+            Some(Writing::Own(writes, _) | Writing::Note(writes)) => (writes, None),
+            Some(Writing::Rest(writes, commit)) => (writes, commit),
+            None => return,
+        };
+        if self.rng.chance(500) {
+            let delay = self.rng.within(1, 5_000);
+            self.after(delay, Task::LateWrite(partition, writes, commit));
+        }
     }
 
-    pub(crate) fn start_archive(&mut self, partition: Partition, back: usize) {
+    pub(crate) fn write_late(&mut self, partition: Partition, writes: Vec<Write>, commit: Option<Commit>) {
+        if block_on(self.timeline.apply(partition, writes, commit)).is_ok() {
+            self.story.count(What::WrittenLate);
+        }
+    }
+
+    /// Begins on a history node, unless that was given the partition no more or runs it already.
+    pub(crate) fn start_archive(&mut self, partition: Partition, at: (usize, u64), back: usize) {
+        let others = self.archives_of(partition);
+        let here = others.iter().any(|life| self.archives[&(partition, *life)].at == at.0);
+        if here || !self.reads(at, partition) {
+            return;
+        }
         let Ok(newest) = block_on(self.timeline.committed(partition)) else {
-            return self.after(AGAIN_MS, Task::ArchiveStart(partition, back));
+            return self.after(AGAIN_MS, Task::ArchiveStart(partition, at, back));
         };
-        newest.iter().for_each(|newest| self.wrote(partition, newest.source));
+        if !others.is_empty() {
+            self.story.count(What::ArchiveTwice);
+        }
+        newest.iter().for_each(|newest| self.wrote(at.0, partition, newest.source));
         let commit = match newest {
+            newest if self.mutated(Mutation::TakenUpAtEnd) => self.last_record(partition).or(newest),
             Some(newest) if back > 0 => self.older_commit(partition, newest, back).or(self.first_commit(newest)),
             newest => newest,
         };
@@ -98,10 +120,18 @@ impl World {
         }
         self.read_back(Reader::Archive, partition, core.next_offset()).iter().for_each(|record| core.warm(record));
         let life = self.next_life();
-        let shell = ArchiveShell { core, busy: false, writing: None, torn: false, awaits: None, again: false };
+        let (retrying, busy, writing, torn, awaits, again) = Default::default();
+        let shell = ArchiveShell { core, at: at.0, busy, writing, retrying, torn, awaits, again };
         self.archives.insert((partition, life), shell);
-        tell!(self, ["all"], "archive of p{partition} starts after {:?}", commit.map(|commit| commit.source.offset()));
+        let after = commit.map(|commit| commit.source.offset());
+        tell!(self, ["all"], "archive of p{partition} starts after {after:?} on h{}", at.0);
         self.after(1, Task::ArchiveRun(partition, life));
+    }
+
+    /// As if everything were archived.
+    fn last_record(&self, partition: Partition) -> Option<Commit> {
+        let records = self.log.read(partition, self.log.start(partition), usize::MAX);
+        commit_at(records, records.last()?)
     }
 
     /// As if the newest commits had been lost: any record before serves that is still there.
@@ -109,9 +139,7 @@ impl World {
         let start = self.log.start(partition);
         let end = newest.source.offset().checked_sub(back as u64 * 2).filter(|end| *end >= start)?;
         let records = self.log.read(partition, start, (end - start) as usize + 1);
-        let stamp = records.iter().map(|record| record.stamp).max()?;
-        let last = records.last()?;
-        Some(Commit { source: Source::new(GENERATION, last.offset), id: last.event.id(), stamp })
+        commit_at(records, records.last()?)
     }
 
     /// From the log's beginning, if it is still there.
@@ -129,14 +157,18 @@ impl World {
     // ----- steps -----
 
     pub(crate) fn run_archive(&mut self, partition: Partition, life: u64) {
-        let (through, now) = (self.written.clone(), self.now);
+        let Some(at) = self.archives.get(&(partition, life)).map(|shell| shell.at) else { return };
+        if let Some(until) = self.stands_still(at) {
+            return self.at(until, Task::ArchiveRun(partition, life));
+        }
+        let (through, now) = (self.historians[at].written.clone(), self.now);
         let passes = self.mutated(Mutation::PassesOverDerived);
         let written = |of: Partition| if passes { Some(Source(u64::MAX)) } else { through.get(&of).copied() };
         let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|shell| !shell.busy) else { return };
         let step = shell.core.next(&written);
         shell.busy = !matches!(step, Step::Read | Step::Await(_));
         match step {
-            Step::Write(rows, through) => self.begin_write(partition, life, Writing::Own(rows, through)),
+            Step::Write(rows, through) => self.begin_write(at, partition, life, Writing::Own(rows, through)),
             Step::Await(_) => {
                 if *shell.awaits.get_or_insert(now) + limits::ORIGIN_WITHIN_MS.value <= now {
                     shell.awaits = None;
@@ -149,22 +181,11 @@ impl World {
                 if shell.awaits.take().is_some() {
                     self.story.count(What::OriginAwaited);
                 }
-                self.begin_write(partition, life, Writing::Rest(writes, commit));
+                self.begin_write(at, partition, life, Writing::Rest(writes, commit));
             }
-            Step::LookUp(key) => {
-                let found = block_on(self.timeline.sent(key));
-                shell.busy = false;
-                let Ok(found) = found else { return self.after(AGAIN_MS, Task::ArchiveRun(partition, life)) };
-                let found = found.filter(|_| self.plan.case.mutation != Some(Mutation::NoLookUp));
-                shell.core.looked_up(found);
-                self.story.count(if found.is_some() { What::RetryFound } else { What::RetryNew });
-                self.after(1, Task::ArchiveRun(partition, life));
-            }
-            Step::Append(target, _) if shell.core.waits_for(target) && shell.core.sets_by() => {
-                shell.busy = false;
-                self.after(1, Task::ArchiveRun(partition, life));
-            }
-            Step::Append(target, event) => self.append(target, vec![event], Owner::Archive(partition, life)),
+            Step::LookUp(keys) => self.look_up(partition, life, &keys),
+            Step::Note(rows) => self.begin_write(at, partition, life, Writing::Note(rows)),
+            Step::Append(lanes) => self.append_lanes(partition, life, lanes),
             Step::Read => {
                 self.append_set_by(partition, life);
                 self.feed_archive(partition, life);
@@ -172,8 +193,8 @@ impl World {
         }
     }
 
-    fn begin_write(&mut self, partition: Partition, life: u64, mut writing: Writing) {
-        let (Writing::Own(writes, _) | Writing::Rest(writes, _)) = &mut writing;
+    fn begin_write(&mut self, at: usize, partition: Partition, life: u64, mut writing: Writing) {
+        let (Writing::Own(writes, _) | Writing::Note(writes) | Writing::Rest(writes, _)) = &mut writing;
         if self.mutated(Mutation::ResolvedKeepsPlace) {
             writes.iter_mut().for_each(|write| self.keep_place(write));
         }
@@ -181,7 +202,7 @@ impl World {
             writes.retain(|write| !is_reaction(write));
         }
         match writing {
-            Writing::Own(_, through) if self.mutated(Mutation::WrittenBeforeRows) => self.wrote(partition, through),
+            Writing::Own(_, through) if self.mutated(Mutation::WrittenBeforeRows) => self.wrote(at, partition, through),
             Writing::Rest(_, commit) if self.mutated(Mutation::CommitBeforeRows) => {
                 let _ = block_on(self.timeline.apply(partition, Vec::new(), commit));
             }
@@ -194,9 +215,9 @@ impl World {
         self.after(delay, Task::ArchiveDone(partition, life));
     }
 
-    /// The rows of what was accepted in a partition are there through this place: the others are told.
-    fn wrote(&mut self, partition: Partition, through: Source) {
-        let held = self.written.entry(partition).or_default();
+    /// The rows of what was accepted in a partition are there through this place: the others of the node are told.
+    fn wrote(&mut self, at: usize, partition: Partition, through: Source) {
+        let held = self.historians[at].written.entry(partition).or_default();
         *held = through.max(*held);
     }
 
@@ -219,7 +240,9 @@ impl World {
         if records.is_empty() {
             return;
         }
+        let as_read = self.look_up_early(&records);
         if let Some(shell) = self.archives.get_mut(&(partition, life)) {
+            shell.retrying.as_read = as_read;
             shell.core.read(records);
         }
         self.after(1, Task::ArchiveRun(partition, life));
@@ -227,12 +250,16 @@ impl World {
 
     /// The rows are written: all, or (when the store is away) nothing; or it says nothing and has.
     pub(crate) fn archive_applied(&mut self, partition: Partition, life: u64) {
+        let Some(at) = self.archives.get(&(partition, life)).map(|shell| shell.at) else { return };
+        if let Some(until) = self.stands_still(at) {
+            return self.at(until, Task::ArchiveDone(partition, life));
+        }
         let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
         shell.busy = false;
         let Some(writing) = shell.writing.take() else { return };
-        let (writes, commit, own) = match writing {
-            Writing::Own(rows, through) => (rows, None, Some(through)),
-            Writing::Rest(writes, commit) => (writes, commit, None),
+        let (writes, commit) = match &writing {
+            Writing::Own(rows, _) | Writing::Note(rows) => (rows.clone(), None),
+            Writing::Rest(writes, commit) => (writes.clone(), *commit),
         };
         self.count_writes(partition, &writes);
         let done = block_on(self.timeline.apply(partition, writes, commit));
@@ -241,10 +268,16 @@ impl World {
             return self.after(AGAIN_MS, Task::ArchiveRun(partition, life));
         }
         if let Some(shell) = self.archives.get_mut(&(partition, life)) {
-            shell.torn = own.is_some();
-            if own.is_some() { shell.core.wrote() } else { shell.core.applied() }
+            match &writing {
+                Writing::Own(..) => shell.core.wrote(),
+                Writing::Note(_) => shell.core.noted(),
+                Writing::Rest(..) => shell.core.applied(),
+            }
+            shell.torn = !matches!(writing, Writing::Rest(..));
         }
-        own.into_iter().for_each(|through| self.wrote(partition, through));
+        if let Writing::Own(_, through) = writing {
+            self.wrote(at, partition, through);
+        }
         self.after(1, Task::ArchiveRun(partition, life));
     }
 
@@ -261,43 +294,6 @@ impl World {
                 _ => {}
             }
         }
-    }
-
-    pub(crate) fn archive_appended(&mut self, partition: Partition, life: u64, offset: Option<Offset>) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
-        shell.busy = false;
-        let done = offset.map(|offset| shell.core.appended(offset)).is_some();
-        let set_by = !done && shell.core.sets_by();
-        if set_by {
-            self.story.count(What::AnswerSetBy);
-            self.pass_over_set_by(partition, life);
-        }
-        self.after(if done || set_by { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
-    }
-
-    fn pass_over_set_by(&mut self, partition: Partition, life: u64) {
-        let passes = self.mutated(Mutation::SetByPassedOver);
-        if let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|_| passes) {
-            shell.core.answered();
-        }
-    }
-
-    /// One at a time, in their order.
-    fn append_set_by(&mut self, partition: Partition, life: u64) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)).filter(|shell| !shell.again) else { return };
-        if let Some((target, event)) = shell.core.set_by().map(|(target, event)| (target, event.clone())) {
-            shell.again = true;
-            self.append(target, vec![event], Owner::SetBy(partition, life));
-        }
-    }
-
-    pub(crate) fn set_by_appended(&mut self, partition: Partition, life: u64, done: bool) {
-        let Some(shell) = self.archives.get_mut(&(partition, life)) else { return };
-        shell.again = false;
-        if done {
-            shell.core.answered();
-        }
-        self.after(if done { 1 } else { AGAIN_MS }, Task::ArchiveRun(partition, life));
     }
 
     // ----- how far it is -----
@@ -319,6 +315,12 @@ impl World {
     pub(crate) fn expire_index(&mut self, partition: Partition, before: Timestamp) {
         let _ = block_on(self.timeline.expire_index(partition, before));
     }
+}
+
+/// As if everything up to this record had been committed.
+fn commit_at(records: &[Record], last: &Record) -> Option<Commit> {
+    let stamp = records.iter().map(|record| record.stamp).max()?;
+    Some(Commit { source: Source::new(GENERATION, last.offset), id: last.event.id(), stamp })
 }
 
 fn is_reaction(write: &Write) -> bool {

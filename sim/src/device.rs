@@ -7,7 +7,7 @@ use volery_checker::history::What as Step;
 use volery_client::core::{Core, Down, Effect, Link, Loss, SocketId, Token, Turn};
 use volery_client::outbox::Phase;
 use volery_client::state::{Change, State};
-use volery_kernel::chat::{ChatId, Recipient};
+use volery_kernel::chat::ChatId;
 use volery_kernel::id::{DeviceId, Id, UserId};
 use volery_kernel::time::Timestamp;
 use volery_wire::client::{Mark, Request};
@@ -167,7 +167,7 @@ impl World {
     fn device_effect(&mut self, n: usize, effect: Effect) {
         match effect {
             Effect::Store(changes) => self.devices[n].store(changes),
-            Effect::Connect { socket, .. } => self.open(n, socket),
+            Effect::Connect { socket, address } => self.open(n, socket, address.as_deref()),
             Effect::Send { socket, request, message } => self.send_request(n, socket, request, &message),
             Effect::Close(socket) => {
                 if let Some((id, held)) = self.devices[n].conn
@@ -219,16 +219,15 @@ impl World {
 
     // ----- the socket -----
 
-    fn open(&mut self, n: usize, socket: SocketId) {
-        let partition = self.partitions().of(Recipient::User(self.devices[n].user));
-        let node = self.node_for(partition);
+    fn open(&mut self, n: usize, socket: SocketId, address: Option<&str>) {
         let delay = self.rng.delay(40, 300);
+        let node = self.node_for(self.devices[n].user, address).filter(|node| self.nodes[*node].process.is_up());
+        let Some(node) = node.filter(|_| self.devices[n].offline_until <= self.now) else {
+            return self.after(delay, Task::Lost(n, socket, Loss::Broken));
+        };
         let id = self.next_conn;
         self.next_conn += 1;
-        if !self.nodes[node].is_up() || self.devices[n].offline_until > self.now {
-            return self.after(delay, Task::Lost(n, socket, Loss::Broken));
-        }
-        self.conns.insert(id, Conn::new(n, socket, node, self.nodes[node].life));
+        self.conns.insert(id, Conn::new(n, socket, node, self.nodes[node].process.life));
         self.devices[n].conn = Some((id, socket));
         self.after(delay, Task::Connected(n, socket, id));
     }

@@ -1,5 +1,5 @@
 //! Fan-out as the simulation runs it: the real core, killed at any moment, begun anew from an older
-//! commit, and at times doubled.
+//! commit, and doubled while two history nodes believe to own its partition.
 
 use volery_history::fanout::Fanout;
 use volery_kernel::event::{Event, Record};
@@ -17,6 +17,8 @@ pub(crate) const AGAIN_MS: u64 = 300;
 
 pub(crate) struct FanoutShell {
     core: Fanout,
+    /// The history node that runs it.
+    pub(crate) at: usize,
 }
 
 impl World {
@@ -26,44 +28,46 @@ impl World {
 
     pub(crate) fn kill_fanout(&mut self, partition: Partition, back: usize) -> bool {
         let lives = self.fanouts_of(partition);
-        if lives.len() == 1 {
-            self.fanouts.remove(&(partition, lives[0]));
-            let delay = self.rng.delay(500, 8_000);
-            self.after(delay, Task::FanoutStart(partition, back));
+        let Some(life) = lives.first().map(|_| lives[self.rng.index(lives.len())]) else { return false };
+        if let Some(FanoutShell { at, .. }) = self.fanouts.remove(&(partition, life)) {
+            let (delay, start) = (self.rng.delay(500, 8_000), self.historians[at].process.life);
+            self.after(delay, Task::FanoutStart(partition, (at, start), back));
         }
-        lives.len() == 1
+        true
     }
 
-    /// A second one beside the first: both run, both commit.
-    pub(crate) fn double_fanout(&mut self, partition: Partition, back: usize, ms: u64) -> bool {
-        let alone = self.fanouts_of(partition).len() == 1;
-        if alone {
+    /// A history node runs it no more.
+    pub(crate) fn remove_fanout(&mut self, partition: Partition, n: usize) {
+        self.fanouts.retain(|(of, _), shell| *of != partition || shell.at != n);
+    }
+
+    pub(crate) fn commit_all_read(&mut self, n: usize, partition: Partition) {
+        let here = self.fanouts.iter().find(|((of, _), shell)| *of == partition && shell.at == n);
+        if let Some(read) = here.map(|(_, shell)| shell.core.read_below()) {
+            self.log.commit_fanout(partition, read);
+        }
+    }
+
+    /// Begins on a history node, unless that was given the partition no more or runs it already.
+    pub(crate) fn start_fanout(&mut self, partition: Partition, at: (usize, u64), back: usize) {
+        let others = self.fanouts_of(partition);
+        let here = others.iter().any(|life| self.fanouts[&(partition, *life)].at == at.0);
+        if here || !self.reads(at, partition) {
+            return;
+        }
+        if !others.is_empty() {
             self.story.count(What::FanoutTwice);
-            self.start_fanout(partition, back);
-            self.after(ms, Task::FanoutEnd(partition));
         }
-        alone
-    }
-
-    /// One of two ends: the older or the newer.
-    pub(crate) fn end_fanout(&mut self, partition: Partition) {
-        let lives = self.fanouts_of(partition);
-        if lives.len() > 1 {
-            let ends = lives[self.rng.index(lives.len())];
-            self.fanouts.remove(&(partition, ends));
-        }
-    }
-
-    pub(crate) fn start_fanout(&mut self, partition: Partition, back: usize) {
-        let from = self.log.fanned_out(partition, back);
+        let committed = self.log.fanned_out(partition, back);
+        let from = if self.mutated(Mutation::TakenUpAtEnd) { self.log.end(partition) } else { committed };
         if from < self.log.end(partition) {
             self.story.count(What::FanoutReplay);
         }
         let mut core = Fanout::new(GENERATION, self.partitions(), self.plan.lane_most(), from);
         self.read_back(Reader::Fanout, partition, from).iter().for_each(|record| core.warm(record));
         let life = self.next_life();
-        self.fanouts.insert((partition, life), FanoutShell { core });
-        tell!(self, ["all"], "fan-out of p{partition} starts at {from}");
+        self.fanouts.insert((partition, life), FanoutShell { core, at: at.0 });
+        tell!(self, ["all"], "fan-out of p{partition} starts at {from} on h{}", at.0);
         self.after(1, Task::FanoutRun(partition, life));
     }
 
@@ -74,16 +78,20 @@ impl World {
     }
 
     pub(crate) fn run_fanout(&mut self, partition: Partition, life: u64) {
+        let Some(shell) = self.fanouts.get(&(partition, life)) else { return };
+        if let Some(until) = self.stands_still(shell.at) {
+            return self.at(until, Task::FanoutRun(partition, life));
+        }
+        let from = shell.core.read_below();
         let most = 1 + self.rng.index(6);
-        let Some(from) = self.fanouts.get(&(partition, life)).map(|shell| shell.core.read_below()) else { return };
         let records = self.records(Reader::Fanout, partition, from, most);
         let (commits_early, more) = (self.mutated(Mutation::FanoutCommitsEarly), records.len() == most);
-        let Some(FanoutShell { core }) = self.fanouts.get_mut(&(partition, life)) else { return };
+        let Some(FanoutShell { core, .. }) = self.fanouts.get_mut(&(partition, life)) else { return };
         for record in records {
             core.read(record);
         }
         let more = self.read_again(partition, life, most) || more;
-        let Some(FanoutShell { core }) = self.fanouts.get_mut(&(partition, life)) else { return };
+        let Some(FanoutShell { core, .. }) = self.fanouts.get_mut(&(partition, life)) else { return };
         let mut departing = Vec::new();
         while let Some(batch) = core.depart() {
             departing.push(batch);
@@ -100,7 +108,7 @@ impl World {
 
     /// A step of the second reading; whether there may be more.
     fn read_again(&mut self, partition: Partition, life: u64, most: usize) -> bool {
-        let Some(FanoutShell { core }) = self.fanouts.get(&(partition, life)) else { return false };
+        let Some(FanoutShell { core, .. }) = self.fanouts.get(&(partition, life)) else { return false };
         let (missed, again) = (core.missed(), core.again_below());
         let mut records = match (missed, again) {
             (Some(from), _) => self.read_back(Reader::Fanout, partition, from),
@@ -110,7 +118,7 @@ impl World {
         if self.mutated(Mutation::MissedPassedOver) {
             records.iter_mut().for_each(pass_over);
         }
-        let Some(FanoutShell { core }) = self.fanouts.get_mut(&(partition, life)) else { return false };
+        let Some(FanoutShell { core, .. }) = self.fanouts.get_mut(&(partition, life)) else { return false };
         match missed {
             Some(from) => {
                 core.begin_again(from, &records);

@@ -1,5 +1,7 @@
 //! What breaks, and how often: the kinds of faults, and the mix of them that a seed draws.
 
+use volery_kernel::map::NodeKind;
+
 use crate::rng::Rng;
 
 /// Something that breaks. Times are in milliseconds.
@@ -20,23 +22,21 @@ pub enum Fault {
     /// A device is lost; its user gets a new one.
     Replace(usize),
     /// A node is killed and comes back after so long.
-    Crash(usize, u64),
+    Crash(NodeKind, usize, u64),
     /// A node does nothing for so long.
-    Pause(usize, u64),
+    Pause(NodeKind, usize, u64),
+    /// A node can neither renew its lease nor hear of maps for so long; all else goes on.
+    Sever(NodeKind, usize, u64),
+    /// A node is to own nothing for so long.
+    Drain(NodeKind, usize, u64),
     /// A node's clock moves, within the bound.
     Step(usize),
     /// A node's clock begins to run faster or slower, by so many milliseconds a second.
     Drift(usize, i64),
-    /// A partition gets another owner; the old one hears of it only after so long.
-    Move(u16, usize, u64),
     /// A partition's fan-out starts anew, so many commits back.
     Fanout(u16, usize),
-    /// A second fan-out runs beside the first for so long, from so many commits back.
-    FanoutTwice(u16, usize, u64),
     /// A partition's archive starts anew, so many commits back.
     Archive(u16, usize),
-    /// A second archive runs beside the first for so long, from so many commits back.
-    ArchiveTwice(u16, usize, u64),
     /// The timeline is away for so long.
     Outage(u64),
     /// Appends go wrong in so many of a thousand cases, for so long.
@@ -48,7 +48,7 @@ pub enum Fault {
 }
 
 /// The kinds of faults, and how often each comes in an ordinary seed.
-pub const USUAL: [(Kind, u64); 19] = [
+pub const USUAL: [(Kind, u64); 22] = [
     (Kind::Cut, 7),
     (Kind::Offline, 2),
     (Kind::Restart, 2),
@@ -58,13 +58,16 @@ pub const USUAL: [(Kind, u64); 19] = [
     (Kind::Replace, 1),
     (Kind::Crash, 3),
     (Kind::Pause, 1),
+    (Kind::Sever, 2),
+    (Kind::Drain, 2),
+    (Kind::HistoryCrash, 1),
+    (Kind::HistoryPause, 1),
+    (Kind::HistorySever, 2),
+    (Kind::HistoryDrain, 1),
     (Kind::Step, 1),
     (Kind::Drift, 1),
-    (Kind::Move, 3),
     (Kind::Fanout, 2),
-    (Kind::FanoutTwice, 1),
     (Kind::Archive, 3),
-    (Kind::ArchiveTwice, 1),
     (Kind::Outage, 1),
     (Kind::Log, 3),
     (Kind::Lag, 1),
@@ -87,24 +90,30 @@ pub enum Kind {
     Restore,
     /// [`Fault::Replace`]
     Replace,
-    /// [`Fault::Crash`]
+    /// [`Fault::Crash`] of a messaging node.
     Crash,
-    /// [`Fault::Pause`]
+    /// [`Fault::Pause`] of a messaging node.
     Pause,
+    /// [`Fault::Sever`] of a messaging node.
+    Sever,
+    /// [`Fault::Drain`] of a messaging node.
+    Drain,
+    /// [`Fault::Crash`] of a history node.
+    HistoryCrash,
+    /// [`Fault::Pause`] of a history node.
+    HistoryPause,
+    /// [`Fault::Sever`] of a history node.
+    HistorySever,
+    /// [`Fault::Drain`] of a history node.
+    HistoryDrain,
     /// [`Fault::Step`]
     Step,
     /// [`Fault::Drift`]
     Drift,
-    /// [`Fault::Move`]
-    Move,
     /// [`Fault::Fanout`]
     Fanout,
-    /// [`Fault::FanoutTwice`]
-    FanoutTwice,
     /// [`Fault::Archive`]
     Archive,
-    /// [`Fault::ArchiveTwice`]
-    ArchiveTwice,
     /// [`Fault::Outage`]
     Outage,
     /// [`Fault::Log`]

@@ -1,6 +1,7 @@
 //! Faults as they happen, the night in which everybody is away, and how all of it ends.
 
 use volery_kernel::limits;
+use volery_kernel::map::NodeKind;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 
@@ -37,8 +38,10 @@ impl World {
             Fault::Garble(device) => self.garble(device),
             Fault::Restore(device, empty) => self.restore(device, empty),
             Fault::Replace(device) => self.replace(device),
-            Fault::Crash(node, ms) => self.crash_node(node, ms),
-            Fault::Pause(node, ms) => self.pause_node(node, ms),
+            Fault::Crash(kind, node, ms) => self.crash(kind, node, ms),
+            Fault::Pause(kind, node, ms) => self.pause(kind, node, ms),
+            Fault::Sever(kind, node, ms) => self.sever(kind, node, ms),
+            Fault::Drain(kind, node, ms) => self.drain(kind, node, ms),
             Fault::Step(node) => {
                 self.story.count(What::ClockStep);
                 self.step_clock(node);
@@ -49,11 +52,8 @@ impl World {
                 self.drift_clock(node, per_s);
                 true
             }
-            Fault::Move(partition, node, ms) => self.move_partition(Partition(partition), node, ms),
             Fault::Fanout(partition, back) => self.kill_fanout(Partition(partition), back),
-            Fault::FanoutTwice(partition, back, ms) => self.double_fanout(Partition(partition), back, ms),
             Fault::Archive(partition, back) => self.kill_archive(Partition(partition), back),
-            Fault::ArchiveTwice(partition, back, ms) => self.double_archive(Partition(partition), back, ms),
             Fault::Outage(ms) => self.timeline_outage(ms),
             Fault::Log(per_mille, ms) => {
                 (self.log_trouble.per_mille, self.log_trouble.until) = (per_mille, self.now + ms);
@@ -67,6 +67,13 @@ impl World {
                 self.lag_until.insert(Partition(partition), self.now + ms);
                 true
             }
+        }
+    }
+
+    fn crash(&mut self, kind: NodeKind, n: usize, ms: u64) -> bool {
+        match kind {
+            NodeKind::Messaging => self.crash_node(n, ms),
+            NodeKind::History => self.crash_historian(n, ms),
         }
     }
 
@@ -86,12 +93,19 @@ impl World {
 
     // ----- the night -----
 
-    /// Everybody goes away; what is under way comes to its end.
+    /// Everybody goes away; what is under way comes to its end. Nodes are started anew while nobody looks.
     pub(crate) fn night(&mut self, ms: u64) {
         tell!(self, ["all"], "NIGHT for {} days", ms / 86_400_000);
         self.night_until = self.now + ms;
         for n in 0..self.devices.len() {
             self.restart_device(n, 0);
+        }
+        for kind in NodeKind::ALL {
+            for n in 0..self.count_of(kind) {
+                if self.rng.chance(300) {
+                    self.crash(kind, n, ms / 2);
+                }
+            }
         }
         self.at(self.night_until, Task::Morning);
     }
@@ -144,9 +158,7 @@ impl World {
             (self.devices[n].stalled_until, self.devices[n].offline_until) = (0, 0);
             self.after(1, Task::Start(n));
         }
-        for partition in self.partitions().iter() {
-            (0..self.nodes.len()).for_each(|n| self.map_heard(n, partition));
-        }
+        self.heal_clusters();
         let missing = SENDS_LEAST.saturating_sub(self.sends);
         for _ in 0..missing {
             let (n, at) = (self.rng.index(self.devices.len()), self.rng.within(2_000, 6_000));

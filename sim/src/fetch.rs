@@ -28,6 +28,10 @@ impl World {
         if position.is_some_and(|position| !self.log_agrees(partition, position)) {
             return self.ask(id, Answered::FetchRefused);
         }
+        if self.mutated(Mutation::GapPassedOver) {
+            let complete_below = self.nodes[node].tail_start(partition);
+            return self.ask(id, Answered::Stretch(Stretch { events: Vec::new(), complete_below }));
+        }
         if self.extend_tail(node, partition, from) {
             self.story.count(What::TailExtended);
             return self.ask(id, Answered::Fetched);
@@ -87,6 +91,7 @@ impl World {
         let count = warm_up.len();
         let wanted = self.records(Reader::Owner, partition, from, (start - from) as usize);
         let older = warm_up.into_iter().chain(wanted).collect();
-        self.nodes[node].tails.get_mut(&partition).is_some_and(|tail| tail.extend(older, count))
+        let slot = self.nodes[node].slots.get_mut(&partition);
+        slot.is_some_and(|slot| slot.tail.extend(older, count))
     }
 }

@@ -9,7 +9,8 @@
 //! | [`rng`] | the only source of chance |
 //! | [`world`] | the queue of what happens next |
 //! | `faults`, `appends` | faults as they happen; the log's good and bad answers |
-//! | `network`, `node`, `session`, `fetch`, `fanout`, `archive`, `device`, `disk`, `paging`, `user` | shells around the real cores |
+//! | `cluster`, `maps` | who is up and who owns what, and how everybody hears of it |
+//! | `network`, `node`, `owning`, `greeting`, `session`, `fetch`, `gateway`, `historian`, `fanout`, `archive`, `device`, `disk`, `paging`, `user` | shells around the real cores |
 //! | `readers`, `wrong` | where mutations bend what cores are given and what they do |
 //! | [`log`] | the simulated log |
 //! | [`view`] | what a device's user sees |
@@ -22,17 +23,23 @@
 mod appends;
 mod archive;
 pub mod check;
+mod cluster;
 mod device;
 mod disk;
 mod fanout;
 pub mod fault;
 mod faults;
 mod fetch;
+mod gateway;
+mod greeting;
+mod historian;
 pub mod log;
+mod maps;
 pub mod mutation;
 mod network;
 mod node;
 pub mod oracle;
+mod owning;
 mod paging;
 pub mod plan;
 mod readers;

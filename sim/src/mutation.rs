@@ -35,6 +35,7 @@ mutations! {
     NoFloor: "ids are taken without a floor";
     RetryWithoutFlag: "retries are appended as if they were new";
     NoLookUp: "archive takes every flagged send as new";
+    LookedUpEarly: "archive looks a retry up when it reads it, before what stands before it is written";
     OwnersShowRetries: "owners show flagged records";
     MarkNotRepeated: "devices never say a delivered mark that was lost with its node";
     StaleTaken: "sessions take sends however long they were on their way";
@@ -60,6 +61,14 @@ mutations! {
     MissedPassedOver: "what did not fit into a target's lane is passed over when it is read again";
     SetByPassedOver: "archive commits over an answer that was set by and never appends it";
     PassesOverDerived: "archive passes over a derived event whose origin is not archived";
+    LastMapWins: "a node goes by the map that it heard last, be it older";
+    MovedUntold: "a node that lost a partition tells nobody";
+    LostInSilence: "a node that lost a partition reads it no more and tells nobody";
+    BeginsCold: "a new owner begins its tail without reading back";
+    GapPassedOver: "a new owner takes what lies before its tail for sent";
+    OwnNumbers: "every node numbers sessions in a range of its own";
+    TakenUpAtEnd: "a history node that gains a partition begins at the log's end";
+    HandsOverUndone: "fan-out that is given up commits what it has read, not what it has appended";
 }
 
 impl Mutation {
@@ -70,7 +79,11 @@ impl Mutation {
         (plan.night, plan.any_node, plan.long_texts) = (None, true, false);
         match self {
             Self::AckBeforeDurable | Self::ReactionsDropped => {}
-            Self::SessionGoesOn | Self::RetryWithoutFlag | Self::NoLookUp | Self::OwnersShowRetries => {
+            Self::SessionGoesOn
+            | Self::RetryWithoutFlag
+            | Self::NoLookUp
+            | Self::LookedUpEarly
+            | Self::OwnersShowRetries => {
                 faults(plan, &[(Kind::Log, 4), (Kind::Cut, 3), (Kind::Archive, 1)]);
                 log(plan, &[(Trouble::Lost, 1), (Trouble::Kept, 3)]);
             }
@@ -149,6 +162,19 @@ impl Mutation {
             }
             Self::MissedPassedOver => faults(plan, &[(Kind::Log, 4), (Kind::Cut, 1)]),
             Self::FanoutCommitsEarly => faults(plan, &[(Kind::Fanout, 4), (Kind::Log, 3), (Kind::Cut, 1)]),
+            Self::LastMapWins | Self::MovedUntold | Self::LostInSilence | Self::GapPassedOver | Self::OwnNumbers => {
+                faults(plan, &[(Kind::Drain, 6), (Kind::Sever, 3), (Kind::Step, 2), (Kind::Cut, 2)]);
+                (plan.any_node, plan.nodes, plan.extend_most) = (false, 3, 0);
+            }
+            Self::BeginsCold => {
+                faults(plan, &[(Kind::Drain, 5), (Kind::Log, 4), (Kind::Cut, 3)]);
+                log(plan, &[(Trouble::KeptLate, 1)]);
+                (plan.any_node, plan.nodes, plan.partitions, plan.rough) = (false, 2, 1, 3);
+            }
+            Self::TakenUpAtEnd | Self::HandsOverUndone => {
+                faults(plan, &[(Kind::HistoryDrain, 5), (Kind::Log, 4), (Kind::Cut, 1)]);
+                plan.rough = 2;
+            }
         }
     }
 }

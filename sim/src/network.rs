@@ -70,12 +70,12 @@ impl World {
     pub(crate) fn reach_node(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let node = &self.nodes[conn.node];
-        if node.is_paused(self.now) {
-            let at = node.paused_until;
+        if node.process.is_paused(self.now) {
+            let at = node.process.paused_until;
             return self.at(at, Task::ToNode(id));
         }
         let Some(frame) = conn.up.pop_front() else { return };
-        if node.life == conn.life {
+        if node.process.life == conn.life {
             conn.unread.push_back(frame);
             self.read_frames(id);
         }

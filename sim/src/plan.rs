@@ -1,6 +1,8 @@
 //! What a seed decides before anything happens: how large the world is, who does what when, and what
 //! breaks. Everything later draws from the same sequence.
 
+use volery_kernel::map::NodeKind;
+
 use crate::fault::{Fault, Kind, Mix, TROUBLES, Trouble, USUAL};
 use crate::mutation::Mutation;
 use crate::rng::Rng;
@@ -13,6 +15,9 @@ pub const DEVICES_LEAST: usize = 6;
 pub const SENDS_LEAST: u64 = 60;
 /// … and faults that really broke something.
 pub const FAULTS_LEAST: u64 = 6;
+
+/// History nodes.
+pub const HISTORIANS: usize = 2;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -67,8 +72,10 @@ pub struct Plan {
     pub partitions: u16,
     /// Messaging nodes.
     pub nodes: usize,
-    /// Every node takes every user: owners are doubled all the time.
+    /// Every node goes by a map that gives all to itself: owners are doubled all the time.
     pub any_node: bool,
+    /// When the last messaging node joins, if not at the beginning.
+    pub joins: Option<u64>,
     /// Bytes of a tail.
     pub tail_bytes: usize,
     /// Offsets that a tail is extended backwards before the index is read instead.
@@ -149,7 +156,8 @@ impl Plan {
             devices,
             partitions: rng.within(1, 4) as u16,
             nodes: rng.within(2, 3) as usize,
-            any_node: rng.chance(400),
+            any_node: rng.chance(200),
+            joins: rng.chance(300).then(|| rng.within(0, faults_end)),
             tail_bytes: rng.within(1_500, 30_000) as usize,
             extend_most: rng.within(0, 12),
             long_texts: rng.chance(150),
@@ -191,7 +199,7 @@ impl Plan {
 
     fn fault_of(&self, kind: Kind, devices: usize, rng: &mut Rng) -> Fault {
         let partition = rng.index(usize::from(self.partitions)) as u16;
-        let (device, node) = (rng.index(devices), rng.index(self.nodes));
+        let (device, node, historian) = (rng.index(devices), rng.index(self.nodes), rng.index(HISTORIANS));
         match kind {
             Kind::Cut => Fault::Cut(device),
             Kind::Offline => Fault::Offline(device, rng.delay(5_000, 400_000)),
@@ -201,16 +209,18 @@ impl Plan {
             Kind::Garble => Fault::Garble(device),
             Kind::Restore => Fault::Restore(device, rng.chance(500)),
             Kind::Replace => Fault::Replace(device),
-            Kind::Crash => Fault::Crash(node, rng.within(10, 8_000)),
-            Kind::Pause if rng.chance(300) => Fault::Pause(node, rng.within(2_500, 60_000)),
-            Kind::Pause => Fault::Pause(node, rng.within(50, 2_500)),
+            Kind::Crash => Fault::Crash(NodeKind::Messaging, node, rng.within(10, 8_000)),
+            Kind::Pause => Fault::Pause(NodeKind::Messaging, node, pause(rng)),
+            Kind::Sever => Fault::Sever(NodeKind::Messaging, node, sever(rng)),
+            Kind::Drain => Fault::Drain(NodeKind::Messaging, node, rng.within(1_000, 40_000)),
+            Kind::HistoryCrash => Fault::Crash(NodeKind::History, historian, rng.within(10, 8_000)),
+            Kind::HistoryPause => Fault::Pause(NodeKind::History, historian, pause(rng)),
+            Kind::HistorySever => Fault::Sever(NodeKind::History, historian, sever(rng)),
+            Kind::HistoryDrain => Fault::Drain(NodeKind::History, historian, rng.within(1_000, 40_000)),
             Kind::Step => Fault::Step(node),
             Kind::Drift => Fault::Drift(node, rng.within(0, 200) as i64 - 100),
-            Kind::Move => Fault::Move(partition, node, rng.within(100, 20_000)),
             Kind::Fanout => Fault::Fanout(partition, rng.index(4)),
-            Kind::FanoutTwice => Fault::FanoutTwice(partition, rng.index(6), rng.within(500, 20_000)),
             Kind::Archive => Fault::Archive(partition, rng.index(4)),
-            Kind::ArchiveTwice => Fault::ArchiveTwice(partition, rng.index(6), rng.within(500, 20_000)),
             Kind::Outage => Fault::Outage(rng.within(500, 25_000)),
             Kind::Log => Fault::Log(rng.within(100, 700), rng.within(500, 15_000)),
             Kind::Lag => Fault::Lag(partition, rng.within(200, 15_000)),
@@ -228,6 +238,16 @@ impl Plan {
         };
         self.talks.iter_mut().chain(&mut self.reads).for_each(|(when, _)| later(when));
         self.faults.iter_mut().for_each(|(when, _)| later(when));
-        later(&mut self.faults_end);
+        self.joins.iter_mut().chain([&mut self.faults_end]).for_each(later);
     }
+}
+
+/// A lease lasts 3 s: some pauses are too short to lose it.
+fn pause(rng: &mut Rng) -> u64 {
+    if rng.chance(300) { rng.within(2_500, 60_000) } else { rng.within(50, 2_500) }
+}
+
+/// Once in a while for as long as the run goes on.
+fn sever(rng: &mut Rng) -> u64 {
+    if rng.chance(150) { 1_000_000 } else { rng.within(500, 30_000) }
 }

@@ -4,19 +4,18 @@
 use std::collections::BTreeMap;
 
 use futures::executor::block_on;
-use volery_kernel::chat::{ChatId, Recipient};
+use volery_kernel::chat::ChatId;
 use volery_kernel::code::{Close, Code};
 use volery_kernel::event::{Event, Seen};
-use volery_kernel::id::{Id, SessionNumber, UserId};
+use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_messaging::core::pace::Rate;
-use volery_messaging::core::session::{Context, Effect, Opening, Session, error_body};
-use volery_messaging::core::stream::Follower;
+use volery_messaging::core::session::{Context, Effect, Session};
+use volery_messaging::core::tail::Tail;
 use volery_ports::history::{Anchor, ChatsPage, History as _, HistoryError, Page, Stretch};
 use volery_ports::log::{AppendError, Appended};
-use volery_wire::client::{Hello, Request};
+use volery_wire::client::Request;
 use volery_wire::codec::{Encoding, decode_request, encode_reply, join_reply};
 use volery_wire::server::Reply;
 
@@ -34,11 +33,11 @@ pub(crate) struct SessionShell {
     pub(crate) partition: Partition,
     /// When it said `welcome`, by its node's clock.
     pub(crate) welcomed: Timestamp,
-    tick_at: Option<u64>,
+    pub(crate) tick_at: Option<u64>,
     /// A sync that began at a position and has fetched nothing yet.
-    from_tail: bool,
+    pub(crate) from_tail: bool,
     /// The sends of the append under way in each partition.
-    flying: BTreeMap<Partition, Vec<Id>>,
+    pub(crate) flying: BTreeMap<Partition, Vec<Id>>,
     pub(crate) wrong: Wrong,
 }
 
@@ -65,49 +64,7 @@ pub(crate) enum Answered {
 }
 
 impl World {
-    // ----- beginning and end -----
-
-    fn hello(&mut self, id: ConnId, request: u64, hello: &Hello<'_>) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        let (n, device) = (conn.node, conn.device);
-        let user = self.devices[device].user;
-        let partition = self.log.partitions().of(Recipient::User(user));
-        conn.hello_end = self.log.end(partition);
-        let floor = hello.previous_session.0.max(hello.largest_id);
-        let node = &mut self.nodes[n];
-        let now = node.clock(self.now);
-        let Ok(number) = node.ids.take(now, floor) else {
-            let reply = Reply::Error(error_body(Code::ClockAhead, None, None, None));
-            return self.reply(id, request, &reply);
-        };
-        let who = Follower { user, device: hello.device, session: SessionNumber(number) };
-        let resume = hello.resume.as_ref().and_then(|blob| Position::from_bytes(&blob.0).ok());
-        let rate = Rate { per_second: 50, burst: 200 };
-        let (token_until, largest_id, generation) = (now.plus(FAR), hello.largest_id, GENERATION);
-        let opening = Opening { who, token_until, largest_id, resume, request, rate, generation };
-        let older = node.session_of(hello.device);
-        let mut effects = Vec::new();
-        let session = Session::open(opening, now, &mut effects);
-        let (wrong, flying, from_tail) = (Wrong::from(resume), BTreeMap::new(), resume.is_some());
-        let (welcomed, tick_at) = (now, None);
-        node.sessions.insert(id, SessionShell { session, partition, welcomed, tick_at, from_tail, flying, wrong });
-        let name = format!("d{device}");
-        tell!(self, [name], "d{device} has session {number} at n{n} (connection {id}, resume {resume:?})");
-        self.count_range(partition, resume);
-        if let Some(older) = older {
-            self.close_session(older, Close::Replaced);
-        }
-        self.carry_out(id, effects);
-        self.plan_tick(id);
-    }
-
-    fn count_range(&mut self, partition: Partition, resume: Option<Position>) {
-        let Some(position) = resume.filter(|position| position.source != Default::default()) else { return };
-        let offset = position.source.offset();
-        if offset < self.log.start(partition) || offset >= self.log.end(partition) {
-            self.story.count(What::OutOfRange);
-        }
-    }
+    // ----- the end -----
 
     pub(crate) fn close_session(&mut self, id: ConnId, close: Close) {
         let Some(conn) = self.conns.get(&id) else { return };
@@ -117,7 +74,7 @@ impl World {
             match close {
                 Close::Retry => self.story.count(What::SessionEnded),
                 Close::Replaced => self.story.count(What::SessionReplaced),
-                Close::Moved => self.story.count(What::Moved),
+                Close::Moved => self.story.count(What::MovedTold),
                 _ => {}
             }
             self.send_down(id, Err(close.number()));
@@ -128,11 +85,11 @@ impl World {
         let Some(conn) = self.conns.get(&id) else { return };
         let (n, life, device) = (conn.node, conn.life, conn.device);
         let node = &mut self.nodes[n];
-        if node.is_paused(self.now) {
-            let at = node.paused_until;
+        if node.process.is_paused(self.now) {
+            let at = node.process.paused_until;
             return self.at(at, Task::NodeLost(id));
         }
-        if node.life == life && node.sessions.remove(&id).is_some() {
+        if node.process.life == life && node.sessions.remove(&id).is_some() {
             tell!(self, [format!("d{device}")], "n{n} notices that connection {id} of d{device} is gone");
         }
         self.conns.remove(&id);
@@ -154,7 +111,8 @@ impl World {
                 return self.violate("a client's frame cannot be read", vec![format!("d{device}")]);
             };
             match message {
-                Request::Hello(hello) => self.hello(id, request, &hello),
+                Request::Hello(hello) if self.greet(id, request, &hello) => {}
+                Request::Hello(_) => return self.put_back(id, frame.clone()),
                 message if self.nodes[n].sessions.contains_key(&id) => {
                     let message = self.request_wrong(id, message);
                     self.session(id, |session, ctx, effects| session.request(request, message, ctx, effects));
@@ -164,14 +122,20 @@ impl World {
         }
     }
 
+    fn put_back(&mut self, id: ConnId, frame: Vec<u8>) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.unread.push_front(frame);
+        }
+    }
+
     /// Gives a session an input and carries out what it wants.
     pub(crate) fn session(&mut self, id: ConnId, input: impl FnOnce(&mut Session, &mut Context<'_>, &mut Vec<Effect>)) {
         let Some(conn) = self.conns.get(&id) else { return };
         let partitions = self.log.partitions();
         let now = self.nodes[conn.node].clock(self.now);
-        let Node { ids, tails, known, sessions, .. } = &mut self.nodes[conn.node];
+        let Node { ids, slots, known, sessions, .. } = &mut self.nodes[conn.node];
         let Some(held) = sessions.get_mut(&id) else { return };
-        let Some(tail) = tails.get(&held.partition) else { return };
+        let Some(tail) = slots.get(&held.partition).map(|slot| &slot.tail) else { return };
         let known = |user: UserId| known.contains(&user).then_some(true);
         let mut effects = Vec::new();
         let mut ctx = Context { now, ids, agrees: true, tail, partitions, known: &known };
@@ -180,7 +144,7 @@ impl World {
         self.plan_tick(id);
     }
 
-    fn plan_tick(&mut self, id: ConnId) {
+    pub(crate) fn plan_tick(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(&id) else { return };
         let node = &mut self.nodes[conn.node];
         let now = node.clock(self.now);
@@ -196,8 +160,8 @@ impl World {
     pub(crate) fn session_tick(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(&id) else { return };
         let node = &mut self.nodes[conn.node];
-        if node.is_paused(self.now) {
-            let at = node.paused_until;
+        if node.process.is_paused(self.now) {
+            let at = node.process.paused_until;
             return self.at(at, Task::SessionTick(id));
         }
         let Some(held) = node.sessions.get_mut(&id) else { return };
@@ -216,12 +180,12 @@ impl World {
         self.nodes[conn.node].sessions.get_mut(&id)
     }
 
-    fn reply(&mut self, id: ConnId, request: u64, reply: &Reply<'_>) {
+    pub(crate) fn reply(&mut self, id: ConnId, request: u64, reply: &Reply<'_>) {
         let (op, body) = encode_reply(Encoding::MessagePack, reply);
         self.send_down(id, Ok(join_reply(Encoding::MessagePack, op, request, &body)));
     }
 
-    fn carry_out(&mut self, id: ConnId, effects: Vec<Effect>) {
+    pub(crate) fn carry_out(&mut self, id: ConnId, effects: Vec<Effect>) {
         for effect in effects {
             if let Some(effect) = self.go_wrong(id, effect) {
                 self.effect(id, effect);
@@ -258,6 +222,7 @@ impl World {
             Effect::Append(partition, events) => {
                 self.check_shown(id, &events);
                 self.count_zombie_session(id);
+                self.count_taken(id);
                 if let Some(held) = self.shell(id) {
                     held.flying.insert(partition, events.iter().map(Event::id).collect());
                 }
@@ -292,6 +257,13 @@ impl World {
         }
     }
 
+    fn count_taken(&mut self, id: ConnId) {
+        let Some(node) = self.conns.get(&id).map(|conn| conn.node) else { return };
+        if let Some(partition) = self.shell(id).map(|held| held.partition) {
+            self.count_takers(node, partition);
+        }
+    }
+
     // ----- answers -----
 
     /// Something that a node hears or answers a little later.
@@ -305,8 +277,8 @@ impl World {
         let Some(conn) = self.conns.get(&id) else { return };
         let n = conn.node;
         let node = &self.nodes[n];
-        if node.is_paused(self.now) {
-            let at = node.paused_until;
+        if node.process.is_paused(self.now) {
+            let at = node.process.paused_until;
             return self.at(at, Task::Answered(id, answered));
         }
         let Some(held) = node.sessions.get(&id) else { return };
@@ -314,7 +286,7 @@ impl World {
         match answered {
             Answered::AskEnd => {
                 let stale = self.mutated(Mutation::StaleSynced);
-                let tail = node.tails.get(&partition).map_or(0, |tail| tail.head());
+                let tail = node.tail(partition).map_or(0, Tail::head);
                 let end = if stale { tail } else { self.log.end(partition) };
                 self.ask(id, Answered::End(end));
             }

@@ -33,6 +33,7 @@ happenings! {
     Acked = "ack";
     RetryFound = "retry resolved to an existing id";
     RetryNew = "retry resolved as new";
+    RetriesTogether = "retries looked up together";
     RetryAnswered = "retry answered";
     AnswerSetBy = "answer set by, its target took nothing";
     AppendRefused = "append refused, nothing written";
@@ -47,8 +48,20 @@ happenings! {
     SessionEnded = "session ended by a failed append";
     Stale = "stale send refused";
     SessionReplaced = "session replaced";
-    Moved = "session moved to another node";
+    Joined = "node joined later";
+    Drain = "node drained";
+    DrainInRetry = "drain in the middle of retries";
+    LeaseLost = "lease lost";
+    LeaseLostPaused = "lease lost while paused";
+    MapLost = "map lost";
+    MapOutOfOrder = "map heard out of order";
+    MovedTold = "moved told";
+    HelloMoved = "hello at another node than the owner";
+    HelloNoNode = "hello that nobody serves";
+    HelloEarly = "hello before the partition was read";
     ZombieOwner = "zombie owner";
+    ZombieSend = "zombie that took a send";
+    BothSides = "both sides of a cut took sends";
     TailHit = "tail hit";
     TailExtended = "tail extended backwards";
     IndexSync = "index sync";
@@ -67,6 +80,7 @@ happenings! {
     ArchiveReplay = "archive replay";
     ArchiveTwice = "two archives of one partition";
     DerivedTwice = "derived event twice";
+    WrittenLate = "rows of an archive that has ended, written late";
     ArchiveTorn = "archive killed between its own rows and its commit";
     RowAhead = "row written ahead of its origin";
     OriginAwaited = "origin awaited and written in time";

@@ -4,7 +4,7 @@
 //! depends on nothing but the seed, so ties in time are broken by the order in which things were
 //! planned, and nothing iterates over a hash map.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use volery_checker::history::History;
@@ -12,23 +12,28 @@ use volery_client::core::{Loss, SocketId};
 use volery_history::reads::Reads;
 use volery_kernel::event::Event;
 use volery_kernel::id::{DeviceId, EPOCH_MS, Id, UserId};
-use volery_kernel::position::Source;
+use volery_kernel::map::{NodeKind, PartitionMap, PerKind};
+use volery_kernel::position::Offset;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_ports::log::{AppendError, Appended};
+use volery_ports::timeline::{Commit, Write};
 use volery_testkit::timeline::ModelTimeline;
 
 use crate::appends::{LogTrouble, Owner};
 use crate::archive::ArchiveShell;
 use crate::check::Violation;
+use crate::cluster::Cluster;
 use crate::device::Device;
 use crate::fanout::FanoutShell;
 use crate::fault::Fault;
+use crate::historian::Historian;
 use crate::log::SimLog;
+use crate::maps::{Follower, GATEWAYS};
 use crate::mutation::Mutation;
 use crate::network::{Conn, ConnId};
 use crate::node::Node;
 use crate::oracle::Oracle;
-use crate::plan::Plan;
+use crate::plan::{HISTORIANS, Plan};
 use crate::rng::Rng;
 use crate::session::Answered;
 use crate::story::Story;
@@ -61,16 +66,20 @@ pub(crate) enum Task {
     Answered(ConnId, Answered),
     Take(Partition, Vec<Event>, Option<Owner>),
     Appended(Owner, Result<Vec<Appended>, AppendError>),
+    Look(NodeKind),
+    Map(Follower, u64, Arc<PartitionMap>),
+    HelloLate(ConnId, u64),
+    Begun(usize, u64, Partition, Offset),
     NodeRead(usize, u64, Partition),
+    Part(usize, u64),
     NodeUp(usize),
-    MapHeard(usize, Partition),
+    HistorianUp(usize),
     FanoutRun(Partition, u64),
-    FanoutStart(Partition, usize),
-    FanoutEnd(Partition),
+    FanoutStart(Partition, (usize, u64), usize),
     ArchiveRun(Partition, u64),
     ArchiveDone(Partition, u64),
-    ArchiveStart(Partition, usize),
-    ArchiveEnd(Partition),
+    ArchiveStart(Partition, (usize, u64), usize),
+    LateWrite(Partition, Vec<Write>, Option<Commit>),
     TimelineBack,
     Night(u64),
     Morning,
@@ -93,14 +102,16 @@ pub struct World {
     pub(crate) timeline: Arc<ModelTimeline>,
     pub(crate) timeline_down_until: u64,
     pub(crate) reads: Reads,
+    pub(crate) clusters: PerKind<Cluster>,
     pub(crate) nodes: Vec<Node>,
-    /// Which node owns each partition, as the newest map says.
-    pub(crate) owners: Vec<usize>,
+    pub(crate) historians: Vec<Historian>,
+    /// By which map each gateway goes.
+    pub(crate) gateways: Vec<Arc<PartitionMap>>,
+    /// Which nodes have taken sends of a partition's users since the newest map, which is of this version.
+    pub(crate) takers: BTreeMap<Partition, (u64, BTreeSet<usize>)>,
     pub(crate) next_generator: u16,
     pub(crate) fanouts: BTreeMap<(Partition, u64), FanoutShell>,
     pub(crate) archives: BTreeMap<(Partition, u64), ArchiveShell>,
-    /// Through which place each partition's archives have said that their rows are there.
-    pub(crate) written: BTreeMap<Partition, Source>,
     /// Lives of readers, counted.
     pub(crate) lives: u64,
     pub(crate) devices: Vec<Device>,
@@ -148,12 +159,14 @@ impl World {
             reads: Reads::new(timeline.clone(), partitions, crate::log::GENERATION),
             timeline,
             timeline_down_until: 0,
+            clusters: PerKind::from_fn(|_| Cluster::new(partitions)),
             nodes: Vec::new(),
-            owners: Vec::new(),
+            historians: (0..HISTORIANS).map(|n| Historian::down(n, partitions)).collect(),
+            gateways: (0..GATEWAYS).map(|_| Arc::new(PartitionMap::unowned(partitions))).collect(),
+            takers: BTreeMap::new(),
             next_generator: 1,
             fanouts: BTreeMap::new(),
             archives: BTreeMap::new(),
-            written: BTreeMap::new(),
             lives: 0,
             devices: Vec::new(),
             answers_left: if plan.quick { 60 } else { 0 },
@@ -172,17 +185,16 @@ impl World {
     }
 
     fn populate(&mut self, partitions: Partitions) {
-        for partition in partitions.iter() {
-            self.owners.push(usize::from(partition.0) % self.plan.nodes);
+        for n in 0..self.plan.nodes {
+            self.nodes.push(Node::down(n, partitions));
+            self.step_clock(n);
+            let joins = self.plan.joins.filter(|_| n + 1 == self.plan.nodes);
+            self.after(joins.unwrap_or(0), Task::NodeUp(n));
         }
-        for node in 0..self.plan.nodes {
-            self.nodes.push(Node::down());
-            self.step_clock(node);
-            self.node_up(node);
-        }
-        for partition in partitions.iter() {
-            self.start_fanout(partition, 0);
-            self.start_archive(partition, 0);
+        (0..HISTORIANS).for_each(|n| self.after(0, Task::HistorianUp(n)));
+        self.after(0, Task::Look(NodeKind::History));
+        if self.has_maps(NodeKind::Messaging) {
+            self.after(0, Task::Look(NodeKind::Messaging));
         }
         for (user, &count) in self.plan.devices.clone().iter().enumerate() {
             for _ in 0..count {
@@ -271,16 +283,20 @@ impl World {
             Task::Answered(conn, answered) => self.answer(conn, answered),
             Task::Take(partition, events, owner) => self.take(partition, events, owner),
             Task::Appended(owner, result) => self.appended(owner, result),
-            Task::NodeRead(node, life, partition) => self.node_read(node, life, partition),
+            Task::Look(kind) => self.look(kind),
+            Task::Map(follower, life, map) => self.map_heard(follower, life, map),
+            Task::HelloLate(conn, request) => self.hello_late(conn, request),
+            Task::Begun(node, reading, partition, end) => self.begun(node, reading, partition, end),
+            Task::NodeRead(node, reading, partition) => self.node_read(node, reading, partition),
+            Task::Part(node, life) => self.part_on(node, life),
             Task::NodeUp(node) => self.node_up(node),
-            Task::MapHeard(node, partition) => self.map_heard(node, partition),
+            Task::HistorianUp(node) => self.historian_up(node),
             Task::FanoutRun(partition, life) => self.run_fanout(partition, life),
-            Task::FanoutStart(partition, back) => self.start_fanout(partition, back),
-            Task::FanoutEnd(partition) => self.end_fanout(partition),
+            Task::FanoutStart(partition, at, back) => self.start_fanout(partition, at, back),
             Task::ArchiveRun(partition, life) => self.run_archive(partition, life),
             Task::ArchiveDone(partition, life) => self.archive_applied(partition, life),
-            Task::ArchiveStart(partition, back) => self.start_archive(partition, back),
-            Task::ArchiveEnd(partition) => self.end_archive(partition),
+            Task::ArchiveStart(partition, at, back) => self.start_archive(partition, at, back),
+            Task::LateWrite(partition, writes, commit) => self.write_late(partition, writes, commit),
             Task::TimelineBack => self.timeline_back(),
             Task::Night(ms) => self.night(ms),
             Task::Morning => self.morning(),

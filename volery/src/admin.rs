@@ -5,6 +5,7 @@
 //! | `command` | how they are typed |
 //! | `desk` | whom they ask: config-nodes, or the store |
 //! | `nodes`, `settings`, `users` | what they answer |
+//! | `orders` | what nodes are told to do, and how far they are |
 //! | `lag`, `page` | how far readers are behind, as every process measures it |
 //! | `show` | tables and JSON |
 
@@ -12,6 +13,7 @@ mod command;
 mod desk;
 mod lag;
 mod nodes;
+mod orders;
 mod page;
 mod settings;
 mod show;

@@ -30,8 +30,9 @@ pub(crate) fn run(config: &Config, roles: Roles) -> Result<(), Failure> {
 async fn serve(common: &Common<'_>) -> Result<(), Failure> {
     // Before anything else, so that a start that waits for others can be seen.
     let (part, probes) = (common.health.part("roles"), probes(common)?);
-    let Some(process) = compose::start(common).await? else { return Ok(()) };
+    let Some(mut process) = compose::start(common).await? else { return Ok(()) };
     let door = open(common, &process).await?;
+    process.is_up(common, door.as_ref().map(|door| door.url.clone()))?;
     println!("ready {}", places(common, &process, door.as_ref(), probes.as_ref()).join(" "));
     part.ready();
     process.serve(common, closed(door)).await?;
@@ -52,7 +53,7 @@ async fn closed(door: Option<Door>) {
 
 /// The door to other roles.
 struct Door {
-    address: SocketAddr,
+    url: String,
     serving: JoinHandle<Result<(), DoorError>>,
 }
 
@@ -61,9 +62,10 @@ async fn open(common: &Common<'_>, process: &Process) -> Result<Option<Door>, Fa
         return Ok(None);
     };
     let listener = TcpListener::bind(listen).await.map_err(|error| taken(key, listen, &error))?;
-    let address = listener.local_addr()?;
+    let scheme = if common.certificates.roles.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", listener.local_addr()?);
     let serving = tokio::spawn(process.doors(common)?.serve(listener, common.shutdown.clone()));
-    Ok(Some(Door { address, serving }))
+    Ok(Some(Door { url, serving }))
 }
 
 /// Where a role is asked by others.
@@ -97,13 +99,10 @@ fn probes(common: &Common<'_>) -> Result<Option<Probes>, Failure> {
 
 /// `history=http://… probes=http://…`.
 fn places(common: &Common<'_>, process: &Process, door: Option<&Door>, probes: Option<&Probes>) -> Vec<String> {
-    let scheme = if common.certificates.roles.is_some() { "https" } else { "http" };
     let place = |role: Role| match role {
         Role::Gateway => process.gateway(common.config),
         Role::Messaging => process.door_of_sessions(common.config),
-        Role::History | Role::Account | Role::Idgen | Role::Config => {
-            door.map(|door| format!("{scheme}://{}", door.address))
-        }
+        Role::History | Role::Account | Role::Idgen | Role::Config => door.map(|door| door.url.clone()),
     };
     let roles = common.roles.iter().filter_map(|role| Some(format!("{}={}", role.name(), place(role)?)));
     roles.chain(probes.map(|probes| format!("probes=http://{}", probes.address()))).collect()

@@ -1,5 +1,5 @@
 //! Who owns what and how everyone is set, for the roles of this process: told by config, here or elsewhere; or,
-//! where the messaging node here has no others beside it, everything by that one, set as the store says.
+//! where the nodes here have no others beside them, everything by those, set as the store says.
 //!
 //! Trap avoided: a node says that it is up only once its door is open: before that it has no address, and
 //! whoever was sent there would find nobody.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use volery_config::follow::{HeldLease, Standing, follow_map, follow_settings, hold_lease};
 use volery_config::{ConfigNode, ConfigOptions, ConfigParts, StoredBoard, admission};
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap, PerKind};
 use volery_kernel::slot::Partitions;
 use volery_node::health::{Part, State};
 use volery_node::metrics::Metrics;
@@ -29,9 +29,15 @@ type Told = watch::Receiver<Arc<Settings>>;
 /// Where maps come from.
 pub(crate) enum OpenCluster {
     /// From here, once the door of the only node is open.
-    OnlyNode { told: watch::Sender<Arc<PartitionMap>>, partitions: Partitions, settings: Told },
-    /// From config, here or elsewhere. Map and settings are there if somebody here goes by them.
-    Config { cluster: Arc<dyn Cluster>, map: Option<Map>, settings: Option<Told>, lease: Option<HeldLease> },
+    OnlyNode { told: PerKind<watch::Sender<Arc<PartitionMap>>>, partitions: Partitions, settings: Told },
+    /// From config, here or elsewhere. Maps and settings are there if somebody here goes by them.
+    Config {
+        cluster: Arc<dyn Cluster>,
+        maps: PerKind<Option<Map>>,
+        settings: Option<Told>,
+        leases: PerKind<Option<HeldLease>>,
+        refused: PerKind<watch::Sender<bool>>,
+    },
 }
 
 impl OpenCluster {
@@ -49,21 +55,24 @@ impl OpenCluster {
             Some(store) => Arc::new(start(common, store, partitions).await?),
             None => elsewhere.ok_or_else(absent)?,
         };
-        let (mut map, mut settings) = (None, None);
-        if common.roles.ask(Role::Config) {
+        let (mut maps, mut settings) = (PerKind::default(), None);
+        if common.roles.has_any(&[Role::Messaging, Role::Gateway]) {
             settings = Some(follow_settings(cluster.clone()));
-            map = Some(follow_map(Arc::clone(&cluster)).await);
+            *maps.of_mut(NodeKind::Messaging) = Some(follow_map(Arc::clone(&cluster), NodeKind::Messaging).await);
         }
-        Ok(Self::Config { cluster, map, settings, lease: None })
+        if common.roles.has(Role::History) {
+            *maps.of_mut(NodeKind::History) = Some(follow_map(Arc::clone(&cluster), NodeKind::History).await);
+        }
+        Ok(Self::Config { cluster, maps, settings, leases: PerKind::default(), refused: PerKind::default() })
     }
 
     /// Without a store here, nobody could have set anything: it goes by its own configuration.
     fn only_node(common: &Common<'_>, store: Option<Arc<dyn ClusterStore>>, partitions: Partitions) -> Self {
-        let unknown = Member { name: common.node_name(), url: String::new() };
-        let map = PartitionMap::whole(unknown, partitions);
-        let told = watch::Sender::new(Arc::new(map.clone()));
+        let unknown = |kind| Member::new(common.node_name(kind), String::new());
+        let maps = PerKind::from_fn(|kind| PartitionMap::whole(unknown(kind), partitions));
+        let told = PerKind::from_fn(|kind| watch::Sender::new(Arc::new(maps.of(kind).clone())));
         let settings = match store {
-            Some(store) => follow_settings(Arc::new(StoredBoard::new(store, Arc::clone(&common.clock), map))),
+            Some(store) => follow_settings(Arc::new(StoredBoard::new(store, Arc::clone(&common.clock), maps))),
             None => watch::channel(Arc::default()).1,
         };
         Self::OnlyNode { told, partitions, settings }
@@ -77,37 +86,63 @@ impl OpenCluster {
         }
     }
 
-    /// The newest map, and those that follow.
-    pub(crate) fn map(&self) -> Option<Map> {
+    /// The newest map of a kind, and those that follow.
+    pub(crate) fn map(&self, kind: NodeKind) -> Option<Map> {
         match self {
-            Self::OnlyNode { told, .. } => Some(told.subscribe()),
-            Self::Config { map, .. } => map.clone(),
+            Self::OnlyNode { told, .. } => Some(told.of(kind).subscribe()),
+            Self::Config { maps, .. } => maps.of(kind).clone(),
         }
     }
 
-    /// The messaging node here has opened its door.
-    pub(crate) fn join(&mut self, common: &Common<'_>, member: Member, log: &OpenLog) -> Result<(), Failure> {
+    /// Whether the node of this kind here is refused, once it has joined.
+    pub(crate) fn refused(&self, kind: NodeKind) -> watch::Receiver<bool> {
+        match self {
+            Self::OnlyNode { .. } => watch::channel(false).1,
+            Self::Config { refused, .. } => refused.of(kind).subscribe(),
+        }
+    }
+
+    /// The node of this kind here is up, and its door is open if it has one.
+    pub(crate) fn join(
+        &mut self,
+        common: &Common<'_>,
+        kind: NodeKind,
+        member: Member,
+        log: &OpenLog,
+    ) -> Result<(), Failure> {
         match self {
             Self::OnlyNode { told, partitions, .. } => {
-                told.send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
+                told.of(kind).send_replace(Arc::new(PartitionMap::whole(member, *partitions)));
             }
-            Self::Config { cluster, lease, .. } => {
+            Self::Config { cluster, leases, refused, .. } => {
                 let terms = admission::terms(log.log.partitions().count(), log.name.clone());
-                let hold = Hold { member, process: holder()?, terms };
+                let hold = Hold { kind, member, process: holder()?, terms };
                 let held = hold_lease(Arc::clone(cluster), hold);
-                let (part, metrics) = (common.health.part("lease"), common.metrics.clone());
-                tokio::spawn(say(held.standing(), part, metrics));
-                *lease = Some(held);
+                let (part, metrics) = (common.health.part(part_of(kind)), common.metrics.clone());
+                let saying = Saying { kind, part, metrics, refused: refused.of(kind).clone() };
+                tokio::spawn(saying.of(held.standing()));
+                *leases.of_mut(kind) = Some(held);
             }
         }
         Ok(())
     }
 
-    /// The messaging node here ends: others are given its partitions at once, if config can be asked. Whether
+    /// The node of this kind here is about to end, and is drained. Whether others were told.
+    pub(crate) async fn drain(&mut self, kind: NodeKind) -> bool {
+        let Self::Config { leases, .. } = self else { return false };
+        let Some(lease) = leases.of_mut(kind) else { return false };
+        let told = lease.drain().await;
+        if let Err(error) = &told {
+            tracing::warn!(%error, "nobody was told that this node is about to end");
+        }
+        told.is_ok()
+    }
+
+    /// The node of this kind here ends: others are given its partitions at once, if config can be asked. Whether
     /// they are.
-    pub(crate) async fn leave(&mut self) -> bool {
-        let Self::Config { lease, .. } = self else { return false };
-        let Some(lease) = lease.take() else { return false };
+    pub(crate) async fn leave(&mut self, kind: NodeKind) -> bool {
+        let Self::Config { leases, .. } = self else { return false };
+        let Some(lease) = leases.of_mut(kind).take() else { return false };
         let left = lease.leave().await;
         if let Err(error) = &left {
             tracing::warn!(%error, "the lease was not given up; it ends by itself");
@@ -124,26 +159,51 @@ impl OpenCluster {
     }
 }
 
-/// Health says whether this node is part of the cluster, for as long as the lease is renewed.
-async fn say(mut standing: watch::Receiver<Standing>, part: Part, metrics: Metrics) {
-    loop {
-        let state = state(&standing.borrow_and_update());
-        metrics.lease_held.set(i64::from(state == State::Ready));
-        part.set(state);
-        if standing.changed().await.is_err() {
-            return metrics.lease_held.set(0);
+/// The part of health that says whether the node of this kind is part of the cluster.
+fn part_of(kind: NodeKind) -> &'static str {
+    match kind {
+        NodeKind::Messaging => "lease",
+        NodeKind::History => "history_lease",
+    }
+}
+
+/// Who is told how it stands with a lease.
+struct Saying {
+    kind: NodeKind,
+    part: Part,
+    metrics: Metrics,
+    refused: watch::Sender<bool>,
+}
+
+impl Saying {
+    /// Says it for as long as the lease is renewed.
+    async fn of(self, mut standing: watch::Receiver<Standing>) {
+        let held = self.metrics.lease_held.of(self.kind);
+        loop {
+            let now = standing.borrow_and_update().clone();
+            held.set(i64::from(now == Standing::Held));
+            self.refused.send_replace(matches!(now, Standing::Refused(_)));
+            self.part.set(state(self.kind, now));
+            if standing.changed().await.is_err() {
+                return held.set(0);
+            }
         }
     }
 }
 
-/// Who is told no asks again each second, and may be told yes: nothing that a restart helps against. Who is told
-/// nothing carries on.
-fn state(standing: &Standing) -> State {
-    match standing {
-        Standing::Unknown => State::Starting,
-        Standing::Held => State::Ready,
-        Standing::Unanswered(reason) => State::Degraded(format!("the lease is not renewed: {reason}")),
-        Standing::Refused(error) => State::Down(format!("this node is not part of the cluster: {error}")),
+/// Who is told no asks again each second, and may be told yes: nothing that a restart helps against. History answers
+/// everybody all the same. Who is told nothing carries on.
+fn state(kind: NodeKind, standing: Standing) -> State {
+    match (standing, kind) {
+        (Standing::Unknown, _) => State::Starting,
+        (Standing::Held, _) => State::Ready,
+        (Standing::Unanswered(reason), _) => State::Degraded(format!("the lease is not renewed: {reason}")),
+        (Standing::Refused(error), NodeKind::Messaging) => {
+            State::Down(format!("this node is not part of the cluster: {error}"))
+        }
+        (Standing::Refused(error), NodeKind::History) => {
+            State::Degraded(format!("no partition is worked on here, the cluster refuses this node: {error}"))
+        }
     }
 }
 
@@ -163,11 +223,34 @@ mod tests {
 
     use super::*;
 
+    fn saying(kind: NodeKind, health: &Health, metrics: &Metrics) -> Saying {
+        let (part, metrics) = (health.part(part_of(kind)), metrics.clone());
+        Saying { kind, part, metrics, refused: watch::Sender::new(false) }
+    }
+
+    #[tokio::test]
+    async fn a_history_node_that_is_refused_works_on_nothing_and_answers() {
+        let (health, metrics) = (Health::new(), Metrics::new().unwrap());
+        let saying = saying(NodeKind::History, &health, &metrics);
+        let (refused, (standing, told)) = (saying.refused.subscribe(), watch::channel(Standing::Held));
+        tokio::spawn(saying.of(told));
+        let (taken, away) = (HoldError::NameTaken("one".to_owned()), "nobody answers".to_owned());
+        let mut now = Vec::new();
+        for next in [Standing::Refused(taken), Standing::Held, Standing::Unanswered(away)] {
+            standing.send_replace(next);
+            // Told, and back to waiting.
+            tokio::task::yield_now().await;
+            now.push((health.report().ready, *refused.borrow()));
+        }
+        assert_eq!(now, [(true, true), (true, false), (true, false)]);
+    }
+
     #[tokio::test]
     async fn a_node_that_is_not_part_of_the_cluster_says_so() {
         let (health, metrics) = (Health::new(), Metrics::new().unwrap());
+        let held = metrics.lease_held.of(NodeKind::Messaging).clone();
         let (standing, told) = watch::channel(Standing::Unknown);
-        let saying = tokio::spawn(say(told, health.part("lease"), metrics.clone()));
+        let saying = tokio::spawn(saying(NodeKind::Messaging, &health, &metrics).of(told));
         let mut now = Vec::new();
         let (taken, away) = (HoldError::NameTaken("one".to_owned()), "nobody answers".to_owned());
         for next in
@@ -176,7 +259,7 @@ mod tests {
             standing.send_replace(next);
             // Told, and back to waiting.
             tokio::task::yield_now().await;
-            now.push((health.report().ready, metrics.lease_held.get()));
+            now.push((health.report().ready, held.get()));
         }
         assert_eq!(now, [(true, 1), (false, 0), (true, 1), (true, 0), (true, 1)]);
         standing.send_replace(Standing::Refused(HoldError::Partitions { cluster: 8, node: 16 }));
@@ -186,6 +269,6 @@ mod tests {
         assert!(matches!(&report.parts["lease"], State::Down(why) if why.contains("8 partitions")), "{report:?}");
         drop(standing);
         saying.await.unwrap();
-        assert_eq!(metrics.lease_held.get(), 0);
+        assert_eq!(held.get(), 0);
     }
 }

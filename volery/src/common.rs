@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use volery_kernel::map::{NodeKind, Weight};
 use volery_kernel::time::Clock;
 use volery_node::config::{Config, Nodes};
 use volery_node::health::Health;
@@ -38,9 +39,14 @@ impl<'a> Common<'a> {
         Ok(Self { config, roles, clock, health, metrics, shutdown, certificates })
     }
 
-    /// What the messaging node here is called: the same after it was started anew.
-    pub(crate) fn node_name(&self) -> String {
-        node_name(self.config)
+    /// What the node of this kind here is called: the same after it was started anew.
+    pub(crate) fn node_name(&self, kind: NodeKind) -> String {
+        node_name(self.config, kind)
+    }
+
+    /// How large the share of the nodes here is.
+    pub(crate) fn weight(&self) -> Weight {
+        u16::try_from(self.config.cluster_weight).ok().and_then(Weight::new).unwrap_or(Weight::ONE)
     }
 
     /// Whoever answers for a role that does not run here, for as long as this process runs: health says while nobody
@@ -60,10 +66,15 @@ impl<'a> Common<'a> {
 }
 
 /// See [`Common::node_name`].
-pub(crate) fn node_name(config: &Config) -> String {
-    let Config { messaging_name, messaging_public_url, messaging_listen, .. } = config;
-    let public = messaging_public_url.as_ref().map(|url| url.0.clone());
-    messaging_name.clone().or(public).unwrap_or_else(|| messaging_listen.to_string())
+pub(crate) fn node_name(config: &Config, kind: NodeKind) -> String {
+    let (first, next, listen) = match kind {
+        NodeKind::Messaging => {
+            let public = config.messaging_public_url.as_ref().map(|url| &url.0);
+            (config.messaging_name.as_ref(), public, config.messaging_listen)
+        }
+        NodeKind::History => (config.history_name.as_ref(), config.messaging_name.as_ref(), config.history_listen),
+    };
+    first.or(next).cloned().unwrap_or_else(|| listen.to_string())
 }
 
 /// The URL of the WebSocket of a messaging node that listens at `address`, as clients reach it.

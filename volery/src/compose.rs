@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use volery_gateway::{Gateway, GatewayOptions, GatewayParts};
 use volery_kernel::limits;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_messaging::{MessagingNode, Options as MessagingOptions, Parts as MessagingParts};
 use volery_node::config::Config;
 use volery_node::shutdown::Stage;
@@ -31,7 +31,7 @@ use crate::numbers::OpenNumbers;
 use crate::roles::Role;
 use crate::settings;
 
-/// A node that leaves is followed by others within a second, and its sessions are told over
+/// What a node still has when it gives its lease up goes to others within a second, and its sessions are told over
 /// [`limits::MOVED_WITHIN_MS`]; who is left then is told to reconnect.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -72,15 +72,16 @@ async fn assemble(common: &Common<'_>) -> Result<Process, Failure> {
         process.log = Some(open_log(common, &admission).await?);
     }
     process.start_numbers(common, store.as_ref()).await?;
-    process.start_history(common).await?;
-    process.start_accounts(common, store.as_ref()).await?;
-    if roles.has_any(&[Role::Config, Role::Messaging, Role::Gateway]) {
-        let store = store.map(|store| store.cluster);
+    if roles.has_any(&[Role::Config, Role::History, Role::Messaging, Role::Gateway]) {
+        let store = store.as_ref().map(|store| Arc::clone(&store.cluster));
         process.cluster = Some(OpenCluster::open(common, store, cluster).await?);
     }
+    process.start_history(common).await?;
+    process.start_accounts(common, store.as_ref()).await?;
     if roles.has(Role::Messaging) {
         process.messaging = Some(process.start_messaging(common).await?);
-        process.join(common)?;
+        let url = process.door_of_sessions(config).ok_or_else(absent)?;
+        process.join(common, NodeKind::Messaging, url)?;
     }
     if roles.has(Role::Gateway) {
         process.gateway = Some(process.start_gateway(common)?);
@@ -139,7 +140,8 @@ impl Process {
     async fn start_history(&mut self, common: &Common<'_>) -> Result<(), Failure> {
         if common.roles.has(Role::History) {
             let log = self.log.as_ref().ok_or_else(absent)?;
-            self.history = Some(OpenHistory::start(common, log).await?);
+            let cluster = self.cluster.as_ref().ok_or_else(absent)?;
+            self.history = Some(OpenHistory::start(common, log, cluster).await?);
         } else if common.roles.ask(Role::History) {
             self.history = Some(OpenHistory::elsewhere(common, self.log.as_ref()).await?);
         }
@@ -160,7 +162,7 @@ impl Process {
     async fn start_messaging(&mut self, common: &Common<'_>) -> Result<MessagingNode, Failure> {
         let config = common.config;
         let options = MessagingOptions {
-            name: common.node_name(),
+            name: common.node_name(NodeKind::Messaging),
             listen: config.messaging_listen,
             threads: threads(config),
             rate: self.in_force(common, settings::send_rate)?,
@@ -177,6 +179,7 @@ impl Process {
             metrics: common.metrics.clone(),
             health: common.health.clone(),
             map: self.map()?,
+            refused: self.cluster.as_ref().ok_or_else(absent)?.refused(NodeKind::Messaging),
         };
         Ok(MessagingNode::start(options, parts).await?)
     }
@@ -200,7 +203,7 @@ impl Process {
 
     /// Who owns what.
     fn map(&self) -> Result<watch::Receiver<Arc<PartitionMap>>, Failure> {
-        self.cluster.as_ref().and_then(OpenCluster::map).ok_or_else(absent)
+        self.cluster.as_ref().and_then(|cluster| cluster.map(NodeKind::Messaging)).ok_or_else(absent)
     }
 
     /// What a part goes by, now and from now on.
@@ -213,12 +216,19 @@ impl Process {
         Ok(settings::in_force(common.config, told, pick))
     }
 
-    /// The messaging node here is up.
-    fn join(&mut self, common: &Common<'_>) -> Result<(), Failure> {
-        let url = self.door_of_sessions(common.config).ok_or_else(absent)?;
-        let member = Member { name: common.node_name(), url };
+    /// The node of this kind here is up, and asked at this URL.
+    fn join(&mut self, common: &Common<'_>, kind: NodeKind, url: String) -> Result<(), Failure> {
+        let member = Member { weight: common.weight(), ..Member::new(common.node_name(kind), url) };
         let log = self.log.as_ref().ok_or_else(absent)?;
-        self.cluster.as_mut().ok_or_else(absent)?.join(common, member, log)
+        self.cluster.as_mut().ok_or_else(absent)?.join(common, kind, member, log)
+    }
+
+    /// Whatever other roles may ask here, they may now; at this URL, if at any.
+    pub(crate) fn is_up(&mut self, common: &Common<'_>, url: Option<String>) -> Result<(), Failure> {
+        if common.roles.has(Role::History) {
+            self.join(common, NodeKind::History, url.unwrap_or_default())?;
+        }
+        Ok(())
     }
 
     /// Where clients find the messaging node here, if one is.
@@ -281,14 +291,13 @@ impl Process {
     }
 
     async fn drain(&mut self, deadline: Duration) {
-        let left = match &mut self.cluster {
-            Some(cluster) => cluster.leave().await,
-            None => false,
-        };
-        if let Some(messaging) = &mut self.messaging {
-            if left {
-                messaging.hand_over(HAND_OVER_WITHIN.min(deadline / 2)).await;
+        if let Some(cluster) = &mut self.cluster {
+            cluster.leave(NodeKind::History).await;
+            if let Some(messaging) = &self.messaging {
+                hand_over(cluster, messaging, deadline).await;
             }
+        }
+        if let Some(messaging) = &mut self.messaging {
             messaging.drain(deadline).await;
         }
         if let Some(gateway) = self.gateway.take()
@@ -318,6 +327,18 @@ impl Process {
 
     fn accounts(&self) -> Result<&OpenAccounts, Failure> {
         self.accounts.as_ref().ok_or_else(absent)
+    }
+}
+
+/// Partition by partition while there is time, the rest at once; a part of it is left for those who are told to
+/// reconnect.
+async fn hand_over(cluster: &mut OpenCluster, messaging: &MessagingNode, deadline: Duration) {
+    let at_once = HAND_OVER_WITHIN.min(deadline / 4);
+    if cluster.drain(NodeKind::Messaging).await {
+        messaging.hand_over(deadline.saturating_sub(2 * at_once)).await;
+    }
+    if cluster.leave(NodeKind::Messaging).await {
+        messaging.hand_over(at_once).await;
     }
 }
 

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use volery_history::node::{HistoryNode, Parts};
 use volery_history::reads::Reads;
+use volery_kernel::map::NodeKind;
 use volery_ports::history::History;
 use volery_rpc::HistoryClient;
 
 use crate::Failure;
+use crate::cluster::OpenCluster;
 use crate::common::Common;
+use crate::compose::absent;
 use crate::engines::{OpenLog, OpenTimeline};
 use crate::roles::Role;
 
@@ -29,12 +32,15 @@ impl OpenHistory {
     }
 
     /// In this process. Nobody reads the log before it was compared with what is stored of it.
-    pub(crate) async fn start(common: &Common<'_>, log: &OpenLog) -> Result<Self, Failure> {
+    pub(crate) async fn start(common: &Common<'_>, log: &OpenLog, cluster: &OpenCluster) -> Result<Self, Failure> {
         let timeline = OpenTimeline::open(common.config, &common.health, &common.metrics).await?;
         let OpenLog { log, trusted, .. } = log;
         let reads = Reads::new(Arc::clone(&timeline.timeline), log.partitions(), log.generation());
         trusted.agree(&(Arc::new(reads) as Arc<dyn History>)).await;
         let node = HistoryNode::start(Parts {
+            name: common.node_name(NodeKind::History),
+            map: cluster.map(NodeKind::History).ok_or_else(absent)?,
+            refused: cluster.refused(NodeKind::History),
             log: Arc::clone(log),
             timeline: Arc::clone(&timeline.timeline),
             archive_every_ms: timeline.archive_every_ms,

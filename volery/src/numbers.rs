@@ -112,3 +112,25 @@ pub(crate) fn seed() -> Result<[u8; 32], Failure> {
     rand::rngs::SysRng.try_fill_bytes(&mut seed)?;
     Ok(seed)
 }
+
+#[cfg(test)]
+mod tests {
+    use volery_testkit::sql::ManualClock;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn how_long_ids_last_falls_while_nothing_is_renewed() {
+        let (clock, metrics) = (Arc::new(ManualClock::default()), Metrics::new().unwrap());
+        let until = clock.now().plus(600_000);
+        let telling = tokio::spawn(tell(move || until, clock.clone(), metrics.clone()));
+        let mut told = Vec::new();
+        for waited in [0, 540_000, 60_000, 60_000] {
+            clock.advance(waited);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            told.push(metrics.reserved_seconds.get());
+        }
+        assert_eq!(told, [600.0, 60.0, 0.0, 0.0]);
+        telling.abort();
+    }
+}

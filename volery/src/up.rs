@@ -43,7 +43,8 @@ pub async fn up(
     ready: impl FnOnce(Doors),
 ) -> Result<(), Failure> {
     let common = Common::new(config, Roles::not_elsewhere(config), clock, shutdown)?;
-    let Some(process) = compose::start(&common).await? else { return Ok(()) };
+    let Some(mut process) = compose::start(&common).await? else { return Ok(()) };
+    process.is_up(&common, None)?;
     if let (Some(gateway), Some(messaging)) = (process.gateway(config), process.door_of_sessions(config)) {
         ready(Doors { gateway, messaging });
     }

@@ -75,15 +75,23 @@ fn idle_sessions_are_weighed() {
 }
 
 #[test]
-fn a_storm() {
-    let flags = ["--pairs", "15", "--rate", "200", "--rounds", "2", "--calm", "1", "--seconds", "3"];
+fn a_storm_beside_bystanders() {
+    let flags = ["--pairs", "15", "--rate", "200", "--bystanders", "3", "--rounds", "2", "--calm", "1"];
     let report = report("storm", &flags);
-    let rounds = report["rounds"].as_array().expect("rounds");
+    let rounds = report["storm"]["rounds"].as_array().expect("rounds");
     assert_eq!(rounds.len(), 2);
     for round in rounds {
         assert_eq!(round["broken"], 30);
         assert!(round["last"].as_f64().is_some_and(|last| last > 0.0), "{round}");
+        assert!(round["meanwhile"]["count"].as_u64().is_some(), "{round}");
+        let from = |way: &str| round["syncs"][way].as_u64().expect("a count");
+        assert!(from("tail") >= 30 && from("index") + from("reset") == 0, "who missed little reads no index: {round}");
     }
+    assert!(figure(&report, "storm_sessions_per_s") > 0.0 && figure(&report, "storm_bystanders_p99_before") > 0.0);
+    assert!(figure(&report, "storm_cpu_idle_after") < 2.0);
+    let moves = report["moves"].as_array().expect("moves");
+    assert_eq!(moves.len(), 1, "{moves:?}");
+    assert_eq!((&moves[0]["why"], &moves[0]["back"]["count"]), (&"cut".into(), &60.into()));
 }
 
 #[test]
@@ -95,11 +103,23 @@ fn a_cluster_that_runs_already_with_users_of_its_own() {
     let lines = people.iter().map(|person| serde_json::to_string(person).expect("JSON") + "\n");
     std::fs::write(users.path(), lines.collect::<String>()).expect("written");
     let file = users.path().display().to_string();
-    let flags = ["--target", server.gateway(), "--users", &file, "--pairs", "2", "--rate", "20", "--seconds", "1"];
+    let flags = ["--gateway", server.gateway(), "--users", &file, "--pairs", "2", "--rate", "20", "--seconds", "1"];
     let first = report("pairs", &flags);
     assert!(figure(&first, "messages_acknowledged") > 5.0);
     // They have chats now, and what stands there is unknown to a second history.
     let words = ["loadtest", "pairs"].iter().chain(&flags);
     let refused = run(&Arguments::parse_from(words), String::new());
     assert!(refused.is_err_and(|failure| failure.0.contains("--no-check")));
+}
+
+#[test]
+fn a_cluster_that_runs_already_gets_users_of_the_run() {
+    let settings = vec!["accounts.registrations_per_hour_address=1000000".to_owned()];
+    let server = Server::start(&Setup { binary: BINARY.into(), settings, ..Setup::new(0) }).expect("a server");
+    // Nobody listens at the first one: devices that have it go to the other.
+    let gateways = format!("http://127.0.0.1:9,{}", server.gateway());
+    let flags = ["--gateway", &gateways, "--pairs", "2", "--rate", "20", "--seconds", "1"];
+    for _ in 0..2 {
+        assert!(figure(&report("pairs", &flags), "messages_acknowledged") > 5.0);
+    }
 }

@@ -22,6 +22,16 @@ impl fmt::Display for Count {
     }
 }
 
+impl std::iter::Sum for Count {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, count| Self {
+            passed: sum.passed + count.passed,
+            failed: sum.failed + count.failed,
+            skipped: sum.skipped + count.skipped,
+        })
+    }
+}
+
 /// Reads the output of test programs line by line.
 #[derive(Default)]
 pub(crate) struct Reader {

@@ -38,6 +38,8 @@ enum Layer {
     Judge,
     /// Drives clients against a service from outside.
     Load,
+    /// Measures from outside, and puts together what is measured.
+    Bench,
     /// Drives the real cores in virtual time.
     Simulation,
     /// Drives every decoder with bytes that nobody would write.
@@ -49,7 +51,7 @@ enum Layer {
 }
 
 use Layer::{
-    Binary, Client, Door, Engine, Format, Fuzzing, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Rpc,
+    Bench, Binary, Client, Door, Engine, Format, Fuzzing, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Rpc,
     Simulation, Testkit, Tls,
 };
 
@@ -79,8 +81,9 @@ const CRATES: &[(&str, Layer)] = &[
     ("volery-terminal", Client),
     ("volery-checker", Judge),
     ("loadtest", Load),
-    ("volery-bench", Load),
+    ("volery-bench", Bench),
     ("volery-crash", Load),
+    ("volery-chaos", Load),
     ("sim", Simulation),
     ("volery-fuzz", Fuzzing),
     ("volery", Binary),
@@ -101,6 +104,7 @@ const fn below(layer: Layer) -> &'static [Layer] {
         Client => &[Kernel, Format, Door, Tls],
         Judge => &[Kernel, Format],
         Load => &[Kernel, Format, Door, Client, Judge, Node, Tls],
+        Bench => &[Kernel, Format, Port, Door, Reader, Engine, Node, Tls, Role, Client, Judge, Load],
         Fuzzing => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Tls, Node, Role, Client],
         Simulation => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client, Judge],
         Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Tls, Rpc, Role, Client],
@@ -116,7 +120,7 @@ const fn for_tests(layer: Layer) -> &'static [Layer] {
         Testkit => &[Engine],
         Rpc => &[Testkit, Engine, Role],
         Door => &[Testkit, Tls],
-        Load => &[Testkit],
+        Bench | Load => &[Testkit],
         _ => &[],
     }
 }
@@ -133,8 +137,14 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "volery-account",
         "in tests only: the edge is tested before real accounts, not before a stand-in",
     ),
-    ("volery-bench", "loadtest", "measures with the load test's servers, log-ins and sessions"),
     ("volery-crash", "loadtest", "breaks the load test's servers under its devices"),
+    ("volery-chaos", "loadtest", "breaks a cluster under the load test's devices"),
+    ("volery-chaos", "volery-crash", "its people are those of a crash run, and so is how breaks stand in a history"),
+    (
+        "volery-chaos",
+        "volery-testkit",
+        "cuts links by the test kit's proxy; it is a test that is too long for the gate",
+    ),
     ("volery-terminal", "volery-client", "a client for people on top of the client for programs"),
 ];
 

@@ -1,8 +1,8 @@
 //! The gate, and what else developers run. `cargo xtask` alone says what there is.
 //!
 //! The gate is Rust so that it runs wherever the project builds, with nothing installed beside it.
-//! Checks are functions of texts and of `cargo metadata`; only `main`, `command` and `suites` start
-//! processes.
+//! Checks are functions of texts and of `cargo metadata`; only `command`, `programs` and
+//! `suites` start processes.
 
 mod bans;
 mod command;
@@ -11,6 +11,7 @@ mod generate;
 mod layers;
 mod licences;
 mod metadata;
+mod programs;
 mod sources;
 mod step;
 mod suites;

@@ -44,7 +44,7 @@ fn run_one(root: &Path, step: &Step) -> Outcome {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the gate shows how long its steps take")]
-fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
+pub(crate) fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
     let begun = Instant::now();
     let value = run();
     (value, begun.elapsed())

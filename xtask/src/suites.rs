@@ -1,52 +1,106 @@
 //! Running every test of the workspace, doc tests included, and counting them.
+//!
+//! Two programs run at a time, because those that use real engines wait more than they compute. What one printed is
+//! shown when it has ended, so that programs do not mix their words.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::command::linting_cargo;
 use crate::count::{Count, Reader};
+use crate::programs::{Program, built};
+use crate::step::timed;
+
+/// How many programs run at a time.
+const LANES: usize = 2;
+/// How many of the slowest programs are named at the end.
+const NAMED: usize = 8;
+
+/// What a program of tests came to.
+struct Ran {
+    name: String,
+    took: Duration,
+    count: Count,
+    reasons: Vec<String>,
+}
 
 /// Runs the packages that `packages` names in cargo's words (`-p volery-kernel`), all if there are none.
 /// Failures do not end the run, so that one run shows everything.
 pub(crate) fn run(root: &Path, packages: &[&str]) -> Count {
     println!("== tests");
     let packages = if packages.is_empty() { &["--workspace"] } else { packages };
-    let spawned = linting_cargo(root)
-        .args(["test", "--locked", "--no-fail-fast"])
-        .args(packages)
-        .args(["--", "--show-output"])
-        .stdout(Stdio::piped())
-        .spawn();
-    let (mut count, well) = match spawned {
-        Ok(child) => follow(child),
-        Err(error) => {
-            println!("   cargo could not be started: {error}");
-            (Count::default(), false)
-        }
+    let Some(programs) = built(root, packages) else {
+        println!("   the tests do not build: see above");
+        return Count { failed: 1, ..Count::default() };
     };
-    if !well && count.failed == 0 {
-        println!("   cargo test failed before or beside the tests: see above");
-        count.failed = 1;
-    }
-    count
+    let ran = in_lanes(programs, |program| one(program, root, packages));
+    summary(&ran);
+    ran.into_iter().map(|ran| ran.count).sum()
 }
 
-/// Passes on what people need to see; says what was counted and whether cargo was content.
-fn follow(mut child: Child) -> (Count, bool) {
-    let mut reader = Reader::default();
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line);
-            if reader.line(&line) {
-                println!("{line}");
-            }
+/// Runs each, some at a time, in this order.
+fn in_lanes(programs: Vec<Program>, run: impl Fn(&Program) -> Ran + Sync) -> Vec<Ran> {
+    let waiting = Mutex::new(VecDeque::from(programs));
+    let ran = Mutex::new(Vec::new());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                while let Some(program) = next() {
+                    let result = run(&program);
+                    ran.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+                }
+            });
         }
+    });
+    ran.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn one(program: &Program, root: &Path, packages: &[&str]) -> Ran {
+    let ((shown, mut count, reasons, well), took) = timed(|| follow(program.command(root, packages)));
+    if !well && count.failed == 0 {
+        count.failed = 1;
     }
-    let well = child.wait().is_ok_and(|status| status.success());
+    print!("-- {} ({:.1} s)\n{shown}", program.name, took.as_secs_f64());
+    Ran { name: program.name.clone(), took, count, reasons }
+}
+
+/// What people need to see, what was counted, what the skipped said, and whether the program was content.
+fn follow(mut command: Command) -> (String, Count, Vec<String>, bool) {
+    let (mut reader, mut shown) = (Reader::default(), String::new());
+    let well = match command.stdout(Stdio::piped()).spawn() {
+        Ok(mut child) => {
+            for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).split(b'\n')).flatten() {
+                let line = String::from_utf8_lossy(&line);
+                if reader.line(&line) {
+                    shown.extend([&line, "\n"]);
+                }
+            }
+            child.wait().is_ok_and(|status| status.success())
+        }
+        Err(error) => {
+            shown = format!("   it could not be started: {error}\n");
+            false
+        }
+    };
     let (count, reasons) = reader.end();
-    for reason in reasons {
+    (shown, count, reasons, well)
+}
+
+/// Where the time went, what was skipped, and again what failed.
+fn summary(ran: &[Ran]) {
+    let mut slowest: Vec<_> = ran.iter().collect();
+    slowest.sort_by_key(|ran| std::cmp::Reverse(ran.took));
+    for Ran { name, took, .. } in slowest.into_iter().take(NAMED) {
+        println!("   {:>7.1} s  {name}", took.as_secs_f64());
+    }
+    for reason in ran.iter().flat_map(|ran| &ran.reasons) {
         println!("   skipped or lost: {reason}");
     }
-    (count, well)
+    for Ran { name, count, .. } in ran.iter().filter(|ran| ran.count.failed > 0) {
+        println!("   FAILED: {} of {name}: see above", count.failed);
+    }
 }

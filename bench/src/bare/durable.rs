@@ -1,13 +1,15 @@
 //! The bare arm of `durable3_over_bare`: what a message causes in Kafka and Cassandra, and nothing else.
 //!
-//! `bare-durable BROKERS TOPIC NODES KEYSPACE OPEN BYTES CHAT_ROWS`: keeps OPEN messages under way. Each is a
+//! `bare-durable BROKERS TOPIC NODES KEYSPACE OPEN BYTES CHAT_ROWS [reads]`: keeps OPEN messages under way. Each is a
 //! record of BYTES to one partition; once that is acknowledged, an echo to another and the writes of archive into the
 //! tables of that keyspace: the message, its send key, two rows of indexes, CHAT_ROWS thousandths of a chat
-//! row. A line `WARM_UP MEASURED`, in ms, asks for a window; the answer is messages a second.
+//! row. With `reads` one consumer reads every record. A line `WARM_UP MEASURED`, in ms, asks for a window; the answer is
+//! messages a second, and µs of this process's own processor a message.
 //!
-//! As fast as it can be: no order, no ids to look up, nobody who reads the log, all writes of a message at once.
+//! As fast as it can be: no order, no ids to look up, no one who decodes anything, all writes of a message at once.
 
 use std::error::Error;
+use std::hint::black_box;
 use std::io::BufRead as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +19,9 @@ use futures::future::try_join_all;
 use futures::try_join;
 use loadtest::clock;
 use rdkafka::ClientConfig;
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -25,8 +29,11 @@ use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 use tokio::sync::Semaphore;
+use volery_bench::stages::process_nanos;
 
 const PARTITIONS: u64 = 16;
+/// As long as ours waits for a fetch.
+const FETCH_MS: &str = "50";
 /// Statements under way at once: as many as archive has in so many partitions.
 const AT_ONCE: usize = 16 * 64;
 const PAIRS: u64 = 100;
@@ -60,11 +67,15 @@ struct Engines {
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Fault> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [brokers, topic, nodes, keyspace, open, bytes, chat_rows] = arguments.as_slice() else {
-        return Err("bare-durable BROKERS TOPIC NODES KEYSPACE OPEN BYTES CHAT_ROWS".into());
+    let [brokers, topic, nodes, keyspace, open, bytes, chat_rows, reads @ ..] = arguments.as_slice() else {
+        return Err("bare-durable BROKERS TOPIC NODES KEYSPACE OPEN BYTES CHAT_ROWS [reads]".into());
     };
     let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", brokers).set("acks", "all").set("enable.idempotence", "true");
+    client.set("bootstrap.servers", brokers);
+    if reads.iter().any(|word| word == "reads") {
+        tokio::spawn(read(consumer(&client, topic)?));
+    }
+    client.set("acks", "all").set("enable.idempotence", "true");
     let profile = ExecutionProfile::builder().consistency(Consistency::Quorum).build();
     let session = SessionBuilder::new().known_nodes(nodes.split(',')).use_keyspace(keyspace, false);
     let session = session.default_execution_profile_handle(profile.into_handle()).build().await?;
@@ -84,22 +95,45 @@ async fn main() -> Result<(), Fault> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (warm_up, measured) = line.split_once(' ').ok_or("WARM_UP MEASURED")?;
-        println!("{}", window(&engines, open.parse()?, warm_up.parse()?, measured.parse()?).await?);
+        let (rate, cpu) = window(&engines, open.parse()?, warm_up.parse()?, measured.parse()?).await?;
+        println!("{rate} {cpu}");
     }
     Ok(())
 }
 
-/// Messages begun a second: as many as end, since as many are under way all the time.
-async fn window(engines: &Arc<Engines>, open: usize, warm_up: u64, measured: u64) -> Result<f64, Fault> {
+/// All partitions, from their ends on.
+fn consumer(client: &ClientConfig, topic: &str) -> Result<StreamConsumer, Fault> {
+    let mut config = client.clone();
+    config.set("group.id", "bare-durable").set("enable.auto.commit", "false");
+    let consumer: StreamConsumer = config.set("fetch.wait.max.ms", FETCH_MS).create()?;
+    let mut places = TopicPartitionList::new();
+    for partition in 0..PARTITIONS as i32 {
+        places.add_partition_offset(topic, partition, Offset::End)?;
+    }
+    consumer.assign(&places)?;
+    Ok(consumer)
+}
+
+/// Errors of connections are passed over: librdkafka mends them.
+async fn read(consumer: StreamConsumer) {
+    loop {
+        let _ = black_box(consumer.recv().await);
+    }
+}
+
+/// Messages begun a second, as many as end, since as many are under way all the time; and µs of processor of each.
+async fn window(engines: &Arc<Engines>, open: usize, warm_up: u64, measured: u64) -> Result<(f64, f64), Fault> {
     engines.over.store(false, Ordering::Relaxed);
     let slots: Vec<_> = (0..open).map(|_| tokio::spawn(Arc::clone(engines).fill())).collect();
     tokio::time::sleep(Duration::from_millis(warm_up)).await;
-    let (before, begun) = (engines.next.load(Ordering::Relaxed), clock::nanos());
+    let used = || process_nanos(std::process::id()).map_err(|failure| failure.0);
+    let (before, begun, cpu) = (engines.next.load(Ordering::Relaxed), clock::nanos(), used()?);
     tokio::time::sleep(Duration::from_millis(measured)).await;
-    let rate = (engines.next.load(Ordering::Relaxed) - before) as f64 / clock::since(begun).as_secs_f64();
+    let messages = (engines.next.load(Ordering::Relaxed) - before) as f64;
+    let (rate, cpu) = (messages / clock::since(begun).as_secs_f64(), (used()? - cpu) as f64 / 1_000.0 / messages);
     engines.over.store(true, Ordering::Relaxed);
     try_join_all(slots).await?.into_iter().collect::<Result<(), Fault>>()?;
-    Ok(rate)
+    Ok((rate, cpu))
 }
 
 impl Engines {

@@ -67,7 +67,7 @@ async fn gateway(shared: Shared) -> String {
         while let Ok((stream, _)) = sockets.accept().await {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {
-                let deadline = Instant::now() + Duration::from_secs(5);
+                let deadline = Instant::now() + Duration::from_secs(30);
                 let (socket, encoding) = accept(stream, Limits::default(), deadline).await.unwrap();
                 assert_eq!(encoding, Encoding::MessagePack);
                 serve(socket, &shared).await;

@@ -9,7 +9,8 @@
 //! | [`generator`] | taking new ids, above a floor, never twice |
 //! | [`chat`] | recipients and chats |
 //! | [`slot`] | recipient → slot → partition |
-//! | [`map`] | partition → messaging node |
+//! | [`map`] | partition → node, for each kind of node |
+//! | [`served`] | which partitions a node serves, as maps come |
 //! | [`position`] | places in the log and in a user's stream |
 //! | [`event`] | what stands on the log |
 //! | [`rules`] | which records count: the fence, lateness, flagged retries |
@@ -25,5 +26,6 @@ pub mod limits;
 pub mod map;
 pub mod position;
 pub mod rules;
+pub mod served;
 pub mod slot;
 pub mod time;

@@ -38,6 +38,7 @@ limits! {
     STEADY_CLOCK_PPM: u64 = 100, "parts per million", "how fast a device's steady clock may run, as quartz does at worst; so a session takes no sends after 14 hours, and its device begins another";
     HELLO_WITHIN_MS: u64 = 10_000, "milliseconds", "a socket that does not say hello holds no more than a file handle for this long";
     MOVED_WITHIN_MS: u64 = 400, "milliseconds", "the sessions of a partition that went to another node are told over this time: no storm there, and with a client's first wait of 250 ms all are back within a second";
+    OTHER_NODE_WITHIN_MS: u64 = 2_000, "milliseconds", "who cannot reach their node waits this long for another to be named: most of a lease of 3 s, and no longer than a node that was started again is missed";
     GREETING_MOST: usize = 4_096, "sockets", "sockets of one thread that have not said hello; more wait in the kernel's queue";
     TLS_HANDSHAKE_WITHIN_MS: u64 = 5_000, "milliseconds", "a connection that does not end its TLS handshake is closed at the HTTP edge: it takes two round trips; sessions have until their hello";
     TLS_RECORD_BYTES: usize = 18_432, "bytes", "sealed bytes that are held until they are whole: a record has 16 KiB and up to 2 KiB around them, what opens a connection far less";
@@ -79,6 +80,7 @@ limits! {
     PAGE_DEFAULT: usize = 50, "messages", "a screen or two";
     CHATS_MOST: usize = 100, "chats", "largest page of the chat list";
     ORIGIN_WITHIN_MS: u64 = 100, "milliseconds", "archive waits this long for the partition in which an echo's send was accepted, before it writes the same rows once more: partitions that keep pace need a few, and one that is stuck makes nobody's pages older by more";
+    RETRIES_AT_ONCE: usize = 64, "retries", "W: flagged records of a partition that archive resolves together; as many as it has statements under way, so that a storm of them fills no store's queue, and 512 KiB of the longest texts";
     SET_ASIDE_AFTER: u32 = 5, "tries", "what the timeline refuses for good so often in a row, half a second apart, is set aside; what a restart of the store mends passes by itself";
     RETAIN_LOG_MS: u64 = 604_800_000, "milliseconds", "the log keeps what is younger than 7 days even when it is archived: longer than between backups of the timeline";
     INDEX_MS: u64 = 2_592_000_000, "milliseconds", "the inbox index answers absences of up to 30 days; longer ones re-read their chats";
@@ -95,6 +97,7 @@ limits! {
     USER_SEARCH_MOST: usize = 20, "users", "most users found at once";
     RESERVE_AHEAD_MS: u64 = 600_000, "milliseconds", "a generator's number is reserved this far ahead: SQL may be away for 9 minutes";
     RESERVE_EVERY_MS: u64 = 60_000, "milliseconds", "the reservation is renewed this often";
-    LEASE_MS: u64 = 3_000, "milliseconds", "a messaging node that was not heard of for so long owns nothing: moves after a kill end within five seconds";
+    LEASE_MS: u64 = 3_000, "milliseconds", "a node that was not heard of for so long owns nothing: moves after a kill end within five seconds";
     LEASE_EVERY_MS: u64 = 1_000, "milliseconds", "a lease is renewed this often: two renewals may fail";
+    WEIGHT_MOST: u16 = 100, "weight", "of two nodes the larger one owns at most so many times as much as the smaller one: machines differ by less";
 }

@@ -1,18 +1,15 @@
-//! Which messaging node owns which partition.
+//! Which node owns which partition: a map for each kind of node.
 //!
 //! A map is liveness, not safety: two nodes that believe in different maps waste work and break no
 //! promise. Versions only tell the newer of two maps.
 
-use crate::slot::{Partition, Partitions};
+mod delta;
+mod member;
 
-/// A messaging node, as others know it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Member {
-    /// Unique in its cluster and the same over restarts, so that a restart moves nothing.
-    pub name: String,
-    /// Where clients connect: `ws://host:8401/v1/ws`.
-    pub url: String,
-}
+pub use delta::{MapDelta, Misfit};
+pub use member::{Member, MemberState, NodeKind, PerKind, Weight};
+
+use crate::slot::{Partition, Partitions};
 
 /// A partition that nobody owns.
 const NOBODY: u16 = u16::MAX;
@@ -35,6 +32,9 @@ pub enum BadMap {
     /// More than an index can tell apart.
     #[error("{0} members: there may be 65535")]
     Members(usize),
+    /// Members that are not in the order of their names, or two of one name.
+    #[error("members are not in the order of their names, each once")]
+    Order,
     /// An owner that is no member.
     #[error("partition {partition} is owned by member {owner} of {members}")]
     Owner {
@@ -48,13 +48,16 @@ pub enum BadMap {
 }
 
 impl PartitionMap {
-    /// `owners` by partition, each an index of `members`, or `None` while nobody owns it.
+    /// Members by name; `owners` by partition, each an index of `members`, or `None` while nobody owns it.
     ///
     /// # Errors
     /// [`BadMap`].
     pub fn new(version: u64, members: Vec<Member>, owners: &[Option<u16>]) -> Result<Self, BadMap> {
         if members.len() >= usize::from(NOBODY) {
             return Err(BadMap::Members(members.len()));
+        }
+        if !members.is_sorted_by(|one, other| one.name < other.name) {
+            return Err(BadMap::Order);
         }
         let count = u16::try_from(owners.len()).ok().and_then(Partitions::new);
         count.ok_or(BadMap::Partitions(owners.len()))?;
@@ -76,6 +79,14 @@ impl PartitionMap {
     #[must_use]
     pub fn unowned(partitions: Partitions) -> Self {
         Self { version: 0, members: Vec::new(), owners: vec![NOBODY; usize::from(partitions.count())] }
+    }
+
+    /// The map after this one, in which the member of this name has this state and nothing else has changed.
+    #[must_use]
+    pub fn with_state(&self, name: &str, state: MemberState) -> Self {
+        let members = self.members.iter().cloned();
+        let members = members.map(|member| if member.name == name { Member { state, ..member } } else { member });
+        Self { version: self.version.saturating_add(1), members: members.collect(), owners: self.owners.clone() }
     }
 
     /// The newer of two maps has the larger one.
@@ -107,6 +118,12 @@ impl PartitionMap {
         self.owners.iter().map(|owner| Some(*owner).filter(|owner| *owner != NOBODY))
     }
 
+    /// The member of this name.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
     /// Whether the member of this name owns a partition.
     #[must_use]
     pub fn is_owned_by(&self, partition: Partition, name: &str) -> bool {
@@ -119,7 +136,7 @@ mod tests {
     use super::*;
 
     fn member(name: &str) -> Member {
-        Member { name: name.to_owned(), url: format!("ws://{name}/v1/ws") }
+        Member::new(name.to_owned(), format!("ws://{name}/v1/ws"))
     }
 
     #[test]
@@ -139,6 +156,9 @@ mod tests {
         assert_eq!(PartitionMap::new(1, Vec::new(), &[]), Err(BadMap::Partitions(0)));
         let many = PartitionMap::new(1, vec![member("a"); usize::from(u16::MAX)], &[None]);
         assert_eq!(many, Err(BadMap::Members(65_535)));
+        for names in [["b", "a"], ["a", "a"]] {
+            assert_eq!(PartitionMap::new(1, names.map(member).into(), &[None]), Err(BadMap::Order));
+        }
     }
 
     #[test]

@@ -8,6 +8,11 @@
 //!   than its caller has seen, else when there is, at the latest after its patience: so whoever asks again
 //!   from the last answer misses nothing.
 //! - A setting is taken by compare-and-set. What is refused changes nothing.
+//! - An order of an operator is judged by the newest map and taken together with the one that follows from it, or
+//!   refused. What is refused changes nothing. A node that is drained stays so until somebody undrains it, also over
+//!   restarts of itself and of config-nodes.
+//! - Partitions without a living owner are given away at once. What goes from one living node to another goes a few
+//!   at a time, until shares are right.
 //! - Who uses a log asks first whether it is the cluster's, and makes none where it is not. The first log that
 //!   is opened is the cluster's from then on.
 //!
@@ -16,7 +21,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap};
+use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 
 pub use crate::accounts::Unavailable;
@@ -30,6 +36,14 @@ pub enum HoldError {
     /// Another process holds the name.
     #[error("another process is the node {0:?}; every node needs a name of its own")]
     NameTaken(String),
+    /// Another node of its kind is reached there: who is sent to one would meet the other.
+    #[error("the node {node:?} is at {url:?} already; every node needs an address of its own")]
+    AddressTaken {
+        /// Whose it is.
+        node: String,
+        /// The address.
+        url: String,
+    },
     /// The node serves another number of partitions than its cluster has.
     #[error("the cluster has {cluster} partitions, and this node would serve {node}")]
     Partitions {
@@ -37,6 +51,14 @@ pub enum HoldError {
         cluster: u16,
         /// As the node's log has.
         node: u16,
+    },
+    /// The node finds partitions by another function: what it appends would stand where nobody reads it.
+    #[error("the cluster finds partitions by {cluster:?}, and this version by {node:?}")]
+    Hash {
+        /// Since it was made.
+        cluster: String,
+        /// As the node's version has it.
+        node: String,
     },
     /// The node uses another log: what it appends there would reach nobody.
     #[error(
@@ -63,16 +85,20 @@ pub enum HoldError {
 pub struct Terms {
     /// How many partitions its log has.
     pub partitions: u16,
+    /// By which function its version finds a recipient's partition.
+    pub hash: String,
     /// Which log that is: two nodes say the same if, and only if, they hear each other.
     pub log: String,
     /// The feature level that its version knows.
     pub level: u16,
 }
 
-/// A messaging node that says that it is up.
+/// A node that says that it is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// Who.
+    /// Among whom partitions are divided.
+    pub kind: NodeKind,
+    /// Who. One that drains is about to leave: it hands over what it has.
     pub member: Member,
     /// Unique to the process: tells a node that starts anew from another that took its name.
     pub process: String,
@@ -146,17 +172,97 @@ pub enum ChangeError {
     },
 }
 
+/// A node that an operator drains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Which, of its kind; it may be down.
+    pub node: String,
+    /// Who said so.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What an operator wants of the nodes of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// This node hands over what it has, and is given nothing.
+    Drain(String),
+    /// This node is given partitions again.
+    Undrain(String),
+    /// This partition goes to this node.
+    Move(Partition, String),
+}
+
+/// An operator's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Of which nodes.
+    pub kind: NodeKind,
+    /// What.
+    pub action: Action,
+    /// Refused if the map is at another version by now; `None` goes by whatever it is at.
+    pub seen: Option<u64>,
+    /// Who.
+    pub by: String,
+}
+
+/// Why an order was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The map has changed since it was looked at.
+    #[error("the map has changed meanwhile: it is at version {version}, and you have seen {seen}")]
+    Stale {
+        /// As it is.
+        version: u64,
+        /// As the caller said.
+        seen: u64,
+    },
+    /// There is no such node, or it is down.
+    #[error("no node {0:?} is up; `volery admin nodes` lists those that are")]
+    NoNode(String),
+    /// Nobody else could take what it has.
+    #[error("{0:?} is the last node that serves: start or undrain another one first")]
+    LastNode(String),
+    /// It is given nothing.
+    #[error("the node {0:?} drains: undrain it first, or name another one")]
+    Draining(String),
+    /// It drains because it ends, and not because somebody said so.
+    #[error("the node {0:?} is about to end by itself: start it anew")]
+    Leaving(String),
+    /// There is no such partition.
+    #[error("there is no partition {partition}: there are {partitions}, from 0 on")]
+    NoPartition {
+        /// As the caller said.
+        partition: u16,
+        /// How many there are.
+        partitions: u16,
+    },
+    /// Where a partition goes could change again at once.
+    #[error("{0} partitions are on their way to other nodes: try again when they are there")]
+    Busy(u32),
+}
+
 /// What operators see and change, and nodes follow. See the module's contract.
 #[async_trait]
 pub trait Board: Send + Sync + 'static {
-    /// The map, once its version is above `seen`, or as it is after `patience`.
-    async fn map(&self, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable>;
+    /// The map of a kind, once its version is above `seen`, or as it is after `patience`.
+    async fn map(&self, kind: NodeKind, seen: u64, patience: Duration) -> Result<PartitionMap, Unavailable>;
 
     /// The settings, once their version is above `seen`, or as they are after `patience`.
     async fn settings(&self, seen: u64, patience: Duration) -> Result<Settings, Unavailable>;
 
     /// Changes a setting for every node.
     async fn change(&self, change: Change) -> Result<Setting, ChangeError>;
+
+    /// The nodes of a kind that operators drain, by name.
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable>;
+
+    /// Takes an order. Answers with the map that follows from it, or as it is if it says so already.
+    async fn order(&self, order: Order) -> Result<PartitionMap, OrderError>;
 }
 
 /// What nodes ask besides. See the module's contract.
@@ -166,9 +272,9 @@ pub trait Cluster: Board {
     /// nobody has said before holds for the cluster.
     async fn admit(&self, node: &Terms, opened: bool) -> Result<(), HoldError>;
 
-    /// Takes or renews the lease of a messaging node. To be called each second.
+    /// Takes or renews the lease of a node. To be called each second.
     async fn hold(&self, hold: Hold) -> Result<(), HoldError>;
 
     /// Gives a lease up, so that nobody waits for its end. One that is not held is no error.
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable>;
+    async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable>;
 }

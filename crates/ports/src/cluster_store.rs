@@ -1,4 +1,4 @@
-//! The cluster store: what config-nodes keep in common. Leases of messaging nodes, the map, dynamic
+//! The cluster store: what config-nodes keep in common. Leases and the map of each kind of node, dynamic
 //! settings, and the facts with which the cluster was made.
 //!
 //! # Contract
@@ -8,16 +8,17 @@
 //! - The store judges nothing and reads no clock. Whether a lease has ended, what a map should say and
 //!   which values a setting takes is decided above; what must not be overwritten unseen is written by
 //!   compare-and-set.
-//! - There is at most one lease a name. It stays until somebody removes it, however old it is: so the
+//! - Kinds of nodes have nothing in common: neither names nor versions of maps.
+//! - There is at most one lease a name and kind. It stays until somebody removes it, however old it is: so the
 //!   leases that are there are those that are held, and everybody sees the same ones.
 //! - Texts hold no NUL. Times and versions are below 2^63.
 
 use async_trait::async_trait;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_kernel::time::Timestamp;
 
 pub use crate::accounts::Unavailable;
-use crate::cluster::{Change, Setting};
+use crate::cluster::{Change, Drain, Setting};
 
 /// What is fixed when a cluster is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,15 @@ pub enum Set {
     },
 }
 
+/// What changes together with a map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DrainChange {
+    /// A node is drained from now on. If it was already, who said so first stays.
+    Begins(Drain),
+    /// The node of this name is not drained any more.
+    Ends(String),
+}
+
 /// See the module's contract.
 #[async_trait]
 pub trait ClusterStore: Send + Sync + 'static {
@@ -87,24 +97,33 @@ pub trait ClusterStore: Send + Sync + 'static {
     /// The cluster uses this log from now on: whoever operates it says so.
     async fn put_log(&self, log: &str) -> Result<(), Unavailable>;
 
-    /// Takes the lease of a name, or renews it if this process holds it; its URL becomes the member's.
-    /// False: another process holds the name, and nothing was written.
-    async fn hold(&self, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable>;
+    /// Takes the lease of a name, or renews it if this process holds it; all else of it becomes as the member
+    /// says. False: another process holds the name, and nothing was written.
+    async fn hold(&self, kind: NodeKind, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable>;
 
     /// Removes the lease of a name if this process holds it.
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable>;
+    async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable>;
 
     /// Removes a lease if it was not renewed since it was read as this. Whether it did.
-    async fn end(&self, lease: &Lease) -> Result<bool, Unavailable>;
+    async fn end(&self, kind: NodeKind, lease: &Lease) -> Result<bool, Unavailable>;
 
-    /// All leases, by name.
-    async fn leases(&self) -> Result<Vec<Lease>, Unavailable>;
+    /// All leases of a kind, by name.
+    async fn leases(&self, kind: NodeKind) -> Result<Vec<Lease>, Unavailable>;
 
-    /// The map, if there is one with a version above `seen`.
-    async fn map(&self, seen: u64) -> Result<Option<PartitionMap>, Unavailable>;
+    /// The map of a kind, if there is one with a version above `seen`.
+    async fn map(&self, kind: NodeKind, seen: u64) -> Result<Option<PartitionMap>, Unavailable>;
 
-    /// Writes a map if it comes right after the one that is there; version 1 is the first. Whether it did.
-    async fn put_map(&self, map: &PartitionMap) -> Result<bool, Unavailable>;
+    /// Writes a map, and what changes with it, if the map comes right after the one that is there; version 1 is the
+    /// first. Whether it did.
+    async fn put_map(
+        &self,
+        kind: NodeKind,
+        map: &PartitionMap,
+        drain: Option<&DrainChange>,
+    ) -> Result<bool, Unavailable>;
+
+    /// The nodes of a kind that are drained, by name.
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable>;
 
     /// All settings that were ever set, by name.
     async fn settings(&self) -> Result<Vec<Setting>, Unavailable>;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use idgen::{ClockedIds, Office, Reserved};
 use kit::{Server, account_node, config_node, hasty, reads, remote};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -16,6 +17,8 @@ use tokio::time::{Instant, sleep};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use volery_kernel::generator::Refused;
+use volery_kernel::limits;
 use volery_kernel::slot::Partition;
 use volery_node::health::{Health, State};
 use volery_node::metrics::{AskedRole, CallOutcome, Metrics, RoleCall};
@@ -23,8 +26,11 @@ use volery_node::shutdown::{Outcome, Shutdown, Stage};
 use volery_ports::account_service::{AccountError, AccountService as _, Registration};
 use volery_ports::cluster::{Board as _, Cluster as _, Hold, Terms};
 use volery_ports::history::{History as _, HistoryError};
-use volery_rpc::{AccountClient, BadEndpoint, CallOptions, ClusterClient, Doors, HistoryClient, Remote, Watched};
-use volery_testkit::cluster::{hold, terms};
+use volery_ports::ids::Ids as _;
+use volery_rpc::{
+    AccountClient, BadEndpoint, CallOptions, ClusterClient, Doors, HistoryClient, NumbersClient, Remote, Watched,
+};
+use volery_testkit::cluster::{KIND, hold, terms};
 use volery_testkit::cluster_store::ModelClusterStore;
 use volery_testkit::sql::{ManualClock, Model};
 use volery_testkit::timeline::ModelTimeline;
@@ -111,6 +117,45 @@ async fn whether_a_role_answers_is_counted_and_said() {
     assert_eq!((told.state(), told.measured()), (State::Ready, 3));
 }
 
+/// Longer than all of it takes.
+const LONG: Duration = Duration::from_secs(60);
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < LONG, "{what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn without_idgen_ids_last_for_what_is_reserved_and_no_longer() {
+    let (clock, store) = (Arc::new(ManualClock::default()), Arc::new(Model::default()));
+    let office = || Doors::new().numbers(Arc::new(Office::new(store.clone(), clock.clone())));
+    let (mut server, told) = (Server::start(office()), Told::of(AskedRole::Idgen));
+    let numbers = NumbersClient::new(remote(&[server.url()]).watched(told.watched()));
+    let reserved = Reserved::take(Arc::new(numbers), "a process".into(), 1).await.expect("a number");
+    let (ids, horizon) = (ClockedIds::new(reserved.generators()[0].clone(), clock.clone()), reserved.horizon());
+    let renewing = tokio::spawn(reserved.renew(clock.clone()));
+    let first = horizon();
+    clock.advance(limits::RESERVE_EVERY_MS.value);
+    until("each minute it is renewed", || horizon() > first).await;
+
+    server.kill();
+    let last = horizon();
+    clock.advance(limits::RESERVE_EVERY_MS.value);
+    until("idgen is missed", || matches!(told.state(), State::Degraded(_))).await;
+    assert!(ids.take().is_ok(), "it had nine minutes left");
+    clock.advance(limits::RESERVE_AHEAD_MS.value - limits::RESERVE_EVERY_MS.value);
+    assert_eq!((ids.take(), horizon()), (Err(Refused::Reservation { until: last }), last));
+
+    let _back = Server::start_at(server.address, office());
+    until("it is renewed once idgen is back", || horizon() > last).await;
+    assert_eq!(told.state(), State::Ready);
+    assert!(ids.take().is_ok());
+    renewing.abort();
+}
+
 #[tokio::test]
 async fn who_refuses_is_there_and_who_lets_wait_takes_no_time() {
     let told = Told::of(AskedRole::Config);
@@ -120,7 +165,7 @@ async fn who_refuses_is_there_and_who_lets_wait_takes_no_time() {
     let other = Hold { terms: Terms { partitions: 9, ..terms() }, ..hold("a", "p") };
     assert!(cluster.hold(other).await.is_err());
     assert_eq!((told.state(), told.calls(CallOutcome::Refused), told.measured()), (State::Ready, 1, 1));
-    assert!(cluster.map(1, Duration::from_millis(20)).await.is_ok());
+    assert!(cluster.map(KIND, 1, Duration::from_millis(20)).await.is_ok());
     assert_eq!((told.calls(CallOutcome::Answered), told.measured()), (1, 1));
 }
 
@@ -135,7 +180,8 @@ async fn nobody_has_to_be_up_first() {
     assert_eq!(history.archived(P).await, Ok(None));
 }
 
-#[tokio::test]
+/// By a clock that stands still while anybody works: however slow the machine is.
+#[tokio::test(start_paused = true)]
 async fn deadlines_hold_where_nobody_answers() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let history = HistoryClient::new(hasty(&[format!("http://{}", silent.local_addr().expect("an address"))]));
@@ -183,13 +229,14 @@ async fn a_silent_endpoint_takes_few_calls_from_one_that_answers() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let server = history_server();
     let silent = format!("http://{}", silent.local_addr().expect("an address"));
-    let options = CallOptions { deadline: Duration::from_millis(200), ..CallOptions::default() };
+    // Before the connection is given up for want of a sign of life, and longer than a busy machine takes to answer.
+    let options = CallOptions { deadline: Duration::from_secs(1), ..CallOptions::default() };
     let history = HistoryClient::new(Remote::new(&[silent, server.url()], options).expect("endpoints"));
     let mut failed = 0;
     for _ in 0..100 {
         failed += usize::from(history.archived(P).await.is_err());
     }
-    assert!((1..=5).contains(&failed), "{failed} of 100 were lost to the silent one");
+    assert!((1..=20).contains(&failed), "{failed} of 100 were lost to the silent one: taking turns, it is half");
 }
 
 #[tokio::test]
@@ -292,7 +339,7 @@ async fn a_watch_outlives_the_deadline_and_the_config_node_that_it_waited_on() {
     let (store, shutdown) = (Arc::new(ModelClusterStore::default()), Shutdown::new());
     let (mut one, two) = (cluster_server(&store, &shutdown).await, cluster_server(&store, &shutdown).await);
     let (at_one, at_two) = (remote(&[one.url(), two.url()]), remote(&[two.url()]));
-    let watching = tokio::spawn(async move { ClusterClient::new(at_one).map(1, Duration::from_secs(20)).await });
+    let watching = tokio::spawn(async move { ClusterClient::new(at_one).map(KIND, 1, Duration::from_secs(20)).await });
     sleep(CallOptions::default().deadline + Duration::from_millis(500)).await;
     assert!(!watching.is_finished(), "a watch waits longer than a look-up");
     one.kill();
@@ -312,8 +359,8 @@ async fn a_config_node_that_leaves_lets_nobody_wait() {
         shutdown.advance(Stage::Draining);
         server.drain();
     };
-    let (map, ()) = tokio::join!(cluster.map(1, Duration::from_secs(20)), leave);
+    let (map, ()) = tokio::join!(cluster.map(KIND, 1, Duration::from_secs(20)), leave);
     assert_eq!(map.map(|map| map.version()), Ok(1), "as it is");
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
-    assert_eq!(server.shutdown.finish(Duration::from_secs(5)).await, Outcome::Clean);
+    assert_eq!(server.shutdown.finish(Duration::from_secs(20)).await, Outcome::Clean);
 }

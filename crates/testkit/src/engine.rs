@@ -7,8 +7,9 @@
 #![expect(clippy::panic, reason = "a test whose engine does not start or stop has failed")]
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
@@ -26,7 +27,8 @@ const SETS: u16 = 750;
 /// A running engine.
 pub struct Engine {
     name: &'static str,
-    dir: TempDir,
+    /// Of all that were started together.
+    dir: Arc<TempDir>,
     variables: Vec<(&'static str, String)>,
 }
 
@@ -47,7 +49,16 @@ impl Engine {
     /// As [`Engine::start`].
     #[must_use]
     pub fn start_with(test: &str, name: &'static str, settings: &[(&'static str, &str)]) -> Option<Self> {
-        Self::start_nodes(test, name, "1", settings)
+        Self::start_nodes(test, [name], "1", settings).map(|[engine]| engine)
+    }
+
+    /// Several different ones at once, as `engines up` starts them for people.
+    ///
+    /// # Panics
+    /// As [`Engine::start`].
+    #[must_use]
+    pub fn start_all<const N: usize>(test: &str, names: [&'static str; N]) -> Option<[Self; N]> {
+        Self::start_nodes(test, names, "1", &[])
     }
 
     /// The same with three nodes; `kafka` or `cassandra`. One of them is named by its number, from 1 on.
@@ -56,26 +67,45 @@ impl Engine {
     /// As [`Engine::start`].
     #[must_use]
     pub fn start_three(test: &str, name: &'static str) -> Option<Self> {
-        Self::start_nodes(test, name, "3", &[])
+        Self::start_nodes(test, [name], "3", &[]).map(|[engine]| engine)
     }
 
-    fn start_nodes(test: &str, name: &'static str, replicas: &str, settings: &[(&'static str, &str)]) -> Option<Self> {
+    fn start_nodes<const N: usize>(
+        test: &str,
+        names: [&'static str; N],
+        replicas: &str,
+        settings: &[(&'static str, &str)],
+    ) -> Option<[Self; N]> {
         let base = free_set();
         // Cassandra's ports are the same on all nodes, so each set of nodes has addresses of its own.
         let host = format!("127.{}.{}.11", 1 + base / SET / 250, base / SET % 250);
         let mut variables =
             vec![("ENGINES_PORT", base.to_string()), ("CASSANDRA_HOST", host), ("REPLICAS", replicas.to_owned())];
         variables.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
-        let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder for {name}: {error}"));
-        let engine = Self { name, dir, variables };
-        match engine.command(&["up", name]).status() {
-            Ok(status) if status.success() => Some(engine),
+        let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder for {names:?}: {error}"));
+        let dir = Arc::new(dir);
+        // They are there before they run: one that does not start takes the others along.
+        let engines = names.map(|name| Self { name, dir: Arc::clone(&dir), variables: variables.clone() });
+        match command(&dir, &variables, &[&["up"][..], &names].concat()).status() {
+            Ok(status) if status.success() => Some(engines),
             Ok(status) if status.code() == Some(MISSING) => {
-                skipped(test, &format!("{name} cannot be had"));
+                skipped(test, &format!("{} cannot be had", names.join(", ")));
                 None
             }
-            other => panic!("{name} does not start: {other:?}"),
+            other => panic!("{names:?}: not started: {other:?}"),
         }
+    }
+
+    /// Where everything is of all that were started together: `ENGINES_DIR`.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where its only node has its configuration, its log and, in `data`, what it holds.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.home().join(self.name).join("1of1")
     }
 
     /// Where it is, under this key of `engines env`.
@@ -88,6 +118,11 @@ impl Engine {
         let lines = String::from_utf8_lossy(&output).into_owned();
         let value = lines.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         value.map_or_else(|| panic!("{} has no {key}: {lines}", self.name), str::to_owned)
+    }
+
+    /// Ends it in order: what it holds can be copied then. [`Engine::restart`] brings it back.
+    pub fn stop(&self) {
+        self.must(&["stop", self.name]);
     }
 
     /// Ends it, all its nodes, without a word of warning.
@@ -136,17 +171,22 @@ impl Engine {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../engines/engines"));
-        command.args(words).env("ENGINES_DIR", self.dir.path()).envs(self.variables.iter().cloned());
-        command
+        command(&self.dir, &self.variables, words)
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // What is left behind is seen by people; a panic within a panic would hide the first.
-        drop(self.command(&["down", self.name]).status());
+        // Nobody wants what it holds, so nothing is waited for; it may not run any more. A panic within a panic would
+        // hide the first.
+        drop(self.command(&["kill", self.name]).status());
     }
+}
+
+fn command(dir: &TempDir, variables: &[(&'static str, String)], words: &[&str]) -> Command {
+    let mut command = Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../engines/engines"));
+    command.args(words).env("ENGINES_DIR", dir.path()).envs(variables.iter().cloned());
+    command
 }
 
 /// The first port of a set in which nothing listens.

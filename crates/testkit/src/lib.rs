@@ -11,6 +11,7 @@ pub mod engine;
 pub mod history;
 pub mod log;
 pub mod numbers;
+pub mod proxy;
 pub mod skip;
 pub mod sql;
 pub mod timeline;

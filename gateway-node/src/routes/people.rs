@@ -63,11 +63,17 @@ pub(super) async fn me(caller: Caller, shared: Data<Shared>) -> Result<impl Resp
 }
 
 /// The address of my messaging node.
-#[utoipa::path(tag = "people", security(("token" = [])),
+#[utoipa::path(tag = "people", security(("token" = [])), params(
+    ("not" = Option<String>, Query, description = "The address at which no socket could be opened: the answer waits up to two seconds for another.")),
     responses((status = 200, description = "Ask again when a socket cannot be opened.", body = Node)))]
 #[get("/v1/node")]
-pub(super) async fn node(caller: Caller, shared: Data<Shared>) -> Result<impl Responder, Problem> {
-    let address = shared.nodes.of(caller.0.user).ok_or_else(|| Problem::new(Code::NoNode).after_seconds(1))?;
+pub(super) async fn node(caller: Caller, shared: Data<Shared>, params: Params) -> Result<impl Responder, Problem> {
+    let (nodes, user) = (&shared.nodes, caller.0.user);
+    let address = match params.text("not") {
+        Some(not) => nodes.other_than(not, user).await,
+        None => nodes.of(user),
+    };
+    let address = address.ok_or_else(|| Problem::new(Code::NoNode).after_seconds(1))?;
     Ok(Json(Node { address }))
 }
 

@@ -177,7 +177,7 @@ pub(crate) fn options() -> GatewayOptions {
 
 /// A map of two nodes, `one` and `two`.
 pub(crate) fn owned_by(owners: &[Option<u16>]) -> Arc<PartitionMap> {
-    let member = |name: &str| Member { name: name.to_owned(), url: format!("ws://{name}:8401/v1/ws") };
+    let member = |name: &str| Member::new(name.to_owned(), format!("ws://{name}:8401/v1/ws"));
     Arc::new(PartitionMap::new(1, vec![member("one"), member("two")], owners).expect("a map"))
 }
 

@@ -93,6 +93,27 @@ async fn a_clock_that_leaps_is_caught_up_with_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_steps_back_by_an_hour_gives_nothing_twice_and_nothing_away() {
+    const HOUR: u64 = 3_600_000;
+    let Bench { clock, office, .. } = bench();
+    let first = Reserved::take(office.clone(), "first".into(), 1).await.expect("a number");
+    let ids = ClockedIds::new(first.generators()[0].clone(), clock.clone());
+    let (newest, horizon) = (ids.take().expect("an id"), first.horizon());
+    let until = horizon();
+    let renewing = tokio::spawn(first.renew(clock.clone()));
+    tokio::time::sleep(SOON).await;
+    clock.step_back(HOUR);
+    tokio::time::sleep(SOON).await;
+    assert_eq!(ids.take(), Err(Refused::ClockBehind { behind_ms: HOUR }));
+    assert_eq!(horizon(), until, "a renewal by that clock gives back nothing");
+    let other = office.take("second", 1).await.expect("a number")[0];
+    assert_eq!(other.number, 1, "and nobody else gets the number");
+    clock.advance(HOUR);
+    assert!(ids.take().expect("an id") > newest, "it goes on where it was");
+    renewing.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_stands_still_is_renewed_all_the_same() {
     let Bench { clock, office, store } = bench();
     let first = Reserved::take(office, "first".into(), 1).await.expect("a number");

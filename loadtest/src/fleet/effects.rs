@@ -14,7 +14,8 @@ use volery_wire::client::Request;
 use volery_wire::codec::{Encoding, encode_request};
 
 use super::unit::Unit;
-use crate::link::connect_from;
+use crate::clock;
+use crate::moves::Why;
 use crate::tally;
 
 /// A closing node is waited for this long.
@@ -29,8 +30,8 @@ impl Unit {
                 Effect::Send { request, message, .. } => self.send(request, &message, now),
                 Effect::Close(socket) => self.close(socket),
                 Effect::Token => {
-                    let (account, world) = (self.account.clone(), Rc::clone(&self.world));
-                    self.refreshing = Some(Box::pin(async move { account.refreshed(&world.gateway).await }));
+                    let (number, account, world) = (self.number, self.account.clone(), Rc::clone(&self.world));
+                    self.refreshing = Some(Box::pin(async move { account.refreshed(&world.gateways, number).await }));
                     self.poll_again();
                 }
                 Effect::Ended(ended) => self.ended(&ended, now),
@@ -40,16 +41,8 @@ impl Unit {
         }
     }
 
-    fn connect(&mut self, socket: SocketId, address: Option<String>) {
-        let (source, node) = (self.source, address.unwrap_or_else(|| self.account.node.clone()));
-        let trust = self.account.trust.clone();
-        let opening = async move { connect_from(source, &node, &trust, None).await };
-        self.opening = Some((socket, Box::pin(opening)));
-        self.poll_again();
-    }
-
     /// A future that is made late in a poll has nobody yet who wakes its device.
-    fn poll_again(&self) {
+    pub(super) fn poll_again(&self) {
         self.world.clockwork.wake(self.number);
     }
 
@@ -66,6 +59,7 @@ impl Unit {
 
     fn close(&mut self, socket: SocketId) {
         self.left = self.left.max(socket);
+        self.place.lost(Why::Left, clock::nanos());
         self.opening = self.opening.take().filter(|(opening, _)| *opening != socket);
         // While frames of it are being heard, the socket is with who reads it.
         if self.socket.as_ref().is_some_and(|(open, _)| *open == socket) {
@@ -88,11 +82,8 @@ impl Unit {
         let mut tally = self.world.tally.borrow_mut();
         match &ended.outcome {
             Ok(_) => {
-                tally.acked += 1;
+                tally.took_ack(self.place.session(), tally::meant(text), now);
                 tally.retried += u64::from(ended.key.is_some_and(|(session, _)| session != self.session));
-                if let Some(meant) = tally::meant(text) {
-                    tally.ack.took(meant, now);
-                }
             }
             Err(code) => {
                 tally.failed += 1;
@@ -104,8 +95,12 @@ impl Unit {
     fn linked(&mut self, link: Link, now: u64) {
         match link {
             Link::Synced => {
+                let mut tally = self.world.tally.borrow_mut();
                 if let Some(since) = self.behind_since.take() {
-                    self.world.tally.borrow_mut().synced.took(since, now);
+                    tally.synced.took(since, now);
+                }
+                if let Some((loss, at)) = self.place.back() {
+                    tally.took_back(loss, at, now);
                 }
             }
             Link::Waiting(_) | Link::Down(_) | Link::Authorizing => {

@@ -8,6 +8,7 @@
 mod clockwork;
 mod effects;
 pub mod habit;
+mod place;
 mod rest;
 mod unit;
 
@@ -23,10 +24,12 @@ use volery_checker::history::{History, What};
 use volery_client::device::Device;
 use volery_kernel::chat::ChatId;
 use volery_kernel::limits;
+use volery_tls::Trust;
 
 use crate::account::Account;
 use crate::clock;
 use crate::failure::Failure;
+use crate::gateways::Gateways;
 use crate::record::Recorder;
 use crate::tally::Tally;
 use clockwork::Clockwork;
@@ -47,7 +50,7 @@ const QUIET: Duration = Duration::from_millis(limits::RECEIVED_EVERY_MS.value + 
 pub(crate) struct World {
     pub(crate) tally: RefCell<Tally>,
     pub(crate) recorder: RefCell<Option<Recorder>>,
-    pub(crate) gateway: String,
+    pub(crate) gateways: Gateways,
     /// Length of a message's text.
     pub(crate) bytes: usize,
     clockwork: Clockwork,
@@ -76,12 +79,20 @@ impl Fleet {
     /// No device yet. Texts have `bytes` bytes; with `history`, everything is recorded under that name.
     ///
     /// # Errors
-    /// The system gives no timer.
+    /// The system gives no timer, or there is no such gateway.
     pub fn new(gateway: &str, bytes: usize, history: Option<String>) -> Result<Self, Failure> {
+        Self::at(Gateways::at(gateway, &Trust::machine())?, bytes, history)
+    }
+
+    /// The same with gateways that are known.
+    ///
+    /// # Errors
+    /// The system gives no timer.
+    pub fn at(gateways: Gateways, bytes: usize, history: Option<String>) -> Result<Self, Failure> {
         let world = Rc::new(World {
             tally: RefCell::new(Tally::new()?),
             recorder: RefCell::new(history.map(Recorder::new)),
-            gateway: gateway.to_owned(),
+            gateways,
             bytes,
             clockwork: Clockwork::new()?,
         });
@@ -153,6 +164,25 @@ impl Fleet {
     #[must_use]
     pub fn is_synced(&self, device: usize) -> bool {
         self.units[device].borrow().is_synced()
+    }
+
+    /// The node of the device's session, by its number in the tally.
+    #[must_use]
+    pub fn node_of(&self, device: usize) -> Option<usize> {
+        self.units[device].borrow().place.session()
+    }
+
+    /// How many sessions each node has, by its number in the tally.
+    #[must_use]
+    pub fn by_node(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.tally().nodes.len()];
+        (0..self.len()).filter_map(|device| self.node_of(device)).for_each(|node| counts[node] += 1);
+        counts
+    }
+
+    /// Nobody cuts this device or those to whom it writes: deliveries to it tell what others suffer.
+    pub fn stands_by(&self, device: usize) {
+        self.units[device].borrow_mut().stands_by = true;
     }
 
     /// How many are.

@@ -1,5 +1,6 @@
 //! One device: the client's pure state machine, its socket, and the person in front of it. Everything
 //! that it does happens in one poll: read, decide, act, write in one system call, say when to be woken.
+//! Where it is connected is [`super::place`]'s, what follows from a decision [`super::effects`]'s.
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
@@ -13,6 +14,7 @@ use volery_checker::history::What;
 use volery_client::core::{Core, Link, Loss, SocketId, Turn};
 use volery_client::device::Device;
 use volery_client::intent::Act;
+use volery_client::shell::ApiError;
 use volery_client::state::State;
 use volery_client::view::{Chat, View};
 use volery_door::frame::Kind;
@@ -25,10 +27,12 @@ use volery_wire::server::Reply;
 
 use super::World;
 use super::habit::{Habit, Quiet, Wish};
+use super::place::{Opening, Place};
 use super::rest::Rest;
-use crate::account::{Account, source_of};
+use crate::account::Account;
 use crate::clock;
-use crate::failure::Failure;
+use crate::gateways::source_of;
+use crate::moves::Why;
 use crate::tally;
 
 /// A view is trimmed after so many messages.
@@ -45,8 +49,9 @@ pub(super) struct Unit {
     /// What its disk holds.
     pub(super) disk: State,
     pub(super) socket: Option<(SocketId, Socket)>,
-    pub(super) opening: Option<(SocketId, LocalBoxFuture<'static, Result<Socket, Failure>>)>,
-    pub(super) refreshing: Option<LocalBoxFuture<'static, Result<Account, Failure>>>,
+    pub(super) opening: Option<(SocketId, Opening)>,
+    pub(super) place: Place,
+    pub(super) refreshing: Option<LocalBoxFuture<'static, Result<Account, ApiError>>>,
     /// To be written at the end of the poll.
     pub(super) out: Vec<Vec<u8>>,
     pub(super) session: SessionNumber,
@@ -56,6 +61,8 @@ pub(super) struct Unit {
     pub(super) behind_since: Option<u64>,
     pub(super) greeted: bool,
     pub(super) rest: Rest,
+    /// Nobody cuts it or those to whom it writes: what others suffer is seen by it.
+    pub(super) stands_by: bool,
     pub(super) world: Rc<World>,
     pub(super) asked_pages: Vec<(u64, u64)>,
     pub(super) heard_at: u64,
@@ -81,6 +88,7 @@ impl Unit {
                 &State::default(),
                 world.is_checked(),
             ),
+            place: Place::new(account.node.clone()),
             account,
             disk: State::default(),
             socket: None,
@@ -92,6 +100,7 @@ impl Unit {
             behind_since: None,
             greeted: false,
             rest: Rest::default(),
+            stands_by: false,
             world,
             asked_pages: Vec::new(),
             heard_at: 0,
@@ -143,6 +152,7 @@ impl Unit {
         self.core(Core::stop);
         let _ = self.write();
         self.behind_since = None;
+        self.place.left();
         self.world.recorded(|recorder| recorder.push(self.number as u32, What::Stopped));
         self.device =
             Device::keeping(self.account.device, self.device.view().clone(), &self.disk, self.world.is_checked());
@@ -155,12 +165,13 @@ impl Unit {
     pub(super) fn cut(&mut self) {
         if let Some((id, socket)) = self.socket.take() {
             drop(socket);
-            self.lost(id, Loss::Broken);
+            self.lost(id, Loss::Broken, Why::Cut);
             self.world.clockwork.wake(self.number);
         }
     }
 
-    pub(super) fn lost(&mut self, socket: SocketId, loss: Loss) {
+    pub(super) fn lost(&mut self, socket: SocketId, loss: Loss, why: Why) {
+        self.place.lost(why, clock::nanos());
         self.left = self.left.max(socket);
         self.out.clear();
         self.step(|device, turn| device.lost(socket, loss, turn));
@@ -197,24 +208,6 @@ impl Unit {
             self.gone(gone);
         }
         self.arm(now);
-    }
-
-    fn poll_opening(&mut self, cx: &mut Context<'_>) {
-        let Some((id, opening)) = self.opening.as_mut() else { return };
-        let Poll::Ready(opened) = opening.as_mut().poll(cx) else { return };
-        let id = *id;
-        self.opening = None;
-        match opened {
-            Ok(socket) => {
-                self.world.tally.borrow_mut().connects += 1;
-                self.socket = Some((id, socket));
-                self.core(|core, turn| core.connected(id, turn));
-            }
-            Err(_) => {
-                self.world.tally.borrow_mut().error("unreachable");
-                self.lost(id, Loss::Broken);
-            }
-        }
     }
 
     fn poll_refreshing(&mut self, cx: &mut Context<'_>) {
@@ -266,7 +259,7 @@ impl Unit {
             Ok(None) => {}
             Err(malformed) => {
                 self.world.tally.borrow_mut().error(&format!("malformed: {malformed}"));
-                self.lost(socket, Loss::Broken);
+                self.lost(socket, Loss::Broken, Why::Broken);
             }
         }
     }
@@ -284,14 +277,16 @@ impl Unit {
         }
         let mut tally = world.tally.borrow_mut();
         match reply {
-            Reply::Welcome(welcome) => self.session = welcome.session,
+            Reply::Welcome(welcome) => {
+                self.session = welcome.session;
+                self.place.welcomed();
+            }
+            Reply::Moved(_) => self.place.told(),
             Reply::Message(message) if message.from != self.account.user => {
-                tally.delivered += 1;
                 self.shown += 1;
                 // What was written while nobody was there is not late.
-                if let Some(meant) = tally::meant(&message.text).filter(|meant| *meant >= self.started) {
-                    tally.delivery.took(meant, self.heard_at);
-                }
+                let meant = tally::meant(&message.text).filter(|meant| *meant >= self.started);
+                tally.took_delivery(self.place.session(), meant, self.heard_at, self.stands_by);
             }
             Reply::Page(_) => {
                 tally.pages += 1;
@@ -368,18 +363,19 @@ impl Unit {
 
     fn gone(&mut self, gone: Gone) {
         let Some((id, socket)) = self.socket.take() else { return };
-        let loss = match gone {
-            Gone::ByPeer(Some(number)) => Loss::Closed(number),
-            Gone::ByUs(close) => Loss::Closed(close.number()),
-            Gone::ByPeer(None) | Gone::Ended | Gone::Io(_) => Loss::Broken,
+        let number = match gone {
+            Gone::ByPeer(number) => number,
+            Gone::ByUs(close) => Some(close.number()),
+            Gone::Ended | Gone::Io(_) => None,
         };
-        let name = match loss {
-            Loss::Broken => "connection_broken".to_owned(),
-            Loss::Closed(number) => format!("closed_{number}"),
+        let (loss, why) = match number {
+            Some(number) => (Loss::Closed(number), Why::of_close(number)),
+            None => (Loss::Broken, Why::Broken),
         };
+        let name = number.map_or("connection_broken".to_owned(), |number| format!("closed_{number}"));
         self.world.tally.borrow_mut().error(&name);
         self.finish(socket);
-        self.lost(id, loss);
+        self.lost(id, loss, why);
     }
 
     /// Asks to be woken when something is due: no later, and seldom for nothing.

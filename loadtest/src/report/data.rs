@@ -4,11 +4,13 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::Figure;
+use super::nodes::{BurstRow, MoveRow, NodeRow};
+use crate::latency::latencies;
+use crate::meter::Syncs;
 use crate::process::Cpu;
 use crate::sample::Sample;
 use crate::scenario::Outcome;
-use crate::scenario::storm::Round;
-use crate::tally::latencies;
+use crate::scenario::storm::{Round, Weather};
 use crate::target::Place;
 use crate::verdict::Verdict;
 
@@ -38,8 +40,14 @@ pub struct Report {
     pub samples: Vec<Sample>,
     /// Distributions of latencies.
     pub distributions: Vec<Distribution>,
+    /// Messaging nodes.
+    pub nodes: Vec<NodeRow>,
+    /// Sessions that were lost and their devices caught up, by way.
+    pub moves: Vec<MoveRow>,
+    /// The same by time.
+    pub bursts: Vec<BurstRow>,
     /// Of `storm`.
-    pub rounds: Vec<Round>,
+    pub storm: Option<Weather>,
     /// Of `idle`: sessions, and the server's memory in KiB.
     pub memory: Vec<(usize, u64)>,
     /// Errors of the whole run, by code.
@@ -121,6 +129,7 @@ pub fn distributions(outcome: &Outcome) -> Vec<Distribution> {
         ("delivery", &tally.delivery),
         ("page", &tally.page),
         ("until synced", &tally.synced),
+        ("back and caught up", &tally.back),
     ];
     let all = all.into_iter().filter(|(_, latency)| !latency.whole.is_empty());
     all.map(|(name, latency)| Distribution::of(name, &latency.whole)).collect()
@@ -142,13 +151,14 @@ pub fn figures(outcome: &Outcome) -> Vec<Figure> {
         ("connections", tally.connects, "sockets"),
         ("pages", tally.pages, "pages"),
         ("marks", tally.marks, "marks"),
+        ("moves", tally.back.whole.len(), "devices"),
     ];
     let counts = counts.into_iter().filter(|(_, count, _)| *count > 0);
     figures.extend(counts.map(|(name, count, unit)| Figure::new(name, count as f64, unit)));
     let of = [("ack", &tally.ack), ("delivery", &tally.delivery), ("page", &tally.page), ("synced", &tally.synced)];
-    let of = of.into_iter().filter(|(_, latency)| !latency.whole.is_empty());
+    let of = of.into_iter().chain([("back", &tally.back)]).filter(|(_, latency)| !latency.whole.is_empty());
     figures.extend(of.flat_map(|(name, latency)| latencies(name, &latency.whole)));
-    figures.extend(outcome.rounds.iter().zip(1..).flat_map(|(round, number)| of_round(round, number)));
+    figures.extend(outcome.weather.iter().flat_map(of_storm));
     if let Some(server) = &outcome.server {
         figures.extend(costs("server_cpu", &server.cpu, tally.acked, outcome.seconds));
         figures.push(Figure::new("server_rss", server.rss_kib as f64 / 1_024.0, "MiB"));
@@ -157,9 +167,39 @@ pub fn figures(outcome: &Outcome) -> Vec<Figure> {
     figures
 }
 
-fn of_round(round: &Round, number: usize) -> [Figure; 3] {
-    let figure = |what: &str, value| Figure::new(format!("storm_{number}_synced_{what}"), value, "ms");
-    [figure("p50", round.p50), figure("p99", round.p99), figure("last", round.last)]
+fn of_storm(storm: &Weather) -> Vec<Figure> {
+    let rounds = &storm.rounds;
+    let sum = |of: fn(&Round) -> f64| rounds.iter().map(of).sum::<f64>();
+    let broken = sum(|round| round.broken as f64);
+    let mut figures: Vec<_> = rounds.iter().zip(1..).flat_map(|(round, number)| of_round(round, number)).collect();
+    figures.push(Figure::new(
+        "storm_sessions_per_s",
+        broken / sum(|round| round.broken as f64 / round.per_second),
+        "1/s",
+    ));
+    figures.push(Figure::new("storm_bystanders_p99_before", storm.calm_p99, "ms"));
+    figures.push(Figure::new("storm_bystanders_p99", storm.storm_p99, "ms"));
+    let cpu = rounds.iter().map(|round| round.cpu).sum::<Option<f64>>();
+    figures.extend(cpu.map(|cpu| Figure::new("storm_cpu_per_session", cpu * 1e6 / broken.max(1.0), "us")));
+    figures.extend(storm.idle_cores.map(|cores| Figure::new("storm_cpu_idle_after", cores, "cores")));
+    let syncs: Option<Vec<Syncs>> = rounds.iter().map(|round| round.syncs).collect();
+    figures.extend(syncs.into_iter().flat_map(|syncs| {
+        let from = |way: &str, of: fn(&Syncs) -> u64| {
+            Figure::new(format!("storm_synced_from_{way}"), syncs.iter().map(of).sum::<u64>() as f64, "sessions")
+        };
+        [from("tail", |s| s.tail), from("log", |s| s.log), from("index", |s| s.index), from("reset", |s| s.reset)]
+    }));
+    figures
+}
+
+fn of_round(round: &Round, number: usize) -> [Figure; 4] {
+    let figure = |what: &str, value, unit| Figure::new(format!("storm_{number}_{what}"), value, unit);
+    [
+        figure("synced_p50", round.p50, "ms"),
+        figure("synced_p99", round.p99, "ms"),
+        figure("synced_last", round.last, "ms"),
+        figure("sessions_per_s", round.per_second, "1/s"),
+    ]
 }
 
 fn costs(name: &str, used: &Cpu, messages: u64, seconds: f64) -> Vec<Figure> {

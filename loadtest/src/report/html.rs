@@ -1,43 +1,54 @@
 //! The report as one page that needs nothing else: no network, no script. Pure text from the data.
 
-use std::fmt::Write as _;
-
-use super::data::{Distribution, Report};
-use super::plot::{Plot, Scale, Series, escaped, number};
-use super::threads::layers;
-use crate::sample::Sample;
-use crate::tally::Moment;
+use super::data::Report;
+use super::plot::{Plot, escaped, number};
+use super::plots::{COLOURS, Plots};
+use super::tables::{moves, nodes, storm};
+use super::waves::waves;
 
 const STYLE: &str = include_str!("page.css");
-/// Colours of lines and layers; more series than that share the last one.
-pub(super) const COLOURS: usize = 8;
 
 /// The page.
 #[must_use]
 pub fn page(report: &Report) -> String {
     let title = format!("Volery load test: {}", report.scenario);
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\n<style>{STYLE}{}</style></head><body>\n",
-        colours()
-    );
-    let _ = write!(out, "<h1>{title}</h1><p class=\"dim\">{} {}</p>", about(&report.scenario), subtitle(report));
+    let mut out = format!("<p class=\"dim\">{} {}</p>", about(&report.scenario), subtitle(report));
     out += &verdict(report);
     out += &tiles(report);
-    out += &rounds(report);
-    out += &section("Latency", &latencies(report));
-    out += &section("Throughput", &throughput(report));
-    out += &section("What it costs", &costs(report));
+    let waves = waves(&report.bursts);
+    let plots = Plots::of(report, &waves);
+    out += &storm(report);
+    out += &nodes(report);
+    out += &moves(report, &waves);
+    out += &if report.moves.is_empty() { String::new() } else { figures_of(&plots.moves()) };
+    out += &section("Latency", &plots.latencies());
+    out += &section("Throughput", &plots.throughput());
+    out += &section("What it costs", &plots.costs());
     out += &errors(report);
     out += &figures(report);
     out += &environment(report);
-    out + "</body></html>\n"
+    document(&title, &out)
+}
+
+/// A page with this heading that needs nothing else.
+#[must_use]
+pub fn document(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\n<style>{STYLE}{}</style></head><body>\n\
+         <h1>{title}</h1>{body}</body></html>\n",
+        colours()
+    )
 }
 
 /// Plots under a heading; nothing if there is nothing to draw.
 fn section(title: &str, plots: &[Plot]) -> String {
-    let plots: String = plots.iter().map(Plot::html).collect();
+    let plots = figures_of(plots);
     if plots.is_empty() { plots } else { format!("<h2>{title}</h2>\n{plots}") }
+}
+
+fn figures_of(plots: &[Plot]) -> String {
+    plots.iter().map(Plot::html).collect()
 }
 
 fn colours() -> String {
@@ -61,7 +72,8 @@ fn about(scenario: &str) -> &'static str {
         }
         "day" => "People come, read, answer, chat in bursts with pauses, leave, and come back, some on another device.",
         "storm" => {
-            "Every connection breaks at the same moment, again and again, and everybody reconnects as a good client does."
+            "All connections of a node break at the same moment, again and again, and everybody reconnects as a good \
+             client does, while bystanders go on."
         }
         "idle" => "Sessions that have talked and are silent now: what they cost is memory.",
         _ => "",
@@ -103,7 +115,9 @@ fn tiles(report: &Report) -> String {
         ("delivery_p99", "delivery, 99 in 100"),
         ("ack_p99", "acknowledgement, 99 in 100"),
         ("page_p99", "page, 99 in 100"),
-        ("synced_p99", "until synced, 99 in 100"),
+        ("back_p99", "back and caught up, 99 in 100"),
+        ("storm_sessions_per_s", "sessions back a second"),
+        ("storm_bystanders_p99", "bystanders' delivery, 99 in 100"),
         ("server_cpu_per_message", "server CPU a message"),
         ("own_cpu_per_message", "load test CPU a message"),
         ("idle_session_kib", "memory of an idle session"),
@@ -115,130 +129,6 @@ fn tiles(report: &Report) -> String {
         Some(format!("<div class=\"tile\"><b>{} {unit}</b><span>{about}</span></div>", number(figure.value)))
     };
     format!("<div class=\"tiles\">{}</div>\n", wanted.into_iter().filter_map(tile).collect::<String>())
-}
-
-fn rounds(report: &Report) -> String {
-    if report.rounds.is_empty() {
-        return String::new();
-    }
-    let row = |(at, round): (usize, &crate::scenario::storm::Round)| {
-        let cells = [round.broken as f64, round.p50, round.p99, round.last]
-            .map(|cell| format!("<td class=\"n\">{}</td>", number(cell)));
-        format!("<tr><td>{}</td>{}</tr>", at + 1, cells.concat())
-    };
-    let rows: String = report.rounds.iter().enumerate().map(row).collect();
-    let heads = ["connections broken", "half are synced after, ms", "99 in 100, ms", "the last one, ms"];
-    let heads = heads.map(|head| format!("<th class=\"n\">{head}</th>")).concat();
-    format!("<h2>Rounds</h2><table><tr><th>round</th>{heads}</tr>{rows}</table>\n")
-}
-
-fn over_time(report: &Report, name: &str, value: impl Fn(&Sample) -> Option<f64>) -> Series {
-    let points = report.samples.iter().filter_map(|sample| Some((sample.at, value(sample)?)));
-    Series { name: name.to_owned(), points: points.collect() }
-}
-
-fn latencies(report: &Report) -> Vec<Plot> {
-    let moments = |title: &str, of: fn(&Sample) -> Moment| {
-        let part = move |of_moment: fn(Moment) -> u64| {
-            move |sample: &Sample| Some(of_moment(of(sample)) as f64 / 1_000.0).filter(|_| of(sample).count > 0)
-        };
-        Plot {
-            title: format!("{title} over time"),
-            about: "From sample to sample; the scale is logarithmic.".to_owned(),
-            x: ("seconds", Scale::Linear),
-            y: ("milliseconds", Scale::Log),
-            stacked: false,
-            series: vec![
-                over_time(report, "median", part(|moment| moment.p50)),
-                over_time(report, "99 in 100", part(|moment| moment.p99)),
-                over_time(report, "slowest", part(|moment| moment.max)),
-            ],
-        }
-    };
-    let series = |distribution: &Distribution| Series {
-        name: format!("{} ({})", distribution.name, number(distribution.count as f64)),
-        points: distribution.points.iter().filter(|(quantile, _)| *quantile < 1.0).copied().collect(),
-    };
-    vec![
-        moments("Delivery", |sample| sample.delivery),
-        moments("Acknowledgement", |sample| sample.ack),
-        Plot {
-            title: "Distribution".to_owned(),
-            about: "How long all but the slowest took: each step to the right leaves a tenth of the rest.".to_owned(),
-            x: ("share of all", Scale::Nines),
-            y: ("milliseconds", Scale::Log),
-            stacked: false,
-            series: report.distributions.iter().map(series).collect(),
-        },
-    ]
-}
-
-fn throughput(report: &Report) -> Vec<Plot> {
-    let plot = |title: &str, about: &str, y, series| Plot {
-        title: title.to_owned(),
-        about: about.to_owned(),
-        x: ("seconds", Scale::Linear),
-        y: (y, Scale::Linear),
-        stacked: false,
-        series,
-    };
-    vec![
-        plot(
-            "Messages",
-            "A second: what people wanted sent, what was acknowledged as durable, what arrived.",
-            "messages a second",
-            vec![
-                over_time(report, "wanted", |sample| Some(sample.wanted)),
-                over_time(report, "acknowledged", |sample| Some(sample.acked)),
-                over_time(report, "delivered", |sample| Some(sample.delivered)),
-            ],
-        ),
-        plot(
-            "Devices",
-            "Connected, with everything that their streams hold.",
-            "devices",
-            vec![over_time(report, "synced", |sample| Some(sample.synced as f64))],
-        ),
-    ]
-}
-
-fn costs(report: &Report) -> Vec<Plot> {
-    let plot = |title: &str, about: &str, x, y, stacked, series| Plot {
-        title: title.to_owned(),
-        about: about.to_owned(),
-        x: (x, Scale::Linear),
-        y: (y, Scale::Linear),
-        stacked,
-        series,
-    };
-    let mebi = |kib: u64| kib as f64 / 1_024.0;
-    let memory = report.memory.iter().map(|(sessions, kib)| (*sessions as f64, mebi(*kib))).collect();
-    vec![
-        plot(
-            "Processor time",
-            "By stage of the server, each on top of those before, and of the load test itself, which shares the machine.",
-            "seconds",
-            "cores",
-            true,
-            layers(&report.samples),
-        ),
-        plot(
-            "Memory of the server",
-            "Resident.",
-            "seconds",
-            "MiB",
-            false,
-            vec![over_time(report, "server", |sample| Some(mebi(sample.rss_kib)).filter(|rss| *rss > 0.0))],
-        ),
-        plot(
-            "Memory by sessions",
-            "Resident, of the server, with so many idle sessions.",
-            "sessions",
-            "MiB",
-            false,
-            vec![Series { name: "server".to_owned(), points: memory }],
-        ),
-    ]
 }
 
 fn errors(report: &Report) -> String {
@@ -334,7 +224,10 @@ mod tests {
             figures: vec![Figure::new("idle_session_kib", 2.5, "KiB")],
             samples: Vec::new(),
             distributions: Vec::new(),
-            rounds: Vec::new(),
+            nodes: Vec::new(),
+            moves: Vec::new(),
+            bursts: Vec::new(),
+            storm: None,
             memory: vec![(5, 1_024), (10, 2_048)],
             errors: Vec::new(),
             verdict: None,

@@ -2,8 +2,12 @@
 
 pub mod data;
 pub mod html;
-mod plot;
+pub mod nodes;
+pub mod plot;
+mod plots;
+mod tables;
 mod threads;
+mod waves;
 
 use std::path::Path;
 

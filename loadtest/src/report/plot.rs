@@ -1,5 +1,5 @@
-//! Plots as SVG: lines or stacked areas over one axis each. Pure text from numbers; colours and fonts
-//! are the page's.
+//! Plots as SVG: lines, stacked areas or dots over one axis each, with marks across. Pure text from numbers;
+//! colours and fonts are the page's.
 
 use std::fmt::Write as _;
 
@@ -9,35 +9,72 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 28.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 40.0;
+/// Room for the word of a mark.
+const WORD: f64 = 18.0;
 /// Ticks of a linear axis, about.
 const TICKS: f64 = 5.0;
 
 /// How numbers become places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scale {
+pub enum Scale {
+    /// From 0 on.
     Linear,
+    /// Powers of ten.
     Log,
     /// Quantiles: each nine as wide as the one before.
     Nines,
 }
 
-/// One line, or one layer.
+/// How points are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// A line through them.
+    Lines,
+    /// Each series on top of those before it, filled.
+    Stacked,
+    /// Each by itself.
+    Dots,
+}
+
+/// One line, one layer, or dots of one colour.
 #[derive(Clone, Debug)]
-pub(super) struct Series {
-    pub(super) name: String,
-    pub(super) points: Vec<(f64, f64)>,
+pub struct Series {
+    /// For the legend.
+    pub name: String,
+    /// Along x.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Something that lasted for a while, behind the lines.
+#[derive(Clone, Debug)]
+pub struct Band {
+    /// What it was, for who points at it.
+    pub told: String,
+    /// Along x.
+    pub from: f64,
+    /// Along x.
+    pub to: f64,
+    /// Which of the page's colours.
+    pub colour: usize,
 }
 
 /// A plot.
 #[derive(Clone, Debug)]
-pub(super) struct Plot {
-    pub(super) title: String,
+pub struct Plot {
+    /// Above it.
+    pub title: String,
     /// What it shows and how to read it.
-    pub(super) about: String,
-    pub(super) x: (&'static str, Scale),
-    pub(super) y: (&'static str, Scale),
-    pub(super) stacked: bool,
-    pub(super) series: Vec<Series>,
+    pub about: String,
+    /// What runs to the right.
+    pub x: (&'static str, Scale),
+    /// What runs upwards.
+    pub y: (&'static str, Scale),
+    /// How points are drawn.
+    pub style: Style,
+    /// What is drawn.
+    pub series: Vec<Series>,
+    /// Places on the x axis where something happened, with a short word each.
+    pub marks: Vec<(f64, String)>,
 }
 
 struct Axis {
@@ -111,7 +148,8 @@ fn nice(step: f64) -> f64 {
 }
 
 /// A number as people write it.
-pub(super) fn number(value: f64) -> String {
+#[must_use]
+pub fn number(value: f64) -> String {
     let text = match value.abs() {
         0.0 => return "0".to_owned(),
         size if size >= 99.95 => format!("{value:.0}"),
@@ -137,13 +175,21 @@ fn thousands(text: &str) -> String {
 }
 
 /// Text that is safe between tags.
-pub(super) fn escaped(text: &str) -> String {
+#[must_use]
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 impl Plot {
     /// The plot with its title and legend; nothing if there is nothing to draw.
-    pub(super) fn html(&self) -> String {
+    #[must_use]
+    pub fn html(&self) -> String {
+        self.html_over(&[])
+    }
+
+    /// The same over bands.
+    #[must_use]
+    pub fn html_over(&self, bands: &[Band]) -> String {
         if self.series.iter().all(|series| series.points.is_empty()) {
             return String::new();
         }
@@ -156,22 +202,48 @@ impl Plot {
             escaped(&self.about),
             legend.collect::<String>()
         );
-        out + &self.svg() + "</figure>\n"
+        out + &self.svg(bands) + "</figure>\n"
     }
 
-    fn svg(&self) -> String {
-        let layers = if self.stacked { stack(&self.series) } else { self.series.clone() };
+    fn svg(&self, bands: &[Band]) -> String {
+        let stacked = self.style == Style::Stacked;
+        let layers = if stacked { stack(&self.series) } else { self.series.clone() };
         let x = Axis::over(self.x.1, layers.iter().flat_map(|series| series.points.iter().map(|point| point.0)));
         let y = Axis::over(self.y.1, layers.iter().flat_map(|series| series.points.iter().map(|point| point.1)));
         let mut out =
             format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">", escaped(&self.title));
+        bands.iter().for_each(|band| band.draw(&mut out, &x));
         self.grid(&mut out, &x, &y);
-        let order: Vec<usize> =
-            if self.stacked { (0..layers.len()).rev().collect() } else { (0..layers.len()).collect() };
+        let order: Vec<usize> = if stacked { (0..layers.len()).rev().collect() } else { (0..layers.len()).collect() };
         for at in order {
-            draw(&mut out, at, &layers[at], &x, &y, self.stacked);
+            match self.style {
+                Style::Dots => dots(&mut out, at, &layers[at], &x, &y),
+                Style::Lines | Style::Stacked => draw(&mut out, at, &layers[at], &x, &y, stacked),
+            }
         }
+        self.mark(&mut out, &x);
         out + "</svg>"
+    }
+
+    /// Lines across where something happened. Words that would lie on each other are left out.
+    fn mark(&self, out: &mut String, x: &Axis) {
+        let mut free = LEFT;
+        for (at, word) in &self.marks {
+            let place = across_x(x, *at);
+            let bottom = HEIGHT - BOTTOM;
+            let _ =
+                write!(out, "<line class=\"mark\" x1=\"{place:.1}\" x2=\"{place:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>");
+            if place >= free {
+                let _ = write!(
+                    out,
+                    "<text class=\"mark\" x=\"{:.1}\" y=\"{}\">{}</text>",
+                    place + 2.0,
+                    TOP + 9.0,
+                    escaped(word)
+                );
+                free = place + WORD;
+            }
+        }
     }
 
     fn grid(&self, out: &mut String, x: &Axis, y: &Axis) {
@@ -209,6 +281,21 @@ impl Plot {
     }
 }
 
+impl Band {
+    /// At least a line wide, however short it was.
+    fn draw(&self, out: &mut String, x: &Axis) {
+        let (from, to) = (across_x(x, self.from), across_x(x, self.to));
+        let _ = write!(
+            out,
+            "<rect class=\"band f{}\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{}\"><title>{}</title></rect>",
+            self.colour,
+            (to - from).max(1.0),
+            HEIGHT - BOTTOM - TOP,
+            escaped(&self.told)
+        );
+    }
+}
+
 fn across_x(axis: &Axis, value: f64) -> f64 {
     LEFT + axis.place(value) * (WIDTH - LEFT - RIGHT)
 }
@@ -229,12 +316,14 @@ fn draw(out: &mut String, at: usize, series: &Series, x: &Axis, y: &Axis, filled
     }
     let _ = write!(out, "<polyline class=\"s{at}\" points=\"{}\"/>", line.join(" "));
     if series.points.len() == 1 {
-        let _ = write!(
-            out,
-            "<circle class=\"f{at}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/>",
-            across_x(x, first.0),
-            across_y(y, first.1)
-        );
+        dots(out, at, series, x, y);
+    }
+}
+
+fn dots(out: &mut String, at: usize, series: &Series, x: &Axis, y: &Axis) {
+    for point in &series.points {
+        let (cx, cy) = (across_x(x, point.0), across_y(y, point.1));
+        let _ = write!(out, "<circle class=\"f{at}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"3\"/>");
     }
 }
 
@@ -280,15 +369,50 @@ mod tests {
     }
 
     #[test]
+    fn bands_lie_behind_lines() {
+        let plot = Plot {
+            title: "t".to_owned(),
+            about: String::new(),
+            x: ("s", Scale::Linear),
+            y: ("ms", Scale::Linear),
+            style: Style::Lines,
+            series: vec![Series { name: "a".to_owned(), points: vec![(0.0, 1.0), (10.0, 2.0)] }],
+            marks: Vec::new(),
+        };
+        let band = Band { told: "a <fault>".to_owned(), from: 2.0, to: 2.0, colour: 3 };
+        let html = plot.html_over(&[band]);
+        assert!(html.contains("width=\"1.0\"") && html.contains("<title>a &lt;fault&gt;</title>"), "{html}");
+        assert!(html.find("class=\"band f3\"") < html.find("<polyline"), "{html}");
+    }
+
+    #[test]
     fn a_plot_of_nothing_is_nothing() {
         let plot = Plot {
             title: "t".to_owned(),
             about: String::new(),
             x: ("s", Scale::Linear),
             y: ("ms", Scale::Log),
-            stacked: false,
+            style: Style::Lines,
             series: vec![Series { name: "a".to_owned(), points: Vec::new() }],
+            marks: vec![(1.0, "1".to_owned())],
         };
         assert_eq!(plot.html(), "");
+    }
+
+    #[test]
+    fn marks_are_drawn_and_their_words_do_not_lie_on_each_other() {
+        let plot = Plot {
+            title: "t".to_owned(),
+            about: String::new(),
+            x: ("s", Scale::Linear),
+            y: ("ms", Scale::Linear),
+            style: Style::Dots,
+            series: vec![Series { name: "a".to_owned(), points: vec![(0.0, 1.0), (10.0, 2.0)] }],
+            marks: vec![(1.0, "<1>".to_owned()), (1.01, "2".to_owned()), (9.0, "3".to_owned())],
+        };
+        let html = plot.html();
+        let count = |what| html.matches(what).count();
+        assert_eq!((count("<circle"), count("<line class=\"mark\""), count("<text class=\"mark\"")), (2, 3, 2));
+        assert!(html.contains("&lt;1&gt;") && html.contains(">3<"));
     }
 }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::html::COLOURS;
 use super::plot::Series;
+use super::plots::COLOURS;
 use crate::sample::Sample;
 
 /// Threads that use less than this many cores on average are shown together.

@@ -49,7 +49,7 @@ pub enum Scenario {
     },
     /// People come and go.
     Day(day::Habits),
-    /// Everybody reconnects at once.
+    /// All sessions of a node break at once.
     Storm(storm::Storm),
 }
 
@@ -104,8 +104,12 @@ pub struct Outcome {
     pub server: Option<Load>,
     /// What the load test used meanwhile.
     pub own: Cpu,
-    /// Of `storm`: each breaking.
-    pub rounds: Vec<storm::Round>,
+    /// When that began, in ns of the monotonic clock.
+    pub begun: u64,
+    /// Sessions of each node at its end, by its number in the tally.
+    pub sessions: Vec<usize>,
+    /// Of `storm`.
+    pub weather: Option<storm::Weather>,
     /// Errors of the whole run, by code.
     pub errors: Vec<(String, u64)>,
     /// What every device did and saw.
@@ -118,13 +122,13 @@ pub struct Outcome {
 /// A sentence: what did not come in time.
 pub async fn run(target: &Target, plan: &Plan) -> Result<Outcome, Failure> {
     let accounts = target.devices(plan.scenario.devices()).await?;
-    let mut fleet = Fleet::new(target.gateway(), plan.bytes, plan.history.clone())?;
+    let mut fleet = Fleet::at(target.gateways().clone(), plan.bytes, plan.history.clone())?;
     for account in &accounts {
         fleet.add(account.clone());
     }
     let mut stage = Stage { target, fleet, accounts };
     stage.connect(plan).await?;
-    let mut rounds = Vec::new();
+    let mut weather = None;
     let mut outcome = match &plan.scenario {
         Scenario::Flood { window } => {
             load::set_going(&stage.fleet, &stage.accounts, Drive::Window(*window));
@@ -145,16 +149,16 @@ pub async fn run(target: &Target, plan: &Plan) -> Result<Outcome, Failure> {
                 .await?
         }
         Scenario::Storm(storm) => {
-            load::set_going(&stage.fleet, &stage.accounts, Drive::Rate(storm.rate));
+            storm.set_going(&stage);
             stage
                 .measure(plan.span, async |stage| {
-                    rounds = storm.rage(stage).await?;
+                    weather = Some(storm.rage(stage).await?);
                     Ok(())
                 })
                 .await?
         }
     };
-    outcome.rounds = rounds;
+    outcome.weather = weather;
     outcome.history = stage.rest().await?;
     let errors = &stage.fleet.tally().errors;
     outcome.errors = errors.iter().map(|(code, count)| (code.clone(), *count)).collect();
@@ -176,7 +180,7 @@ impl Stage<'_> {
     /// stands in older chats is unknown to the checker.
     async fn connect(&mut self, plan: &Plan) -> Result<(), Failure> {
         let is_day = matches!(plan.scenario, Scenario::Day(_));
-        let may_have_chats = self.target.server().is_none() && plan.history.is_some();
+        let may_have_chats = self.target.may_have_chats() && plan.history.is_some();
         if is_day && !may_have_chats {
             return Ok(());
         }
@@ -250,12 +254,14 @@ impl Stage<'_> {
         }
         let used = |now: Load| Load { cpu: now.cpu.since(&load.clone().unwrap_or_default().cpu), rss_kib: now.rss_kib };
         Ok(Outcome {
+            begun: sampler.begun(),
             samples: sampler.samples,
             tally: self.fleet.tally().since(&before),
             seconds: crate::clock::since(begun).as_secs_f64(),
             server: self.target.load()?.map(used),
             own: Cpu::of(std::process::id())?.since(&own),
-            rounds: Vec::new(),
+            sessions: self.fleet.by_node(),
+            weather: None,
             errors: Vec::new(),
             history: None,
         })

@@ -18,7 +18,7 @@
 //! | [`watching`] | whom the sessions of a thread watch |
 //! | [`pace`] | how fast a session may send |
 //! | [`clocks`] | whether the node's clock is the log's |
-//! | [`served`] | which partitions a node serves, and where the others are |
+//! | [`parting`] | how fast the sessions of a lost partition are told |
 //! | [`session`] | all of it together: requests in, effects out |
 
 pub mod clocks;
@@ -26,9 +26,9 @@ pub mod entry;
 pub mod lively;
 pub mod marks;
 pub mod pace;
+pub mod parting;
 pub mod present;
 pub mod sends;
-pub mod served;
 pub mod session;
 pub mod stream;
 pub mod tail;

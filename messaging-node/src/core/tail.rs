@@ -39,7 +39,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// An empty tail; records are first given to [`Tail::warm`], then to [`Tail::push`].
+    /// An empty tail: first it is told where to [begin](Tail::begin), then it is given records by [`Tail::push`].
     /// `budget` bounds the bytes of the events held.
     #[must_use]
     pub fn new(partition: Partition, generation: u16, start: Offset, budget: usize) -> Self {
@@ -104,11 +104,15 @@ impl Tail {
         self.shrink();
     }
 
-    /// A record before the tail's start, read so that the rules know what came before.
-    pub fn warm(&mut self, record: &Record) {
-        self.rules.judge(record);
-        self.before = Some(record.event.id());
-        self.start = record.offset + 1;
+    /// Begins at the log's end. `before` is what lies before it, as far back as the rules need it; that may be
+    /// nothing, because of a partition that was quiet for long everything is deleted.
+    pub fn begin(&mut self, end: Offset, before: &[Record]) {
+        self.start = end;
+        for record in before {
+            self.rules.judge(record);
+            self.before = Some(record.event.id());
+            self.start = record.offset + 1;
+        }
     }
 
     /// The next record of the log. Answers whose stream has news.

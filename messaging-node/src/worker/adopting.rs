@@ -14,11 +14,11 @@ use volery_door::socket::{Parts, Socket};
 use volery_kernel::chat::Recipient;
 use volery_kernel::code::{Close, Code};
 use volery_kernel::id::{Id, SessionNumber};
+use volery_kernel::served::Place;
 use volery_wire::codec::Encoding;
 use volery_wire::server::{Moved, Reply};
 
 use super::Worker;
-use crate::core::served::Place;
 use crate::core::session::{Opening, Session};
 use crate::core::stream::Follower;
 use crate::greeter::{Greeted, dismiss, refuse, say};
@@ -57,6 +57,9 @@ impl Handler<Adopt> for Worker {
 
 impl Worker {
     fn admit(&self, guest: Guest, ctx: &mut Context<Self>) {
+        if self.refused.is_some() {
+            return self.turn_away(guest, ctx);
+        }
         let partition = self.thread.shared.partitions.of(Recipient::User(guest.greeted.claims.user));
         match (self.served.place(partition), self.slots.get(&partition)) {
             (Place::Here, Some(slot)) if slot.owned.is_read() => self.open(guest, Rc::clone(&slot.owned), ctx),
@@ -122,7 +125,7 @@ impl Worker {
         self.close(guest.socket, Close::Moved, ctx);
     }
 
-    /// No node has it, or this one cannot read it.
+    /// No node has it, or this one cannot read it or may not serve.
     fn turn_away(&self, mut guest: Guest, ctx: &mut Context<Self>) {
         let (shared, request) = (&self.thread.shared, guest.greeted.request);
         refuse(&mut guest.socket, guest.encoding, request, Code::NoNode, None, shared);

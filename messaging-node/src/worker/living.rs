@@ -118,7 +118,7 @@ impl StreamHandler<News> for Worker {
 impl Worker {
     /// The partitions for whose users this thread speaks.
     fn ours(&self) -> impl Iterator<Item = &Owned> {
-        let speaks = !self.stopping;
+        let speaks = !self.stopping && self.refused.is_none();
         self.slots.values().filter(move |slot| speaks && slot.is_ours()).map(|slot| slot.owned.as_ref())
     }
 

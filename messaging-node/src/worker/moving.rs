@@ -1,7 +1,7 @@
 //! A thread's partitions as maps come: those that are gained are read, those that are lost send their
 //! sessions to the new owner and are dropped behind the last.
 //!
-//! What changes is decided in [`crate::core::served`]. Until it is told, a session of a lost partition goes
+//! What changes is decided in [`volery_kernel::served`]. Until it is told, a session of a lost partition goes
 //! on as before: two owners of one partition are harmless. So the new owner and the old one need no word
 //! with each other.
 
@@ -12,12 +12,13 @@ use std::time::Duration;
 use actix::{Actor as _, AsyncContext as _, Context, StreamHandler};
 use tokio::sync::oneshot;
 use volery_kernel::map::PartitionMap;
+use volery_kernel::served::{Moves, Place};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::bus::Topic;
 
 use super::Worker;
-use crate::core::served::{Moves, Place, STEP_MS, told_now};
+use crate::core::parting::{STEP_MS, told_now};
 use crate::partition::{Owned, Owner};
 
 /// A partition that this thread reads.

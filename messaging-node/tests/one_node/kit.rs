@@ -26,7 +26,7 @@ use volery_kernel::event::{Body, Event, Seen, SendKey};
 use volery_kernel::generator::Generator;
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::limits;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, MemberState, PartitionMap};
 use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::{Clock, Timestamp};
@@ -158,6 +158,8 @@ pub(crate) struct Past {
     pub(crate) fail: Notify,
     /// Told with each page.
     pub(crate) paged: Notify,
+    /// How far archive is; nowhere at first.
+    pub(crate) archived: Mutex<Option<Position>>,
     failed: AtomicBool,
     end: Mutex<Offset>,
 }
@@ -187,7 +189,7 @@ impl History for Past {
     }
 
     async fn archived(&self, _: Partition) -> Result<Option<Position>, HistoryError> {
-        Ok(None)
+        Ok(*self.archived.lock())
     }
 
     async fn stretch(&self, _: UserId, _: Partition, _: Offset, _: usize) -> Result<Stretch, HistoryError> {
@@ -213,6 +215,7 @@ pub(crate) struct Node {
     pub(crate) clock: Arc<Stepped>,
     map: watch::Sender<Arc<PartitionMap>>,
     pace: watch::Sender<Rate>,
+    refused: watch::Sender<bool>,
     address: SocketAddr,
     node: Rc<MessagingNode>,
 }
@@ -226,6 +229,11 @@ impl Node {
 
     /// The same, with a first map as in [`Node::all_belong_to`].
     pub(crate) fn run_owned_by(owner: Option<u16>, test: impl AsyncFnOnce(Self)) {
+        Self::run_with(owner, 1, test);
+    }
+
+    /// The same, with so many bytes for tails.
+    pub(crate) fn run_with(owner: Option<u16>, tail_bytes: usize, test: impl AsyncFnOnce(Self)) {
         actix_rt::System::new().block_on(async {
             let (clock, health) = (Arc::new(Stepped::default()), Health::new());
             let own = PARTITIONS.of(Recipient::User(ME));
@@ -238,7 +246,7 @@ impl Node {
             *history.end.lock() = 3;
             let now = clock.now();
             let generator = Generator::new(1, now, now.plus(3_600_000));
-            let (map, told) = watch::channel(owned_by(1, owner));
+            let ((map, told), (refused, told_no)) = (watch::channel(owned_by(1, owner)), watch::channel(false));
             let metrics = Metrics::new().expect("metrics");
             let parts = Parts {
                 tls: None,
@@ -251,14 +259,16 @@ impl Node {
                 metrics: metrics.clone(),
                 health: health.clone(),
                 map: told,
+                refused: told_no,
             };
             let (pace, rate) = watch::channel(Rate { per_second: 1_000, burst: 1_000 });
             let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-            let options = Options { name: "node".to_owned(), listen, threads: 1, rate, tail_bytes: 1 };
+            let options = Options { name: "node".to_owned(), listen, threads: 1, rate, tail_bytes };
             let node = MessagingNode::start(options, parts).await.expect("it starts");
             let node = Rc::new(node);
             let address = node.address();
-            test(Self { log, history, metrics, health, clock, map, pace, address, node: Rc::clone(&node) }).await;
+            let here = Rc::clone(&node);
+            test(Self { log, history, metrics, health, clock, map, pace, refused, address, node: here }).await;
             Rc::into_inner(node).expect("the test is over").stop();
         });
     }
@@ -271,6 +281,18 @@ impl Node {
     /// From now on every session may send this fast.
     pub(crate) fn all_send_at(&self, per_second: u32, burst: u32) {
         self.pace.send_replace(Rate { per_second, burst });
+    }
+
+    /// The cluster refuses this node from now on, or takes it.
+    pub(crate) fn is_refused(&self, refused: bool) {
+        self.refused.send_replace(refused);
+    }
+
+    /// Tells of a map in which this node has everything and drains, beside another that serves or drains as well.
+    pub(crate) fn drains_beside(&self, version: u64, other: MemberState) {
+        let map = owned_by(version - 1, Some(0)).with_state("node", MemberState::Draining);
+        let map = if other == MemberState::Draining { map.with_state("other", other) } else { map };
+        self.map.send_replace(Arc::new(map));
     }
 
     /// Tells of a map without members.
@@ -361,7 +383,7 @@ impl Node {
 }
 
 fn owned_by(version: u64, owner: Option<u16>) -> Arc<PartitionMap> {
-    let member = |name: &str, url: &str| Member { name: name.to_owned(), url: url.to_owned() };
+    let member = |name: &str, url: &str| Member::new(name.to_owned(), url.to_owned());
     let members = vec![member("node", "ws://here"), member("other", ELSEWHERE)];
     Arc::new(PartitionMap::new(version, members, &[owner; 2]).expect("a map"))
 }

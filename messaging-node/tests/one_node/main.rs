@@ -5,5 +5,6 @@
 mod answers;
 mod clocks;
 mod kit;
+mod measured;
 mod moves;
 mod pacing;

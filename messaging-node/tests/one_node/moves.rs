@@ -2,6 +2,7 @@
 //! it when partitions go and come back.
 
 use volery_kernel::code::{Close, Code};
+use volery_kernel::map::MemberState;
 use volery_node::metrics::Queue;
 use volery_wire::client::Request;
 use volery_wire::server::Reply;
@@ -63,10 +64,13 @@ fn a_partition_that_nobody_owns_stays_until_somebody_does() {
     });
 }
 
+fn is_no_node(reply: &Reply<'_>) -> bool {
+    matches!(reply, Reply::Error(error) if error.code == Code::NoNode.text())
+}
+
 #[test]
 fn a_hello_that_nobody_serves_is_told_to_come_again() {
     Node::run_owned_by(None, async |node| {
-        let is_no_node = |reply: &Reply<'_>| matches!(reply, Reply::Error(error) if error.code == Code::NoNode.text());
         let mut device = node.device(None).await;
         device.until("an error", is_no_node).await;
         assert_eq!(device.closed().await, Close::Fault);
@@ -129,6 +133,44 @@ fn a_node_that_nobody_follows_does_not_wait() {
         device.until("a beginning", |reply| matches!(reply, Reply::Reset(_))).await;
         node.nobody_is_up(2);
         node.hands_over().await;
+        is_served(&mut device).await;
+    });
+}
+
+#[test]
+fn a_node_that_drains_waits_for_those_who_serve_and_for_nobody_else() {
+    Node::run(async |node| {
+        let mut device = node.device(None).await;
+        device.until("a beginning", |reply| matches!(reply, Reply::Reset(_))).await;
+        node.drains_beside(2, MemberState::Draining);
+        node.hands_over().await;
+        is_served(&mut device).await;
+        node.drains_beside(4, MemberState::Serving);
+        let moves = async {
+            is_served(&mut device).await;
+            node.all_belong_to(5, Some(1));
+            device.until("another node's address", names_the_other).await;
+            assert_eq!(device.closed().await, Close::Moved);
+        };
+        tokio::join!(node.hands_over(), moves);
+        assert_eq!(node.metrics.sessions.get(), 0);
+    });
+}
+
+#[test]
+fn a_node_that_is_refused_serves_nobody_until_it_is_taken_again() {
+    Node::run(async |node| {
+        let mut device = node.device(None).await;
+        device.until("a beginning", |reply| matches!(reply, Reply::Reset(_))).await;
+        node.is_refused(true);
+        assert_eq!(device.closed().await, Close::GoingAway, "it looks elsewhere");
+        let mut device = node.device(None).await;
+        device.until("an error", is_no_node).await;
+        assert_eq!(device.closed().await, Close::Fault);
+        node.is_refused(false);
+        node.goes_on().await;
+        let mut device = node.device(None).await;
+        device.until("a beginning", |reply| matches!(reply, Reply::Reset(_))).await;
         is_served(&mut device).await;
     });
 }

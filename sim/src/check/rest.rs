@@ -3,7 +3,9 @@
 use super::*;
 use volery_checker::history::What;
 use volery_checker::text::Label;
+use volery_kernel::map::NodeKind;
 
+use crate::node::Node;
 use crate::plan::{DEVICES_LEAST, FAULTS_LEAST, SENDS_LEAST, USERS_LEAST};
 use crate::record;
 
@@ -18,8 +20,8 @@ impl World {
             });
             return Some(format!("d{n} is not: {waiting:?}"));
         }
-        if let Some(n) = self.nodes.iter().position(|node| node.is_paused(self.now)) {
-            return Some(format!("n{n} stands still"));
+        if let Some(what) = self.nodes_unrest() {
+            return Some(what);
         }
         if let Some((id, _)) = self.conns.iter().find(|(_, conn)| !conn.is_quiet()) {
             return Some(format!("connection {id} is not"));
@@ -27,6 +29,25 @@ impl World {
         let fanout = self.partitions().iter().find(|partition| !self.fanout_is_done(*partition));
         let archive = self.partitions().iter().find(|partition| !self.archive_is_done(*partition));
         fanout.map(|p| format!("fan-out of p{p} is not")).or(archive.map(|p| format!("archive of p{p} is not")))
+    }
+
+    /// Everybody is up, goes by the newest map, and has nobody whom it gives to another.
+    fn nodes_unrest(&self) -> Option<String> {
+        for kind in NodeKind::ALL.into_iter().filter(|kind| self.has_maps(*kind)) {
+            let unsettled = self.cluster_unrest(kind).or_else(|| self.maps_unrest(kind));
+            if unsettled.is_some() {
+                return unsettled;
+            }
+        }
+        let paused = self.nodes.iter().position(|node| node.process.is_paused(self.now));
+        if let Some(n) = paused {
+            return Some(format!("n{n} stands still"));
+        }
+        let astray = |(n, node): (usize, &Node)| {
+            let mut sessions = node.sessions.values();
+            sessions.any(|held| self.is_zombie(n, held.partition)).then(|| format!("n{n} has sessions of another's"))
+        };
+        self.nodes.iter().enumerate().find_map(astray)
     }
 
     pub(crate) fn check_at_rest(&mut self) {

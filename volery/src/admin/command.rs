@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use volery_kernel::map::NodeKind;
+use volery_kernel::slot::Partition;
 use volery_node::config::{Config, Loaded};
+use volery_ports::cluster::{Action, Order};
 
 use super::desk::{self, Desk};
 use super::settings::Wish;
 use super::show::Answer;
-use super::{import_users, lag, nodes, settings, users};
+use super::{import_users, lag, nodes, orders, settings, users};
 use crate::cli::{load, with_config};
 use crate::{Failure, generation};
 
@@ -24,9 +27,26 @@ pub(crate) fn command() -> Command {
         .value_parser(value_parser!(u64).range(1..=60))
         .default_value("2")
         .help("For how long to measure");
+    let partition = Arg::new("partition")
+        .value_name("PARTITION")
+        .index(1)
+        .required(true)
+        .value_parser(value_parser!(u16))
+        .help("The partition's number");
     group(Command::new("admin").about("What operators look at and change"))
-        .subcommand(asks("nodes", "Lists the messaging nodes that are up, and how many partitions each owns"))
+        .subcommand(asks("nodes", "Lists the nodes that are up or drained, and how many partitions each owns"))
         .subcommand(asks("partitions", "Lists who owns each partition"))
+        .subcommand(
+            order("drain", "Lets a node hand over all that it has; it is given nothing until it is undrained")
+                .arg(no_wait()),
+        )
+        .subcommand(order("undrain", "Gives partitions to a node again"))
+        .subcommand(
+            order("move", "Gives a partition to a node; another one may come back for it")
+                .mut_arg("node", |node| node.index(2))
+                .arg(partition)
+                .arg(no_wait()),
+        )
         .subcommand(asks("lag", "Measures how far readers are behind, in every process").arg(seconds))
         .subcommand(settings_command())
         .subcommand(with_config(log_generation()))
@@ -37,10 +57,17 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("nodes", matches)) => {
-            answer(matches, async |config| Ok(nodes::nodes(&Desk::open(config).await?.map().await?)))
+            answer(matches, async |config| Ok(nodes::nodes(&Desk::open(config).await?.nodes().await?)))
         }
         Some(("partitions", matches)) => {
-            answer(matches, async |config| Ok(nodes::partitions(&Desk::open(config).await?.map().await?)))
+            answer(matches, async |config| Ok(nodes::partitions(&Desk::open(config).await?.nodes().await?)))
+        }
+        Some(("drain", matches)) => give(matches, Action::Drain(text(matches, "node")?)),
+        Some(("undrain", matches)) => give(matches, Action::Undrain(text(matches, "node")?)),
+        Some(("move", matches)) => {
+            let partition = matches.get_one("partition").copied().map(Partition);
+            let partition = partition.ok_or(Failure("name a partition".to_owned()))?;
+            give(matches, Action::Move(partition, text(matches, "node")?))
         }
         Some(("lag", matches)) => {
             let window = Duration::from_secs(matches.get_one("seconds").copied().unwrap_or(2));
@@ -54,6 +81,14 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("users", matches)) => run_users(matches),
         _ => Ok(()),
     }
+}
+
+fn give(matches: &ArgMatches, action: Action) -> Result<(), Failure> {
+    let kind = matches.get_one::<String>("kind").map_or("", String::as_str);
+    let kind = NodeKind::ALL.into_iter().find(|known| known.name() == kind).unwrap_or(NodeKind::Messaging);
+    let order = Order { kind, action, seen: matches.get_one("seen").copied(), by: text(matches, "by")? };
+    let wait = !matches.try_get_one::<bool>("no-wait").ok().flatten().copied().unwrap_or(false);
+    answer(matches, async |config| orders::give(&Desk::open(config).await?, order, wait).await)
 }
 
 fn run_settings(matches: &ArgMatches) -> Result<(), Failure> {
@@ -133,19 +168,34 @@ fn settings_command() -> Command {
 }
 
 fn changes(name: &'static str, about: &'static str) -> Command {
-    let by = Arg::new("by")
-        .long("by")
-        .value_name("NAME")
-        .env("USER")
-        .required(true)
-        .value_parser(person)
-        .help("Who changes it: kept and shown");
-    let seen = Arg::new("seen")
-        .long("seen")
-        .value_name("VERSION")
-        .value_parser(value_parser!(u64))
-        .help("Changes it only if it is at this version still [default: the newest]");
-    asks(name, about).arg(by).arg(seen)
+    asks(name, about).arg(by()).arg(seen("Changes it only if it is at this version still [default: the newest]"))
+}
+
+/// A command to a node.
+fn order(name: &'static str, about: &'static str) -> Command {
+    let node = Arg::new("node").value_name("NODE").required(true).help("The node, named as in `volery admin nodes`");
+    let kind = Arg::new("kind")
+        .long("kind")
+        .value_name("KIND")
+        .value_parser(NodeKind::ALL.map(NodeKind::name))
+        .default_value(NodeKind::Messaging.name())
+        .help("Among which nodes");
+    let seen = seen("Does it only if the map is at this version still [default: the newest]");
+    asks(name, about).arg(node).arg(kind).arg(by()).arg(seen)
+}
+
+fn no_wait() -> Arg {
+    let help = "Does not wait until it is done, nor for moves that are under way";
+    Arg::new("no-wait").long("no-wait").action(ArgAction::SetTrue).help(help)
+}
+
+fn by() -> Arg {
+    let by = Arg::new("by").long("by").value_name("NAME").env("USER").required(true).value_parser(person);
+    by.help("Who says so: kept and shown")
+}
+
+fn seen(help: &'static str) -> Arg {
+    Arg::new("seen").long("seen").value_name("VERSION").value_parser(value_parser!(u64)).help(help)
 }
 
 fn person(name: &str) -> Result<String, String> {

@@ -1,4 +1,4 @@
-//! Whom operators ask about map and settings: the config-nodes that configuration names, or, where it names
+//! Whom operators ask about maps, nodes and settings: the config-nodes that configuration names, or, where it names
 //! none, the store of `volery up`, which may run meanwhile.
 //!
 //! Trap avoided: a store that is not there is not made. Whoever is in the wrong folder would set something that
@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use volery_config::StoredBoard;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap, PerKind};
 use volery_node::clock::SystemClock;
 use volery_node::config::{Config, Nodes};
-use volery_ports::cluster::{Board, Change, ChangeError, Setting, Settings, Unavailable};
+use volery_ports::cluster::{Board, Change, ChangeError, Order, OrderError, Setting, Settings, Unavailable};
 use volery_rpc::ClusterClient;
 
+use super::nodes::Fleet;
 use crate::Failure;
 use crate::certificates::between_roles;
 use crate::common::{door_of_sessions, node_name, remote};
@@ -36,13 +37,35 @@ impl Desk {
             return Ok(Self { board, whom });
         }
         let store = store(config).await?.cluster;
-        let only = PartitionMap::whole(only_node(config), partitions(config)?);
+        let partitions = partitions(config)?;
+        let only = PerKind::from_fn(|kind| PartitionMap::whole(only_node(config, kind), partitions));
         let board = Arc::new(StoredBoard::new(store, Arc::new(SystemClock), only));
         Ok(Self { board, whom: "the store did not answer".to_owned() })
     }
 
-    pub(super) async fn map(&self) -> Result<PartitionMap, Failure> {
-        self.board.map(0, Duration::ZERO).await.map_err(|away| self.away(&away))
+    /// The nodes of every kind.
+    pub(super) async fn nodes(&self) -> Result<Vec<Fleet>, Failure> {
+        let mut all = Vec::new();
+        for kind in NodeKind::ALL {
+            let map = self.map_after(kind, 0, Duration::ZERO).await?;
+            let drains = self.board.drains(kind).await.map_err(|away| self.away(&away))?;
+            all.push(Fleet { kind, map, drains });
+        }
+        Ok(all)
+    }
+
+    /// The map, once it is newer than what was seen, or as it is after `patience`.
+    pub(super) async fn map_after(
+        &self,
+        kind: NodeKind,
+        seen: u64,
+        patience: Duration,
+    ) -> Result<PartitionMap, Failure> {
+        self.board.map(kind, seen, patience).await.map_err(|away| self.away(&away))
+    }
+
+    pub(super) async fn order(&self, order: Order) -> Result<PartitionMap, OrderError> {
+        self.board.order(order).await
     }
 
     pub(super) async fn settings(&self) -> Result<Settings, Failure> {
@@ -63,7 +86,7 @@ impl Desk {
         })
     }
 
-    fn away(&self, Unavailable(reason): &Unavailable) -> Failure {
+    pub(super) fn away(&self, Unavailable(reason): &Unavailable) -> Failure {
         Failure(format!("{} ({reason})", self.whom))
     }
 }
@@ -79,7 +102,11 @@ pub(super) async fn store(config: &Config) -> Result<OpenStore, Failure> {
     })
 }
 
-/// The messaging node of `volery up`, as its configuration has it.
-fn only_node(config: &Config) -> Member {
-    Member { name: node_name(config), url: door_of_sessions(config, config.messaging_listen) }
+/// The node of `volery up`, as its configuration has it. Nobody else asks its history: that has no address.
+fn only_node(config: &Config, kind: NodeKind) -> Member {
+    let url = match kind {
+        NodeKind::Messaging => door_of_sessions(config, config.messaging_listen),
+        NodeKind::History => String::new(),
+    };
+    Member::new(node_name(config, kind), url)
 }

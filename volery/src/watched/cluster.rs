@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_kernel::time::Timestamp;
 use volery_node::metrics::{EngineCall, Metrics};
-use volery_ports::cluster::{Change, Setting};
-use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
+use volery_ports::cluster::{Change, Drain, Setting};
+use volery_ports::cluster_store::{ClusterStore, DrainChange, Facts, Known, Lease, Set, Unavailable};
 
 use crate::calls::timed;
 
@@ -41,28 +41,37 @@ impl ClusterStore for TimedCluster {
         timed(&self.metrics, EngineCall::ClusterPutLog, self.store.put_log(log)).await
     }
 
-    async fn hold(&self, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
-        timed(&self.metrics, EngineCall::ClusterHold, self.store.hold(member, process, now)).await
+    async fn hold(&self, kind: NodeKind, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
+        timed(&self.metrics, EngineCall::ClusterHold, self.store.hold(kind, member, process, now)).await
     }
 
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
-        timed(&self.metrics, EngineCall::ClusterLeave, self.store.leave(name, process)).await
+    async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable> {
+        timed(&self.metrics, EngineCall::ClusterLeave, self.store.leave(kind, name, process)).await
     }
 
-    async fn end(&self, lease: &Lease) -> Result<bool, Unavailable> {
-        timed(&self.metrics, EngineCall::ClusterEnd, self.store.end(lease)).await
+    async fn end(&self, kind: NodeKind, lease: &Lease) -> Result<bool, Unavailable> {
+        timed(&self.metrics, EngineCall::ClusterEnd, self.store.end(kind, lease)).await
     }
 
-    async fn leases(&self) -> Result<Vec<Lease>, Unavailable> {
-        timed(&self.metrics, EngineCall::ClusterLeases, self.store.leases()).await
+    async fn leases(&self, kind: NodeKind) -> Result<Vec<Lease>, Unavailable> {
+        timed(&self.metrics, EngineCall::ClusterLeases, self.store.leases(kind)).await
     }
 
-    async fn map(&self, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
-        timed(&self.metrics, EngineCall::ClusterMap, self.store.map(seen)).await
+    async fn map(&self, kind: NodeKind, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
+        timed(&self.metrics, EngineCall::ClusterMap, self.store.map(kind, seen)).await
     }
 
-    async fn put_map(&self, map: &PartitionMap) -> Result<bool, Unavailable> {
-        timed(&self.metrics, EngineCall::ClusterPutMap, self.store.put_map(map)).await
+    async fn put_map(
+        &self,
+        kind: NodeKind,
+        map: &PartitionMap,
+        drain: Option<&DrainChange>,
+    ) -> Result<bool, Unavailable> {
+        timed(&self.metrics, EngineCall::ClusterPutMap, self.store.put_map(kind, map, drain)).await
+    }
+
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        timed(&self.metrics, EngineCall::ClusterDrains, self.store.drains(kind)).await
     }
 
     async fn settings(&self) -> Result<Vec<Setting>, Unavailable> {

@@ -11,6 +11,7 @@
 //! | [`bad_input`] | a code or a numbered close, counted, with nobody else disturbed (G9) |
 //! | [`stale`] | a send that was long on its way is refused, and its retry taken once (G2) |
 //! | [`settings`] | what an operator sets takes hold of who is connected; refusals change nothing |
+//! | [`orders`] | nodes that are drained and partitions that are moved from the command line, while config-nodes restart |
 //! | [`logout`] | a device that was logged out is out at once (G8) |
 //! | [`encrypted`] | TLS at both doors, certificates replaced in the middle of a chat, and who is not let in |
 //! | [`backups`] | restored timelines replay by themselves; restored logs are noticed, and replaced (G4) |
@@ -29,6 +30,7 @@ mod kit;
 mod lively;
 mod logout;
 mod marks;
+mod orders;
 mod process;
 mod restored;
 mod script;

@@ -3,9 +3,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Output, Stdio};
 
-use super::kit::server::{ended, terminate, up, volery};
+use super::kit::server::{ended, signal_to, up, volery};
 use super::kit::socket::Came;
 use super::kit::{NEVER, Server, now};
+
+/// Longer than anybody here waits: who ends meanwhile has ended in order, not by its deadline.
+const IN_ORDER: [&str; 2] = ["--shutdown-deadline-ms", "600000"];
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
@@ -13,17 +16,15 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn sigterm_tells_sessions_and_ends_in_order() {
-    let mut server = Server::start(&["ada", "bob"]);
+    let mut server = Server::start_with(&["ada", "bob"], &IN_ORDER);
     let (mut ada, mut bob) = (server.synced("ada"), server.synced("bob"));
     let greeting = ada.open().expect("a socket without a hello");
     let (id, _) = ada.say(bob.user, "before");
-    let begun = now();
     server.terminate();
     assert_eq!(ada.closed(), (1001, "going_away".to_owned()));
     assert_eq!(bob.closed(), (1001, "going_away".to_owned()));
     let status = server.ended();
     assert_eq!(status.code(), Some(0), "{}", server.logged());
-    assert!(begun.elapsed().as_secs() < 10, "within the deadline: {:?}", begun.elapsed());
     drop(greeting);
     server.start_again();
     bob.connect();
@@ -37,13 +38,12 @@ fn sigterm_ends_a_role_that_waits_for_another() {
     let nowhere = ["history", "accounts", "config"].map(|section| format!("{section}.nodes=http://127.0.0.1:1"));
     let listen = ["gateway.listen=127.0.0.1:0".to_owned()];
     let settings = nowhere.iter().chain(&listen).flat_map(|setting| ["--set", setting]);
-    let mut gateway = volery(&["gateway"]).args(settings).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut gateway =
+        volery(&["gateway"]).args(settings).args(IN_ORDER).stderr(Stdio::piped()).spawn().expect("it runs");
     let mut lines = BufReader::new(gateway.stderr.take().expect("its log")).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("waiting for the first answer")), "it waits for config");
-    let begun = now();
-    terminate(&gateway);
+    signal_to(&gateway, "-TERM");
     assert_eq!(ended(gateway).code(), Some(0));
-    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn sigterm_waits_for_nobody_who_does_not_listen() {
     let begun = now();
     server.terminate();
     assert_eq!(server.ended().code(), Some(0), "{}", server.logged());
-    assert!(begun.elapsed().as_secs() < 8, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 25, "{:?}", begun.elapsed());
     let mut last = silent.socket().next(now() + NEVER);
     while let Came::Frame(_) = last {
         last = silent.socket().next(now() + NEVER);
@@ -109,6 +109,9 @@ fn every_command_explains_itself() {
         "admin users import",
         "admin users show",
         "admin nodes",
+        "admin drain",
+        "admin undrain",
+        "admin move",
         "admin lag",
         "admin settings",
         "admin settings set",

@@ -39,7 +39,7 @@ fn whoever_is_slow_is_closed_in_time() {
             let begun = now();
             assert_eq!(trickle(eve.socket(), &long), (4006, "slow_frame".to_owned()), "a frame, a byte a second");
             let took = begun.elapsed().as_secs();
-            assert!((9..15).contains(&took), "ten seconds, not {took}");
+            assert!((9..30).contains(&took), "ten seconds, not {took}");
         });
         wait_for("all are counted", || {
             (closes(&server, "hello_timeout") == 3 && closes(&server, "slow_frame") == 1).then_some(())

@@ -1,142 +1,118 @@
-//! Every role in a process of its own: people chat across them while one after the other is killed.
+//! Every role in processes of its own: people chat across them while one of the two of each is killed, then both,
+//! and the engines below them. Of what is missing meanwhile it is looked at who says so: which code, which part of health,
+//! which metric.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::Path;
 
-use argon2::password_hash::PasswordHasher as _;
-use argon2::{Algorithm, Argon2, Params, Version};
-use loadtest::account::log_in;
-use loadtest::server::Person;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use volery_testkit::engine::Engine;
 
-use super::kit::wait_for;
-use super::paused::{PARTITIONS, is_back, partitions_of};
+use super::cluster::{Cluster, PARTITIONS};
+use super::ground::Ground;
+use super::probes::{self, MESSAGING, Probes, has_everything, share};
 use super::role::Role;
-use super::{
-    BINARY, GONE_FOR, OPEN, RATE, SECONDS, alone, chat_at, chat_at_while, on_cassandra, on_kafka, on_postgres,
-};
+use super::visitor::{ACCOUNTS, HISTORY, Visitor};
+use super::{GONE_FOR, RATE, alone, chat_at, chat_at_while};
 
-pub(super) const PASSWORD: &str = "a password";
-/// Two for each pair of the load, and one who logs in meanwhile.
-const PEOPLE: usize = 9;
-/// A role that is back is found again within this time.
-const BACK_WITHIN: Duration = Duration::from_secs(20);
-/// Engines, and what every process is told.
-pub(super) struct Ground {
-    pub(super) kafka: Engine,
-    pub(super) cassandra: Engine,
-    pub(super) postgres: Engine,
-    pub(super) settings: Vec<String>,
-    folder: tempfile::TempDir,
+/// How long people chat where nothing is broken.
+const SECONDS: u64 = 4;
+
+/// Both processes of a role.
+fn both(cluster: &Cluster, role: &str) -> [Probes; 2] {
+    [1, 2].map(|number| cluster.probes(role, number))
 }
 
-impl Ground {
-    pub(super) fn new(test: &str) -> Option<Self> {
-        let kafka = Engine::start(test, "kafka")?;
-        let cassandra = Engine::start(test, "cassandra")?;
-        let postgres = Engine::start(test, "postgres")?;
-        let mut settings = [on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat();
-        settings.extend(OPEN.map(str::to_owned));
-        let folder = tempfile::tempdir().expect("a folder");
-        let ground = Self { kafka, cassandra, postgres, settings, folder };
-        ground.import();
-        Some(ground)
-    }
-
-    fn import(&self) {
-        let params = Params::new(8, 1, 1, None).expect("what argon2 takes at least");
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let hash = argon2.hash_password_with_salt(PASSWORD.as_bytes(), &[7; 16]).expect("a hash").to_string();
-        let line = |person: Person| format!(r#"{{"user_name":"{}","password_hash":"{hash}"}}"#, person.user_name);
-        let file = self.folder.path().join("import.jsonl");
-        fs::write(&file, people().map(line).collect::<Vec<_>>().join("\n")).expect("written");
-        let mut command = Command::new(BINARY);
-        command.args(["admin", "users", "import"]).arg(file).arg("--data").arg(self.folder.path());
-        command.args(self.settings.iter().flat_map(|setting| ["--set", setting]));
-        assert!(command.status().expect("it runs").success());
-    }
-
-    /// Those who chat, as the load wants them.
-    pub(super) fn users(&self) -> PathBuf {
-        let line = |person: Person| serde_json::to_string(&person).expect("plain data");
-        let file = self.folder.path().join("users.jsonl");
-        fs::write(&file, people().take(PEOPLE - 1).map(line).collect::<Vec<_>>().join("\n")).expect("written");
-        file
-    }
-
-    pub(super) fn with(&self, more: &[String]) -> Vec<String> {
-        [self.settings.as_slice(), more].concat()
-    }
-}
-
-pub(super) fn people() -> impl Iterator<Item = Person> {
-    (0..PEOPLE).map(|number| Person { user_name: format!("person_{number}"), password: PASSWORD.to_owned() })
-}
-
-/// Whether somebody can log in now.
-fn logs_in(gateway: &str) -> bool {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let late: Vec<_> = people().skip(PEOPLE - 1).collect();
-    runtime.block_on(log_in(gateway, &late)).is_ok()
-}
-
-pub(super) fn log_ins_come_back(gateway: &str) {
-    let mut waited = Duration::ZERO;
-    while !logs_in(gateway) {
-        assert!(waited < BACK_WITHIN, "log-ins work again");
-        std::thread::sleep(Duration::from_millis(250));
-        waited += Duration::from_millis(250);
-    }
-}
-
-/// Kills a role for a moment; `meanwhile` says whether people can log in then.
-fn killed_for_a_moment(role: &mut Role, gateway: &str, meanwhile: bool) {
-    role.kill();
-    assert_eq!(logs_in(gateway), meanwhile);
+fn an_engine_is_killed(name: &str, engine: &Engine, visitor: &Visitor) {
+    println!("killed: {name}");
+    engine.kill();
     std::thread::sleep(GONE_FOR);
-    role.restart();
-    log_ins_come_back(gateway);
+    engine.restart();
+    visitor.is_served();
+}
+
+/// Without one of a role nothing is missing; without both it is looked at what is.
+fn are_killed(role: &str, cluster: &Cluster, visitor: &Visitor, meanwhile: impl FnOnce()) {
+    println!("killed: one {role}, then both");
+    cluster.does(&["kill", role, "1"]);
+    visitor.is_served();
+    cluster.does(&["kill", role, "2"]);
+    meanwhile();
+    cluster.does(&["start", role]);
+    visitor.is_served();
+}
+
+/// Who asks a role that is away says so, in a part of health and in a metric.
+fn is_said_by(those: &[Probes], part: &str, role: &str) {
+    for probes in those {
+        probes.until(part, "degraded");
+        assert!(probes.unanswered(role) > 0.0, "calls that nobody answered are counted");
+    }
 }
 
 /// Kills one of two for longer than its lease: the other one has everything, until it is back.
-fn a_messaging_node_is_killed(left: &mut Role, right: &Role, gateway: &str) {
-    left.kill();
-    wait_for("the other has everything", || (partitions_of(right) == PARTITIONS).then_some(()));
-    assert!(logs_in(gateway), "people are told the other one");
-    left.restart();
-    is_back(left, right);
+fn one_is_killed(role: &str, series: &str, cluster: &Cluster, visitor: &Visitor) {
+    println!("killed: one {role}");
+    let nodes = both(cluster, role);
+    cluster.does(&["kill", role, "1"]);
+    has_everything(&nodes[1], series, PARTITIONS);
+    visitor.is_served();
+    cluster.does(&["start", role]);
+    share(&nodes, series, PARTITIONS);
+}
+
+fn roles_are_killed(cluster: &Cluster, visitor: &Visitor) {
+    let (gateways, nodes) = (both(cluster, "gateway"), both(cluster, "messaging"));
+    are_killed("history", cluster, visitor, || {
+        visitor.finds("", HISTORY);
+        is_said_by(&gateways[1..], "history_nodes", "history");
+    });
+    gateways[1].until("history_nodes", "ready");
+    for history in both(cluster, "history") {
+        for part in ["archive", "fanout", "timeline", "log", "log_generation"] {
+            history.until(part, "ready");
+        }
+    }
+
+    are_killed("account", cluster, visitor, || {
+        visitor.finds(ACCOUNTS, "");
+        is_said_by(&gateways[1..], "accounts_nodes", "account");
+    });
+    gateways[1].until("accounts_nodes", "ready");
+    one_is_killed("messaging", MESSAGING, cluster, visitor);
+    one_is_killed("history", probes::HISTORY, cluster, visitor);
+
+    are_killed("config", cluster, visitor, || {
+        for part in ["lease", "config_nodes"] {
+            is_said_by(&nodes, part, "config");
+        }
+        is_said_by(&gateways, "config_nodes", "config");
+        assert_eq!(nodes[0].lease(), 0.0);
+        visitor.is_served();
+    });
+    nodes.iter().for_each(Probes::has_its_lease);
+    nodes.iter().chain(&gateways).for_each(|probes| probes.until("config_nodes", "ready"));
+
+    are_killed("idgen", cluster, visitor, || visitor.is_served());
+    are_killed("gateway", cluster, visitor, || assert!(visitor.logs_in().is_err(), "nobody answers"));
 }
 
 #[test]
-fn promises_hold_while_roles_are_killed_one_after_the_other() {
+fn promises_hold_while_engines_one_of_each_role_and_both_are_killed() {
     let _alone = alone();
-    let Some(ground) = Ground::new("promises_hold_while_roles_are_killed_one_after_the_other") else { return };
-    let mut idgen = Role::start(&["idgen"], &ground.settings);
-    let numbers = format!("idgen.nodes={}", idgen.url("idgen"));
-    let mut account = Role::start(&["account"], &ground.with(std::slice::from_ref(&numbers)));
-    let mut history = Role::start(&["history"], &ground.settings);
-    let mut config = Role::start(&["config"], &ground.settings);
-    let asked = [
-        numbers,
-        format!("accounts.nodes={}", account.url("account")),
-        format!("history.nodes={}", history.url("history")),
-        format!("config.nodes={}", config.url("config")),
-    ];
-    let named = |name: &str| ground.with(&[asked.as_slice(), &[format!("messaging.name={name}")]].concat());
-    let [mut left, right] = ["left", "right"].map(|name| Role::start(&["messaging"], &named(name)));
-    let mut gateway = Role::start(&["gateway"], &ground.with(&asked));
-    let url = gateway.url("gateway").to_owned();
-    let users = ground.users();
-    let kept = chat_at_while(&url, &users, RATE, || {
-        killed_for_a_moment(&mut history, &url, true);
-        killed_for_a_moment(&mut account, &url, false);
-        a_messaging_node_is_killed(&mut left, &right, &url);
-        killed_for_a_moment(&mut config, &url, true);
-        killed_for_a_moment(&mut idgen, &url, true);
-        killed_for_a_moment(&mut gateway, &url, false);
+    let Some(ground) = Ground::new("promises_hold_while_engines_one_of_each_role_and_both_are_killed") else { return };
+    let cluster = Cluster::up(&ground.kafka);
+    let nodes = both(&cluster, "messaging");
+    share(&nodes, MESSAGING, PARTITIONS);
+    // The load's own gateway is one of those that are killed; the visitor comes to the other.
+    let visitor = Visitor::new(&cluster.gateway(2));
+    let kept = chat_at_while(&cluster.gateway(1), &ground.users(), RATE, || {
+        assert!(nodes.iter().all(|node| node.metric("volery_sessions") > 0.0), "they chat across nodes");
+        an_engine_is_killed("Cassandra", &ground.cassandra, &visitor);
+        an_engine_is_killed("Kafka", &ground.kafka, &visitor);
+        an_engine_is_killed("PostgreSQL", &ground.postgres, &visitor);
+        an_engine_is_killed("Redis", &ground.redis, &visitor);
+        roles_are_killed(&cluster, &visitor);
     });
     assert!(kept);
 }
@@ -164,7 +140,7 @@ fn certificates(folder: &Path) -> Vec<String> {
 fn several_roles_share_a_process_and_ask_others_by_tls() {
     let _alone = alone();
     let Some(ground) = Ground::new("several_roles_share_a_process_and_ask_others_by_tls") else { return };
-    let tls = ground.with(&certificates(ground.folder.path()));
+    let tls = ground.with(&certificates(ground.folder()));
     let behind = Role::start(&["idgen", "history", "account", "config"], &tls);
     let asked =
         ["history", "accounts", "idgen", "config"].map(|section| format!("{section}.nodes={}", behind.url("history")));

@@ -3,51 +3,57 @@
 //!
 //! | module | breaks |
 //! |---|---|
-//! | this one | one engine |
-//! | [`apart`] | roles in processes of their own, by kills |
-//! | [`paused`] | the same roles and their engines, by holding them |
-//! | [`three`] | some of three brokers and three Cassandra nodes; [`fewer`] takes a copy from a partition for it |
+//! | [`apart`] | engines, and roles in processes of their own, by kills; [`cluster`] makes them |
+//! | [`paused`] | the same, by holding them |
+//! | [`brokers`] | one of three brokers, one partition, all of them; [`copies`] takes a copy from the partition |
+//! | [`nodes`] | one of three Cassandra nodes, all of them |
 //! | [`outage`] | what an outage looks like while it lasts |
-//! | [`unanswered`] | what processes say while a role that they ask is away |
-//! | [`replaced`] | what a topic looks like that was made anew |
+//! | [`lost`] | a log that went back, was made anew, or lost what nobody had read |
+//! | [`restored`] | all engines out of backups |
+//! | [`elsewhere`] | brokers and stores of another cluster |
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::Parser as _;
 use kit::now;
 use loadtest::cli::{Arguments, run};
+use loadtest::server::Person;
+use tokio::runtime::Runtime;
 use volery_testkit::engine::Engine;
 
 mod apart;
-mod fewer;
+mod brokers;
+mod cluster;
+mod copies;
+mod elsewhere;
+mod ground;
 #[expect(dead_code, reason = "made for the cluster's tests, which use all of it")]
 #[path = "../cluster/kit/mod.rs"]
 mod kit;
+mod lost;
+mod nodes;
 mod outage;
+mod patient;
 mod paused;
-mod replaced;
+mod probes;
+mod restored;
 mod role;
-mod three;
-mod unanswered;
+mod visitor;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_volery");
 
 /// Messages a second, of all who chat.
 const RATE: u64 = 60;
-/// How long people chat where nothing is broken.
-const SECONDS: u64 = 12;
 /// The longest that a load lasts which ends with what it is there for.
 const LONGEST: u64 = 400;
 /// A server makes its tables first, and everybody logs in.
 const BEGINS_WITHIN: Duration = Duration::from_secs(120);
 /// What is judged is judged at rest: archive must have caught up by then.
 const ARCHIVED_WITHIN: Duration = Duration::from_secs(5);
-/// The same where the timeline was killed: its clients take up to ten seconds to come back to it.
-const READ_AGAIN_WITHIN: Duration = Duration::from_secs(15);
 const GONE_FOR: Duration = Duration::from_secs(2);
 
 /// Limits that one machine meets which stands for many.
@@ -94,34 +100,35 @@ fn flags(settings: &[String]) -> Vec<&str> {
     settings.iter().flat_map(|setting| ["--set", setting.as_str()]).collect()
 }
 
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+fn person(number: usize, password: &str) -> Person {
+    Person { user_name: format!("person_{number}"), password: password.to_owned() }
+}
+
+/// Those who chat, as the load wants them.
+fn users_of_load(folder: &Path, people: impl Iterator<Item = Person>) -> PathBuf {
+    let lines: Vec<_> = people.map(|person| serde_json::to_string(&person).expect("plain data")).collect();
+    let file = folder.join("users_of_load.jsonl");
+    std::fs::write(&file, lines.join("\n")).expect("written");
+    file
+}
+
 /// A few people chat for a while on a cluster that runs, with users that it has; whether every promise was kept.
 fn chat_at(gateway: &str, users: &Path, seconds: u64) -> bool {
-    chat_with(at(gateway, users), RATE, seconds)
+    chat_with(gateway, users, RATE, seconds, &[])
 }
 
-fn at(gateway: &str, users: &Path) -> Vec<String> {
-    ["--target", gateway, "--users", &users.display().to_string()].map(str::to_owned).to_vec()
-}
-
-/// The same on a server of the load's own.
-fn on_its_own(settings: &[String]) -> Vec<String> {
-    let settings = settings.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]);
-    ["--server".to_owned(), BINARY.to_owned()].into_iter().chain(settings).collect()
-}
-
-/// The same for as long as `acts` last and everything is archived after them.
+/// They chat while `acts` last, which begin when the first message is acknowledged, and go on until everything is
+/// archived.
 fn chat_at_while(gateway: &str, users: &Path, rate: u64, acts: impl FnOnce()) -> bool {
-    chat_while(at(gateway, users), rate, ARCHIVED_WITHIN, acts)
-}
-
-/// People chat; what `acts` does begins when the first message is acknowledged, and they go on for a while after it.
-fn chat_while(place: Vec<String>, rate: u64, after: Duration, acts: impl FnOnce()) -> bool {
     let folder = tempfile::tempdir().expect("a folder");
     let [begun, over] = ["begun", "over"].map(|name| folder.path().join(name));
-    let words = ["--begun", &begun.display().to_string(), "--until", &over.display().to_string()].map(str::to_owned);
-    let words = [place, words.to_vec()].concat();
     std::thread::scope(|scope| {
-        let chat = scope.spawn(|| chat_with(words, rate, LONGEST));
+        let words = [("--begun", begun.as_path()), ("--until", over.as_path())];
+        let chat = scope.spawn(move || chat_with(gateway, users, rate, LONGEST, &words));
         // Whatever becomes of the acts, nobody waits for the load longer than it takes.
         let ends = Ends(&over);
         let deadline = now() + BEGINS_WITHIN;
@@ -130,7 +137,7 @@ fn chat_while(place: Vec<String>, rate: u64, after: Duration, acts: impl FnOnce(
             std::thread::sleep(Duration::from_millis(10));
         }
         acts();
-        std::thread::sleep(after);
+        std::thread::sleep(ARCHIVED_WITHIN);
         assert!(!chat.is_finished(), "the load is to outlast what it is there for");
         drop(ends);
         chat.join().expect("no panic")
@@ -147,42 +154,14 @@ impl Drop for Ends<'_> {
     }
 }
 
-fn chat_with(place: Vec<String>, rate: u64, seconds: u64) -> bool {
+fn chat_with(gateway: &str, users: &Path, rate: u64, seconds: u64, files: &[(&str, &Path)]) -> bool {
     let out = tempfile::tempdir().expect("a folder");
-    let words = ["loadtest", "pairs", "--warm-up", "0", "--pairs", "4"];
+    let (rate, seconds) = (rate.to_string(), seconds.to_string());
+    let mut words = vec!["loadtest", "pairs", "--warm-up", "0", "--pairs", "4", "--rate", &rate, "--seconds", &seconds];
+    words.extend(["--gateway", gateway]);
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-    words.extend(["--rate".to_owned(), rate.to_string(), "--seconds".to_owned(), seconds.to_string()]);
-    words.extend(["--out".to_owned(), out.path().display().to_string()]);
-    words.extend(place);
+    for (flag, file) in [("--out", out.path()), ("--users", users)].iter().chain(files) {
+        words.extend([(*flag).to_owned(), file.display().to_string()]);
+    }
     run(&Arguments::parse_from(&words), words.join(" ")).expect("a run")
-}
-
-/// They chat while an engine is killed and started again.
-fn chat_while_it_is_killed(settings: &[String], engine: &Engine, after: Duration) -> bool {
-    chat_while(on_its_own(settings), RATE, after, || {
-        engine.kill();
-        std::thread::sleep(GONE_FOR);
-        engine.restart();
-    })
-}
-
-#[test]
-fn promises_hold_while_the_broker_is_killed() {
-    let _alone = alone();
-    let Some(kafka) = Engine::start("promises_hold_while_the_broker_is_killed", "kafka") else { return };
-    assert!(chat_while_it_is_killed(&on_kafka(&kafka), &kafka, ARCHIVED_WITHIN));
-}
-
-#[test]
-fn promises_hold_while_the_timeline_is_away() {
-    let _alone = alone();
-    let Some(cassandra) = Engine::start("promises_hold_while_the_timeline_is_away", "cassandra") else { return };
-    assert!(chat_while_it_is_killed(&on_cassandra(&cassandra), &cassandra, READ_AGAIN_WITHIN));
-}
-
-#[test]
-fn promises_hold_while_the_accounts_are_away() {
-    let _alone = alone();
-    let Some(postgres) = Engine::start("promises_hold_while_the_accounts_are_away", "postgres") else { return };
-    assert!(chat_while_it_is_killed(&on_postgres(&postgres), &postgres, ARCHIVED_WITHIN));
 }

@@ -8,8 +8,8 @@ use volery_wire::op::ServerOp;
 use super::kit::device::text_of;
 use super::kit::http::Answer;
 use super::kit::server::PASSWORD;
-use super::kit::{Device, NEVER, Server, http, now, wait_for};
-use super::role::Role;
+use super::kit::{Device, NEVER, Server, now, wait_for};
+use super::lost::{a_stranger_writes, partition_of};
 use super::{alone, flags, on_cassandra, on_kafka, on_postgres, on_redis};
 
 /// The code of *reconnect, then retry*.
@@ -53,7 +53,7 @@ fn two(server: &Server) -> (Device, Device) {
     (server.synced("ada"), server.synced("bob"))
 }
 
-pub(super) fn hears(device: &mut Device, text: &str) {
+fn hears(device: &mut Device, text: &str) {
     device.wait(text, |heard| heard.op == ServerOp::Message && text_of(&heard.body) == text);
 }
 
@@ -71,7 +71,7 @@ fn comes_back(device: &mut Device) {
 }
 
 /// The pages hold these and nothing else, in this order.
-pub(super) fn holds(device: &mut Device, chat: &str, texts: &[&str]) {
+fn holds(device: &mut Device, chat: &str, texts: &[&str]) {
     let page = device.pages_of(chat, texts.len());
     assert_eq!(page.iter().map(text_of).collect::<Vec<_>>(), texts);
 }
@@ -105,6 +105,13 @@ fn without_kafka_sends_are_unsure_and_the_rest_goes_on() {
     // Whether it takes something again is known by the first that it takes.
     until_healed(&server);
     holds(&mut ada, &chat, &["before", "during"]);
+
+    a_stranger_writes(&kafka, 1, partition_of(&bob));
+    ada.say(bob.user, "after what nobody understands");
+    hears(&mut bob, "after what nobody understands");
+    wait_for("it is set aside", || (server.metric("volery_set_aside_total") == 1).then_some(()));
+    until_degraded(&server, &["archive"]);
+    holds(&mut ada, &chat, &["before", "during", "after what nobody understands"]);
 }
 
 #[test]
@@ -228,41 +235,4 @@ fn without_redis_people_talk_and_nobody_is_seen() {
     is_told(&mut ada, bob.user, true);
     is_seen_typing(&mut bob, &mut ada);
     until_healed(&server);
-}
-
-#[test]
-fn without_a_history_of_its_own_people_talk() {
-    let _alone = alone();
-    let name = "without_a_history_of_its_own_people_talk";
-    let Some(kafka) = Engine::start(name, "kafka") else { return };
-    let Some(cassandra) = Engine::start(name, "cassandra") else { return };
-    let Some(postgres) = Engine::start(name, "postgres") else { return };
-    let engines = [on_kafka(&kafka), on_cassandra(&cassandra), on_postgres(&postgres)].concat();
-    let mut history = Role::start(&["history"], &engines);
-    let settings = [engines, vec![format!("history.nodes={}", history.url("history"))]].concat();
-    let server = Server::start_with(&[], &flags(&settings));
-    for name in ["ada", "bob"] {
-        register(&server, name).good();
-    }
-    let (mut ada, mut bob) = two(&server);
-    let chat = ada.chat_with(bob.user);
-    ada.say(bob.user, "before");
-    hears(&mut bob, "before");
-    holds(&mut bob, &chat, &["before"]);
-    history.kill();
-
-    ada.say(bob.user, "during");
-    hears(&mut bob, "during");
-    assert_eq!(page(&mut bob, &chat).code(), "history_unavailable");
-    assert!(server.metric("volery_errors_total{code=\"history_unavailable\"}") > 0);
-
-    history.restart();
-    wait_for("pages", || (page(&mut bob, &chat).op == ServerOp::Page).then_some(()));
-    holds(&mut bob, &chat, &["before", "during"]);
-    let probes = history.url("probes").trim_start_matches("http://");
-    let answer = http::request(probes, "GET", "/healthz", None, None).expect("it answers");
-    let health = answer.json()["parts"].clone();
-    for part in ["archive", "fanout", "timeline", "log", "log_generation"] {
-        assert_eq!(health[part]["state"], "ready", "{part}: {health}");
-    }
 }

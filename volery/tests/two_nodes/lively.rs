@@ -66,7 +66,7 @@ fn says(users: &Value, user: u64, online: bool) -> bool {
 fn people_on_two_nodes_see_each_other() {
     let Some(redis) = Engine::start("people_on_two_nodes_see_each_other", "redis") else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let cluster = Cluster::start_on(folder.path(), PEOPLE, Some(redis.address("REDIS_URL")));
+    let cluster = Cluster::start_on(folder.path(), 2, PEOPLE, Some(redis.address("REDIS_URL")));
     let gateway = cluster.gateway().trim_start_matches("http://");
     let mut people = (0..PEOPLE).map(|number| log_in(gateway, number)).collect::<Vec<_>>();
     let (mut ada, at_ada) = people.remove(0);

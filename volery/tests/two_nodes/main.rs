@@ -1,6 +1,6 @@
 //! People write to each other across two messaging nodes while partitions move from one to the other, go
-//! without an owner and come back; what they saw is judged in the end. Typing and presence between them are in
-//! [`lively`].
+//! without an owner and come back; or those of two history nodes do, and are both's at times. What they saw is judged
+//! in the end. Typing and presence between them are in [`lively`], what the load test tells of moves in [`told`].
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests are tests too")]
 
@@ -9,6 +9,7 @@ mod cluster;
 #[path = "../cluster/kit/mod.rs"]
 mod kit;
 mod lively;
+mod told;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use loadtest::verdict::Verdict;
 use volery_crash::campaign::{rest, target_at};
 use volery_crash::crowd::{Crowd, Sizes};
 use volery_kernel::code::Close;
+use volery_node::metrics::HistoryReader;
 
 const SIZES: Sizes = Sizes { flooders: 12, window: 4, every_ms: Some(5), people: 8 };
 /// Acknowledged under each map before the next comes.
@@ -58,6 +60,36 @@ impl Play<'_> {
         assert_eq!(moved(), before, "nobody can be told where to go");
         Ok(())
     }
+
+    /// The same of the history nodes, of which both may own a partition.
+    async fn history_moves(&self, owns: impl Fn(u16, u16) -> bool) -> Result<(), Failure> {
+        self.cluster.give_history(&owns);
+        let owned = |node| (0..PARTITIONS).filter(|partition| owns(node, *partition)).count() as i64;
+        let reads = |node, reader| self.cluster.history(node).reader_partitions.of(reader).get();
+        let off = || {
+            let read =
+                [HistoryReader::Fanout, HistoryReader::Archive].map(|reader| [0, 1].map(|node| reads(node, reader)));
+            read.iter().filter(|read| **read != [0, 1].map(owned)).count()
+        };
+        self.crowd.fleet().until("nodes do not read what they own", WITHIN, off).await?;
+        self.talked().await
+    }
+}
+
+async fn play_history(cluster: &Cluster) -> Result<Verdict, Failure> {
+    let target = target_at(cluster.gateway())?;
+    cluster.give(|partition| Some(partition % 2));
+    let crowd = Crowd::gather(cluster.gateway(), &target, 0..SIZES.users(), SIZES, "two histories".to_owned()).await?;
+    let play = Play { cluster, crowd: &crowd };
+    let lived = async {
+        for round in 1..=2 * ROUNDS {
+            play.history_moves(|node, partition| (partition + round) % 2 == node).await?;
+            play.history_moves(|_, _| true).await?;
+        }
+        play.history_moves(|node, _| node == 1).await
+    };
+    crowd.live(lived).await?;
+    Ok(Verdict::of(&rest(&crowd).await?))
 }
 
 async fn play(cluster: &Cluster) -> Result<Verdict, Failure> {
@@ -79,17 +111,28 @@ async fn play(cluster: &Cluster) -> Result<Verdict, Failure> {
     Ok(Verdict::of(&rest(&crowd).await?))
 }
 
-#[test]
-fn promises_hold_while_partitions_move_between_two_nodes() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let cluster = Cluster::start(folder.path(), SIZES.users());
+fn judged(cluster: &Cluster, play: impl AsyncFnOnce(&Cluster) -> Result<Verdict, Failure>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let played = tokio::task::LocalSet::new().block_on(&runtime, play(&cluster));
+    let played = tokio::task::LocalSet::new().block_on(&runtime, play(cluster));
     let verdict = played.expect("it goes on after every move");
     verdict.print();
     assert!(verdict.is_good(), "{}", verdict.sentence());
+}
+
+#[test]
+fn promises_hold_while_partitions_move_between_two_nodes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 2, SIZES.users());
+    judged(&cluster, play);
     for node in [0, 1] {
         let moved = cluster.node(node).closes.of(Close::Moved).get();
         assert!(moved > u64::from(ROUNDS), "node {node} told {moved} sockets where to go");
     }
+}
+
+#[test]
+fn promises_hold_while_partitions_move_between_two_history_nodes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 2, SIZES.users());
+    judged(&cluster, play_history);
 }

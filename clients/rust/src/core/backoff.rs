@@ -24,6 +24,11 @@ impl Backoff {
         self.attempts = self.attempts.max(LATER);
     }
 
+    /// Milliseconds to wait where the server said how many: those, and no storm after them.
+    pub(super) fn told(ms: u64, random: u64) -> u64 {
+        ms.saturating_add(random % (FIRST_MS[0] + 1))
+    }
+
     /// Milliseconds to wait: uniform up to 250 ms, 500 ms, 1 s, then up to twice as long each time,
     /// 30 s at most.
     pub(super) fn next(&mut self, random: u64) -> u64 {
@@ -59,5 +64,11 @@ mod tests {
         backoff.reset();
         backoff.later();
         assert_eq!(backoff.next(1_000), 1_000);
+    }
+
+    #[test]
+    fn the_servers_word_comes_first() {
+        assert_eq!((Backoff::told(1_000, 0), Backoff::told(1_000, 250)), (1_000, 1_250));
+        assert_eq!(Backoff::told(u64::MAX, 7), u64::MAX);
     }
 }

@@ -7,6 +7,7 @@
 //! Traps avoided: a frame from a socket that was left changes nothing; a send leaves only after its
 //! key is stored; after a refusal that may pass, the session takes no more sends, so that order holds.
 
+mod after;
 mod backoff;
 mod due;
 mod frames;
@@ -16,7 +17,6 @@ mod received;
 mod turn;
 
 use volery_kernel::chat::ChatId;
-use volery_kernel::code::{Close, Reconnect};
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::limits;
 use volery_kernel::position::Source;
@@ -28,6 +28,7 @@ use volery_wire::server::MarkKind;
 use crate::intent::{Draft, Local};
 use crate::outbox::{Full, Item, Outbox};
 use crate::state::{Change, Held, State};
+use after::After;
 use backoff::Backoff;
 use lively::Lively;
 use marks::Marks;
@@ -68,15 +69,6 @@ enum Stage {
     Syncing,
     Resetting,
     Synced,
-}
-
-/// What comes after a socket was left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum After {
-    Again,
-    Later,
-    NewToken,
-    Never(Down),
 }
 
 /// See the module.
@@ -308,22 +300,10 @@ impl Core {
         if socket != self.socket || !has_socket {
             return;
         }
-        let close = match loss {
-            Loss::Broken => None,
-            Loss::Closed(number) => Close::from_number(number),
-        };
-        let after = match close.map(|close| (close, close.reconnect())) {
-            None | Some((_, Reconnect::Now)) => After::Again,
-            Some((_, Reconnect::Later)) => After::Later,
-            Some((_, Reconnect::WithNewToken)) => After::NewToken,
-            Some((Close::Replaced, Reconnect::No)) => After::Never(Down::Replaced),
-            Some((Close::Revoked, Reconnect::No)) => After::Never(Down::LoggedOut),
-            Some((_, Reconnect::No)) => After::Never(Down::Refused),
-        };
         if matches!(self.phase, Phase::Connecting { .. }) {
             self.moved = None;
         }
-        self.leave_quietly(after, turn);
+        self.leave_quietly(After::loss(loss), turn);
     }
 
     /// Opens a socket, or asks for the token that this needs.
@@ -361,9 +341,13 @@ impl Core {
             After::Never(down) => return self.go(Phase::Down(down), turn),
             After::NewToken => self.token = None,
             After::Later => self.backoff.later(),
-            After::Again => {}
+            After::Again | After::Told(_) => {}
         }
-        let until = turn.now.plus(self.backoff.next(turn.random));
+        let wait = match after {
+            After::Told(ms) => Backoff::told(ms, turn.random),
+            _ => self.backoff.next(turn.random),
+        };
+        let until = turn.now.plus(wait);
         self.go(Phase::Waiting { until }, turn);
     }
 

@@ -116,4 +116,6 @@ pub enum Loss {
     Broken,
     /// The node closed it with this number.
     Closed(u16),
+    /// It was not opened: who names nodes says to come again after so many milliseconds.
+    ComeAgain(u64),
 }

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
 use reqwest::{ClientBuilder, Method, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use volery_kernel::code::Close;
 use volery_kernel::id::{DeviceId, UserId};
 use volery_kernel::time::Timestamp;
 use volery_tls::{TlsError, Trust};
 use volery_wire::field;
+
+use crate::core::Loss;
 
 /// A request is given up after this long: password hashing may queue for a while.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -26,6 +30,8 @@ pub enum ApiError {
         title: String,
         /// Whether the same may succeed later.
         retryable: bool,
+        /// When, if it said so.
+        after: Option<Duration>,
     },
     /// It could not be reached, or did not answer as a gateway does.
     #[error("the gateway cannot be reached: {0}")]
@@ -33,6 +39,17 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// What becomes of a device that wanted to be told its node. A token that the gateway refuses is refused by the
+    /// node as well.
+    #[must_use]
+    pub fn loss(&self) -> Loss {
+        match self {
+            Self::Refused { retryable: false, .. } => Loss::Closed(Close::InvalidToken.number()),
+            Self::Refused { after: Some(after), .. } => Loss::ComeAgain(after.as_millis() as u64),
+            Self::Refused { .. } | Self::Unreachable(_) => Loss::Broken,
+        }
+    }
+
     /// Whether the same may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -135,7 +152,15 @@ impl Api {
     /// # Errors
     /// [`ApiError::Unreachable`] if no HTTP client can be made.
     pub fn new(base: &str, trust: Trust) -> Result<Self, ApiError> {
-        let http = http_client(base, &trust)?.timeout(WITHIN).build()?;
+        Self::through(http_client(base, &trust)?, base, trust)
+    }
+
+    /// The same through an HTTP client of the caller's, made by [`http_client`]: from an address of its own, say.
+    ///
+    /// # Errors
+    /// As [`Api::new`].
+    pub fn through(http: ClientBuilder, base: &str, trust: Trust) -> Result<Self, ApiError> {
+        let http = http.timeout(WITHIN).build()?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), trust })
     }
 
@@ -179,12 +204,14 @@ impl Api {
         checked(request.send().await?).await.map(|_| ())
     }
 
-    /// The address of the token's messaging node.
+    /// The address of the token's messaging node. Where no socket can be opened at `not`, the answer waits for
+    /// another one for a while.
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn node(&self, token: &str) -> Result<String, ApiError> {
-        self.get::<Node>("/v1/node", token).await.map(|node| node.address)
+    pub async fn node(&self, token: &str, not: Option<&str>) -> Result<String, ApiError> {
+        let not = not.map_or(String::new(), |not| format!("?not={}", encoded(not)));
+        self.get::<Node>(&format!("/v1/node{not}"), token).await.map(|node| node.address)
     }
 
     /// People whose name contains `part`, an exact user name first.
@@ -227,10 +254,12 @@ async fn checked(response: Response) -> Result<Response, ApiError> {
     if status.is_success() {
         return Ok(response);
     }
+    let after = response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
     let problem = response.json::<Problem>().await;
     let problem = problem.map_err(|_| ApiError::Unreachable(format!("it answered {status}, as no gateway does")))?;
     let title = problem.detail.unwrap_or(problem.title);
-    Err(ApiError::Refused { code: problem.code, title, retryable: problem.retryable })
+    let after = after.map(Duration::from_secs);
+    Err(ApiError::Refused { code: problem.code, title, retryable: problem.retryable, after })
 }
 
 fn encoded(part: &str) -> String {

@@ -53,9 +53,9 @@ impl Client {
 
     pub(super) fn connect(&mut self, socket: SocketId, address: Option<String>) {
         self.outgoing = None;
-        let ((api, token), happened) = (self.api(), self.happened.clone());
+        let ((api, token), happened, not) = (self.api(), self.happened.clone(), self.not_at.clone());
         tokio::spawn(async move {
-            let open = match open(&api, &token, address).await {
+            let open = match open(&api, &token, address, not).await {
                 Ok(open) => open,
                 Err(unopened) => {
                     let _ = happened.send(Incoming::Unopened(socket, unopened)).await;

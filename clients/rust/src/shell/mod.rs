@@ -17,7 +17,6 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use volery_door::socket::Socket;
 use volery_kernel::chat::ChatId;
-use volery_kernel::code::Close;
 use volery_kernel::id::UserId;
 use volery_kernel::time::Timestamp;
 use volery_tls::Trust;
@@ -73,6 +72,8 @@ pub struct Client {
     asked: HashSet<UserId>,
     ask_again: Instant,
     trouble: Option<String>,
+    /// Where the last socket could not be opened.
+    not_at: Option<String>,
     offline_since: Option<Timestamp>,
 }
 
@@ -108,6 +109,7 @@ impl Client {
             asked: HashSet::new(),
             ask_again: began,
             trouble: None,
+            not_at: None,
             offline_since: None,
         })
     }
@@ -295,11 +297,11 @@ impl Client {
         match happened {
             Incoming::Opened(socket, outgoing) => {
                 self.outgoing = Some((socket, outgoing));
-                self.trouble = None;
+                (self.trouble, self.not_at) = (None, None);
                 self.core(|core, turn| core.connected(socket, turn))
             }
             Incoming::Unopened(socket, unopened) => {
-                self.trouble = Some(unopened.why);
+                (self.trouble, self.not_at) = (Some(unopened.why), unopened.at);
                 self.step(|device, turn| device.lost(socket, unopened.loss, turn))
             }
             Incoming::Socket(socket, Told::Frames(frames)) => self.frames(socket, frames),
@@ -380,21 +382,22 @@ impl Client {
 struct Unopened {
     why: String,
     loss: Loss,
+    /// Where none could be opened, if a node was named.
+    at: Option<String>,
 }
 
 impl From<ApiError> for Unopened {
-    /// A token that the gateway refuses is refused by the node as well.
     fn from(error: ApiError) -> Self {
-        let refused = matches!(&error, ApiError::Refused { retryable: false, .. });
-        let loss = if refused { Loss::Closed(Close::InvalidToken.number()) } else { Loss::Broken };
-        Self { why: error.to_string(), loss }
+        Self { why: error.to_string(), loss: error.loss(), at: None }
     }
 }
 
-async fn open(api: &Api, token: &str, address: Option<String>) -> Result<Socket, Unopened> {
+/// At the address if there is one; else where the gateway says, which is asked for another one than `not`.
+async fn open(api: &Api, token: &str, address: Option<String>, not: Option<String>) -> Result<Socket, Unopened> {
     let address = match address {
         Some(address) => address,
-        None => api.node(token).await?,
+        None => api.node(token, not.as_deref()).await?,
     };
-    socket::open(&address, api.trust()).await.map_err(|why| Unopened { why, loss: Loss::Broken })
+    let opened = socket::open(&address, api.trust()).await;
+    opened.map_err(|why| Unopened { why, loss: Loss::Broken, at: Some(address) })
 }

@@ -126,8 +126,9 @@ pub(crate) fn of_message(message: &Message) -> Vec<u8> {
     cell.raw(&message.body.bytes).0
 }
 
-pub(crate) fn message(id: Id, cell: &[u8]) -> Result<Message, Corrupt> {
-    let mut cell = Reader(cell);
+/// Its text is a part of the cell.
+pub(crate) fn message(id: Id, whole: Bytes) -> Result<Message, Corrupt> {
+    let mut cell = Reader(&whole);
     let source = Source(!cell.long()?);
     cell.version()?;
     let (sender, key, kind) = (UserId(cell.id()?), cell.key()?, cell.short()?);
@@ -136,7 +137,8 @@ pub(crate) fn message(id: Id, cell: &[u8]) -> Result<Message, Corrupt> {
         1 => Some(cell.id()?),
         _ => return Err(Corrupt("no reply flag")),
     };
-    Ok(Message { id, sender, key, source, body: cell.body(kind), reply_to })
+    let body = Body { kind, bytes: whole.slice_ref(cell.0) };
+    Ok(Message { id, sender, key, source, body, reply_to })
 }
 
 /// Where a change stands beside its message: kind and actor.

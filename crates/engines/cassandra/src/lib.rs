@@ -5,12 +5,12 @@
 //! |---|---|
 //! | `options` | where the cluster is, and what a request may take |
 //! | `schema` | what is checked at the start: copies, migrations |
-//! | `statement` | the statements, and how each is asked |
+//! | `statement` | the statements, and how rows are asked for |
 //! | `cell` | the bytes of cells |
 //! | `layout` | windows, days, time stamps: which row something belongs to |
 //! | `plan` | the writes of an apply as rows, coalesced |
 //! | `memory` | what this process knows to be stored already |
-//! | `read` | the reading side |
+//! | `read`, `write` | the reading and the writing side |
 //! | `timeline` | the port, put together |
 //!
 //! # Why replays, races and late writes are harmless
@@ -37,6 +37,7 @@ mod read;
 mod schema;
 mod statement;
 mod timeline;
+mod write;
 
 pub use options::Options;
 pub use schema::OpenError;

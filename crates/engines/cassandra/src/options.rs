@@ -14,8 +14,8 @@ pub struct Options {
     /// A request that is not answered by then has failed. At least the servers' own patience with a
     /// write, 2 s, lest they do what was given up.
     pub request_timeout: Duration,
-    /// Statements of one apply that are under way at once, from 1. With 64 a batch of archive is eight
-    /// round trips, and one partition cannot fill a node's queue (1,024 by default).
+    /// Requests of one apply that are under way at once, from 1. With 64 a batch of archive is eight
+    /// round trips at most, and one partition cannot fill a node's queue (1,024 by default).
     pub in_flight: usize,
 }
 

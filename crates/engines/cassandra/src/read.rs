@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream, try_join};
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::event::{Seen, SendKey};
@@ -22,23 +23,23 @@ use crate::timeline::Aside;
 /// Windows that are read at once when one does not fill a page.
 const WINDOWS_AT_ONCE: usize = 4;
 
-type Bytes = Vec<u8>;
-type Map = BTreeMap<Bytes, Bytes>;
-/// Id, message, changes.
+type Cell = Vec<u8>;
+type Map = BTreeMap<Cell, Cell>;
+/// Id, message, changes. A message's text stays where it came in.
 type MessageColumns = (i64, Option<Bytes>, Option<Map>);
 /// Chat, newest, incoming; own and peer's marks; late.
 type ViewColumns =
-    (Bytes, Option<Bytes>, Option<Bytes>, Option<Bytes>, Option<Bytes>, Option<Bytes>, Option<Bytes>, Option<Map>);
+    (Cell, Option<Cell>, Option<Cell>, Option<Cell>, Option<Cell>, Option<Cell>, Option<Cell>, Option<Map>);
 
 pub(crate) async fn committed(cluster: &Cluster, partition: Partition) -> Result<Option<Commit>, Fault> {
     let key = (i32::from(partition.0),);
-    let rows: Vec<(Bytes, Bytes)> = cluster.rows(&cluster.statements.commit, key).await?;
+    let rows: Vec<(Cell, Cell)> = cluster.rows(&cluster.statements.commit, key).await?;
     Ok(rows.first().map(|(place, stamp)| cell::commit(place, stamp)).transpose()?)
 }
 
 pub(crate) async fn sent(cluster: &Cluster, key: SendKey) -> Result<Option<Sent>, Fault> {
     let key = (signed(key.device.get()), signed(key.session.get()), i64::from(key.number));
-    let rows: Vec<(Bytes, Bytes)> = cluster.rows(&cluster.statements.sent, key).await?;
+    let rows: Vec<(Cell, Cell)> = cluster.rows(&cluster.statements.sent, key).await?;
     Ok(rows.first().map(|(first, source)| cell::sent(first, source)).transpose()?)
 }
 
@@ -139,7 +140,7 @@ fn id(column: i64) -> Result<Id, Corrupt> {
 
 fn message_row((column, message, changes): MessageColumns) -> Result<Option<MessageRow>, Corrupt> {
     let Some(message) = message else { return Ok(None) };
-    let message = cell::message(id(column)?, &message)?;
+    let message = cell::message(id(column)?, message)?;
     let changes = changes.into_iter().flatten().map(|(key, change)| cell::change(&key, &change));
     Ok(Some(MessageRow { message, changes: changes.collect::<Result<_, _>>()? }))
 }
@@ -157,7 +158,7 @@ pub(crate) async fn chats(cluster: &Cluster, user: UserId) -> Result<Vec<(ChatId
 
 fn view_row(columns: ViewColumns) -> Result<(ChatId, ChatRow), Corrupt> {
     let (chat, newest, incoming, delivered, read, peer_delivered, peer_read, late) = columns;
-    let mark = |column: Option<Bytes>| column.map_or(Ok(Seen::default()), |column| cell::seen(&column));
+    let mark = |column: Option<Cell>| column.map_or(Ok(Seen::default()), |column| cell::seen(&column));
     let row = ChatRow {
         newest: newest.map_or(Ok(Id::ZERO), |column| cell::id(&column))?,
         newest_incoming: Source(incoming.map_or(Ok(0), |column| cell::number(&column))?),
@@ -194,7 +195,7 @@ pub(crate) async fn index(
     for (at, (day, _)) in days.iter().enumerate() {
         let place = (recipient.to_key(), i32::from(partition.0), *day);
         let key = (place.0, place.1, place.2, signed(from), signed(to), most);
-        let rows: Vec<(i64, Bytes)> = cluster.rows(&cluster.statements.index, key).await?;
+        let rows: Vec<(i64, Cell)> = cluster.rows(&cluster.statements.index, key).await?;
         found.extend(rows.into_iter().map(|(offset, entry)| (offset.cast_unsigned(), entry)));
         let enough = found.keys().nth(limit - 1);
         if enough.is_some_and(|last| days[at + 1..].iter().all(|(_, first)| first > last)) {
@@ -222,10 +223,6 @@ pub(crate) async fn index_start(cluster: &Cluster, partition: Partition) -> Resu
 pub(crate) async fn asides(cluster: &Cluster, partition: Partition, limit: usize) -> Result<Vec<Aside>, Fault> {
     let key = (i32::from(partition.0), i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
     let rows: Vec<(i64, String, Bytes)> = cluster.rows(&cluster.statements.asides, key).await?;
-    let aside = |(offset, reason, bytes): (i64, String, Bytes)| Aside {
-        offset: offset.cast_unsigned(),
-        reason,
-        bytes: bytes.into(),
-    };
+    let aside = |(offset, reason, bytes): (i64, String, Bytes)| Aside { offset: offset.cast_unsigned(), reason, bytes };
     Ok(rows.into_iter().map(aside).collect())
 }

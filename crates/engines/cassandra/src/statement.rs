@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::{
@@ -15,16 +15,9 @@ use scylla::errors::{
 };
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
-use scylla::value::MaybeUnset;
-use volery_kernel::chat::ChatId;
-use volery_kernel::event::Seen;
-use volery_kernel::id::UserId;
-use volery_kernel::slot::Partition;
 use volery_ports::timeline::{Refused, Unavailable};
 
-use crate::cell::{self, Corrupt};
-use crate::layout::{signed, time_of, time_of_day, window_of};
-use crate::plan::{Mark, Row, View};
+use crate::cell::Corrupt;
 
 /// Why something was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -91,15 +84,15 @@ pub struct Counts {
 
 /// See the module.
 pub(crate) struct Statements {
-    put_message: PreparedStatement,
-    put_change: PreparedStatement,
-    put_sent: PreparedStatement,
-    put_index: PreparedStatement,
-    put_view: PreparedStatement,
-    put_aside: PreparedStatement,
-    put_window: PreparedStatement,
-    put_day: PreparedStatement,
-    put_commit: PreparedStatement,
+    pub(crate) put_message: PreparedStatement,
+    pub(crate) put_change: PreparedStatement,
+    pub(crate) put_sent: PreparedStatement,
+    pub(crate) put_index: PreparedStatement,
+    pub(crate) put_view: PreparedStatement,
+    pub(crate) put_aside: PreparedStatement,
+    pub(crate) put_window: PreparedStatement,
+    pub(crate) put_day: PreparedStatement,
+    pub(crate) put_commit: PreparedStatement,
     pub(crate) message: PreparedStatement,
     pub(crate) before: PreparedStatement,
     pub(crate) after: PreparedStatement,
@@ -175,11 +168,11 @@ impl Statements {
 
 /// A session with its statements.
 pub(crate) struct Cluster {
-    session: Session,
+    pub(crate) session: Session,
     pub(crate) statements: Statements,
-    in_flight: usize,
-    written: AtomicU64,
-    chat_rows: AtomicU64,
+    pub(crate) in_flight: usize,
+    pub(crate) written: AtomicU64,
+    pub(crate) chat_rows: AtomicU64,
     read: AtomicU64,
 }
 
@@ -225,80 +218,4 @@ impl Cluster {
         let pages = self.session.execute_iter(statement.clone(), key).await?;
         Ok(pages.rows_stream::<R>()?.try_collect().await?)
     }
-
-    /// Writes rows in any order, at most so many at once, and fails with the first that fails.
-    pub(crate) async fn put_all(
-        &self,
-        partition: Partition,
-        day: i32,
-        rows: impl Iterator<Item = Row> + Send,
-    ) -> Result<(), Fault> {
-        let puts = stream::iter(rows).map(|row| self.put(partition, day, row));
-        puts.buffer_unordered(self.in_flight).try_collect().await
-    }
-
-    /// Writes one row of an apply of this partition and day.
-    pub(crate) async fn put(&self, partition: Partition, day: i32, row: Row) -> Result<(), Fault> {
-        let (to, part) = (&self.statements, i32::from(partition.0));
-        match row {
-            Row::Message(chat, message) => {
-                let (id, cell) = (message.id, cell::of_message(&message));
-                let values = (time_of(id), cell, chat.to_key(), window_of(id), signed(id.get()));
-                self.write(&to.put_message, values).await
-            }
-            Row::Change(chat, target, change) => {
-                let (key, cell) = (cell::of_change_key(&change), cell::of_change(&change));
-                let place = (chat.to_key(), window_of(target), signed(target.get()));
-                let values = (time_of(change.id), key, cell, place.0, place.1, place.2);
-                self.write(&to.put_change, values).await
-            }
-            Row::Sent(key, sent) => {
-                let (first, source) = (cell::of_first(sent), cell::of_first_source(sent.source));
-                let (device, session) = (signed(key.device.get()), signed(key.session.get()));
-                self.write(&to.put_sent, (first, source, device, session, i64::from(key.number))).await
-            }
-            Row::Index(recipient, offset, entry) => {
-                let place = (recipient.to_key(), part, day, signed(offset));
-                let values = (time_of_day(day), cell::of_entry(&entry), place.0, place.1, place.2, place.3);
-                self.write(&to.put_index, values).await
-            }
-            Row::View(user, chat, view) => self.put_view(user, chat, *view).await,
-            Row::Aside(offset, reason, bytes) => self.write(&to.put_aside, (reason, bytes, part, signed(offset))).await,
-            Row::Window(chat, window) => self.write(&to.put_window, (chat.to_key(), window)).await,
-            Row::Day(first) => self.write(&to.put_day, (part, day, signed(first))).await,
-            Row::Commit(commit) => {
-                let place = cell::of_seen(Seen { source: commit.source, id: commit.id });
-                self.write(&to.put_commit, (place, cell::of_number(commit.stamp.0), part)).await
-            }
-        }
-    }
-
-    async fn put_view(&self, user: UserId, chat: ChatId, view: View) -> Result<(), Fault> {
-        let mark = |mark: Mark| set(mark.map(|(source, id)| cell::of_seen(Seen { source, id })));
-        let late = view.late.into_iter().map(|(source, id)| (cell::of_number(source.0), cell::of_number(id.get())));
-        let late: Vec<_> = late.collect();
-        let values = (
-            set(view.newest.map(|id| cell::of_number(id.get()))),
-            set(view.incoming.map(|source| cell::of_number(source.0))),
-            mark(view.delivered),
-            mark(view.read),
-            mark(view.peer_delivered),
-            mark(view.peer_read),
-            set((!late.is_empty()).then(|| late.into_iter().collect::<std::collections::BTreeMap<_, _>>())),
-            signed(user.get()),
-            chat.to_key(),
-        );
-        self.chat_rows.fetch_add(1, Ordering::Relaxed);
-        self.write(&self.statements.put_view, values).await
-    }
-
-    async fn write(&self, statement: &PreparedStatement, values: impl SerializeRow) -> Result<(), Fault> {
-        self.written.fetch_add(1, Ordering::Relaxed);
-        self.session.execute_unpaged(statement, values).await?;
-        Ok(())
-    }
-}
-
-fn set<T>(value: Option<T>) -> MaybeUnset<T> {
-    value.map_or(MaybeUnset::Unset, MaybeUnset::Set)
 }

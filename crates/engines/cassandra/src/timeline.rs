@@ -48,6 +48,16 @@ pub struct Aside {
     pub bytes: Bytes,
 }
 
+/// How every statement is sent. What was written by a quorum is read by any other.
+fn profile(options: &Options) -> ExecutionProfile {
+    let another = SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: ASK_ANOTHER_AFTER };
+    ExecutionProfile::builder()
+        .consistency(Consistency::Quorum)
+        .speculative_execution_policy(Some(Arc::new(another)))
+        .request_timeout(Some(options.request_timeout))
+        .build()
+}
+
 /// The timeline on a cluster. Connections are replaced by the driver, as nodes come and go.
 pub struct CassandraTimeline {
     cluster: Cluster,
@@ -63,15 +73,9 @@ impl CassandraTimeline {
         if !options.is_named_well() {
             return Err(OpenError::Name(options.keyspace.clone()));
         }
-        let another = SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: ASK_ANOTHER_AFTER };
-        let profile = ExecutionProfile::builder()
-            .consistency(Consistency::Quorum)
-            .speculative_execution_policy(Some(Arc::new(another)))
-            .request_timeout(Some(options.request_timeout))
-            .build();
         let session = SessionBuilder::new()
             .known_nodes(&options.nodes)
-            .default_execution_profile_handle(profile.into_handle())
+            .default_execution_profile_handle(profile(options).into_handle())
             .connection_timeout(options.request_timeout)
             .keyspaces_to_fetch([&options.keyspace])
             .keepalive_interval(ALIVE_EVERY)
@@ -167,5 +171,18 @@ impl Timeline for CassandraTimeline {
     /// and nothing to scan.
     async fn expire_index(&self, _partition: Partition, _before: Timestamp) -> Result<(), Unavailable> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_statement_is_a_quorum_s() {
+        let options = Options::new(Vec::new());
+        let profile = profile(&options);
+        assert_eq!(profile.get_consistency(), Consistency::Quorum);
+        assert_eq!(profile.get_request_timeout(), Some(options.request_timeout));
     }
 }

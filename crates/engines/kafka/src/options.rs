@@ -85,6 +85,10 @@ impl Options {
         C: ClientContext,
         T: FromClientConfigAndContext<C>,
     {
+        self.appending().create_with_context(context)
+    }
+
+    fn appending(&self) -> ClientConfig {
         let mut config = self.client();
         config.set("enable.idempotence", "true").set("acks", "all");
         config.set("message.timeout.ms", millis(APPENDED_WITHIN)).set("socket.timeout.ms", millis(APPENDED_WITHIN));
@@ -93,7 +97,7 @@ impl Options {
         config
             .set("message.max.bytes", BATCH_MOST.to_string())
             .set("queue.buffering.max.kbytes", PRODUCER_KIB.to_string());
-        config.create_with_context(context)
+        config
     }
 
     /// Questions and the topic's administration.
@@ -125,4 +129,20 @@ fn millis(time: Duration) -> String {
 /// out only when its own clock, of a second, comes round. Waits, so long at most.
 pub(crate) fn warm<C: ClientContext>(client: &Client<C>, topic: &str, within: Duration) -> KafkaResult<()> {
     client.fetch_metadata(Some(topic), within).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_is_in_all_copies_in_sync_and_a_retry_of_it_is_none() {
+        let (brokers, name) = ("127.0.0.1:1".to_owned(), "inbox".to_owned());
+        let options = Options { brokers, name, generation: 1, partitions: Partitions::new(1).unwrap(), copies: 3 };
+        let native = options.appending().create_native_config().unwrap();
+        let set = |key| native.get(key).unwrap();
+        // As librdkafka has it: all of those in sync are -1.
+        assert_eq!((set("acks").as_str(), set("enable.idempotence").as_str()), ("-1", "true"));
+        assert_eq!(set("message.timeout.ms"), "4000");
+    }
 }

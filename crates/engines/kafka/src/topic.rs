@@ -25,6 +25,15 @@ pub enum OpenError {
     /// Try again later.
     #[error("Kafka cannot be reached or does not answer: {0}")]
     Unavailable(String),
+    /// A question that is not allowed is answered as one about what is not known yet: with nothing.
+    #[error(
+        "Kafka does not say how {of} is set: it does not know it yet, then a later start works; or this client may not \
+         ask, then it needs DescribeConfigs on {}", .of.resource_name()
+    )]
+    Untold {
+        /// What it was asked about.
+        of: Owner,
+    },
     /// The topic was made for another number of partitions, in which nothing would be found.
     #[error("the topic has {found} partitions, not {wanted}")]
     Partitions {
@@ -72,6 +81,14 @@ impl Owner {
         match self {
             Self::Topic(name) => ResourceSpecifier::Topic(name),
             Self::Broker(number) => ResourceSpecifier::Broker(*number),
+        }
+    }
+
+    /// As Kafka's permissions name it.
+    const fn resource_name(&self) -> &'static str {
+        match self {
+            Self::Topic(_) => "the topic",
+            Self::Broker(_) => "the cluster",
         }
     }
 
@@ -256,7 +273,7 @@ async fn settings(admin: &Admin, of: &Owner) -> Result<HashMap<String, String>, 
             return Ok(told.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect());
         }
         if Instant::now() >= until {
-            return Err(OpenError::Unavailable(format!("it does not say how {of} is set")));
+            return Err(OpenError::Untold { of: of.clone() });
         }
         sleep(Duration::from_millis(20)).await;
     }
@@ -303,6 +320,8 @@ mod tests {
              change it in the broker's server.properties, and start the broker anew"
         );
         assert!(said(Owner::Topic("inbox.1".to_owned())).contains("of the topic inbox.1 is not known"));
+        let untold = OpenError::Untold { of: Owner::Broker(7) }.to_string();
+        assert!(untold.contains("how broker 7 is set") && untold.ends_with("needs DescribeConfigs on the cluster"));
     }
 
     #[test]

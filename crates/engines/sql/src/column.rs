@@ -22,3 +22,8 @@ pub(crate) fn time(column: i64) -> Timestamp {
 pub(crate) fn id(column: i64) -> sqlx::Result<Id> {
     Id::new(column.cast_unsigned()).map_err(|error| sqlx::Error::Decode(error.into()))
 }
+
+/// A number of two bytes as it was written.
+pub(crate) fn small(column: i64) -> sqlx::Result<u16> {
+    u16::try_from(column).map_err(|error| sqlx::Error::Decode(error.into()))
+}

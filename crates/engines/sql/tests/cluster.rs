@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use volery_kernel::map::NodeKind;
 use volery_kernel::time::Timestamp;
 use volery_ports::cluster_store::{ClusterStore, Facts, Set, Unavailable};
 use volery_sql::{PostgresStore, SqliteStore};
@@ -17,6 +18,7 @@ use volery_testkit::cluster_store::{change, compare, conformance, map, member, o
 use volery_testkit::engine::Engine;
 
 const SEQUENCES: usize = 16;
+const KIND: NodeKind = NodeKind::Messaging;
 
 async fn sqlite(file: &Path) -> SqliteStore {
     SqliteStore::open(file).await.expect("opens")
@@ -78,11 +80,12 @@ async fn of_many_at_once_one_is_first(store: &dyn ClusterStore) {
         join_all((1..=AT_ONCE).map(|partitions| store.facts(Facts { partitions, hash: "h".into(), level: 1 }))).await;
     assert!(facts[0].is_ok() && facts.iter().all(|one| *one == facts[0]), "{facts:?}");
     for version in 1..=3 {
-        let maps: Vec<_> = (0..AT_ONCE).map(|owner| map(version, &["a"; 12], &[Some(owner)])).collect();
-        let put = join_all(maps.iter().map(|map| store.put_map(map))).await;
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+        let maps: Vec<_> = (0..AT_ONCE).map(|owner| map(version, &names, &[Some(owner)])).collect();
+        let put = join_all(maps.iter().map(|map| store.put_map(KIND, map, None))).await;
         let won: Vec<_> = maps.iter().zip(&put).filter(|(_, put)| **put == Ok(true)).map(|(map, _)| map).collect();
         assert_eq!(won.len(), 1, "{put:?}");
-        assert_eq!(store.map(version - 1).await.as_ref(), Ok(&Some(won[0].clone())));
+        assert_eq!(store.map(KIND, version - 1).await.as_ref(), Ok(&Some(won[0].clone())));
         let changes: Vec<_> = (0..AT_ONCE).map(|by| change("x", Some(&by.to_string()), version - 1)).collect();
         let set = join_all(changes.iter().map(|change| store.set(change, Timestamp(1)))).await;
         let stale = set.iter().filter(|set| **set == Ok(Set::Stale { version })).count();
@@ -90,7 +93,7 @@ async fn of_many_at_once_one_is_first(store: &dyn ClusterStore) {
     }
     let processes: Vec<_> = (0..AT_ONCE).map(|process| process.to_string()).collect();
     let name = member("one name");
-    let held = join_all(processes.iter().map(|process| store.hold(&name, process, Timestamp(1)))).await;
+    let held = join_all(processes.iter().map(|process| store.hold(KIND, &name, process, Timestamp(1)))).await;
     assert_eq!(held.iter().filter(|held| **held == Ok(true)).count(), 1, "{held:?}");
 }
 
@@ -99,6 +102,6 @@ async fn a_closed_store_is_unavailable() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = sqlite(&folder.path().join("db")).await;
     store.close().await;
-    assert!(matches!(store.leases().await, Err(Unavailable(_))));
-    assert!(matches!(store.hold(&member("a"), "p", Timestamp(1)).await, Err(Unavailable(_))));
+    assert!(matches!(store.leases(KIND).await, Err(Unavailable(_))));
+    assert!(matches!(store.hold(KIND, &member("a"), "p", Timestamp(1)).await, Err(Unavailable(_))));
 }

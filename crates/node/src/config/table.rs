@@ -43,7 +43,7 @@ table! {
     messaging_listen: SocketAddr = "messaging.listen", "127.0.0.1:8401", Bounds::Any, "Where the WebSocket door listens; port 0 takes a free one.";
     messaging_public_url: Option<PublicUrl> = "messaging.public_url", "", Bounds::OneOf(&["ws", "wss"]), "How clients reach this node's door, if not at the address it listens on; log-in tells it to them.";
     messaging_probes: SocketAddr = "messaging.probes", "127.0.0.1:8424", Bounds::Any, "Where `volery messaging` answers health and metrics; port 0 takes a free one.";
-    messaging_name: Option<String> = "messaging.name", "", Bounds::Any, "What this node is called: unique in its cluster and the same over restarts, so that a restart moves nothing. Empty: `messaging.public_url`, or else `messaging.listen`.";
+    messaging_name: Option<String> = "messaging.name", "", Bounds::Any, "What the messaging node here is called: unique among those of its cluster and the same over restarts, so that a restart moves nothing. Empty: `messaging.public_url`, or else `messaging.listen`.";
     messaging_threads: u32 = "messaging.threads", "0", Bounds::Within(0, 1_024), "Threads of sessions and partitions; 0 takes one per core.";
     messaging_sends_per_second: u32 = "messaging.sends_per_second", "50", Bounds::Within(1, 1_000_000), "Sends per second that one session may sustain.";
     messaging_sends_burst: u32 = "messaging.sends_burst", "200", Bounds::Within(1, 1_000_000), "Sends that one session may make at once after a pause.";
@@ -55,6 +55,7 @@ table! {
     log_segment_bytes: Size = "log.segment_bytes", "64MiB", Bounds::Within(64 * KIB, 4 * GIB), "Size at which a segment file is closed and the next begun; deletion takes whole segments.";
     log_max_bytes: Size = "log.max_bytes", "0", Bounds::Within(0, 1_024 * TIB), "Bytes of the embedded log past which sends are refused with `log_full`; 0 takes 90 % of the file system of the data folder.";
     log_cache_bytes: Size = "log.cache_bytes", "64MiB", Bounds::Within(64 * KIB, TIB), "Memory for the newest records of all partitions, from which readers at the end are served.";
+    history_name: Option<String> = "history.name", "", Bounds::Any, "What the history node here is called: unique among those of its cluster and the same over restarts. Empty: `messaging.name`, or else `history.listen`.";
     history_nodes: Option<Nodes> = "history.nodes", "", Bounds::Any, "Where history runs in processes of its own: `http://host:port` by commas, `https://` with `rpc.tls_ca`. Asked by messaging and gateway.";
     history_listen: SocketAddr = "history.listen", "127.0.0.1:8411", Bounds::Any, "Where `volery history` listens for other roles; port 0 takes a free one. Of several roles in one process, the address of history counts before those of account, idgen and config.";
     history_probes: SocketAddr = "history.probes", "127.0.0.1:8421", Bounds::Any, "Where `volery history` answers health and metrics; port 0 takes a free one.";
@@ -76,9 +77,10 @@ table! {
     idgen_nodes: Option<Nodes> = "idgen.nodes", "", Bounds::Any, "Where idgen runs in processes of its own, written as in `history.nodes`. Asked by messaging and account.";
     idgen_listen: SocketAddr = "idgen.listen", "127.0.0.1:8413", Bounds::Any, "Where `volery idgen` listens for other roles; port 0 takes a free one.";
     idgen_probes: SocketAddr = "idgen.probes", "127.0.0.1:8423", Bounds::Any, "Where `volery idgen` answers health and metrics; port 0 takes a free one.";
-    config_nodes: Option<Nodes> = "config.nodes", "", Bounds::Any, "Where config runs in processes of its own, written as in `history.nodes`. Asked by messaging and gateway.";
+    config_nodes: Option<Nodes> = "config.nodes", "", Bounds::Any, "Where config runs in processes of its own, written as in `history.nodes`. Asked by messaging, history and gateway.";
     config_listen: SocketAddr = "config.listen", "127.0.0.1:8410", Bounds::Any, "Where `volery config` listens for other roles and for `volery admin`; port 0 takes a free one.";
     config_probes: SocketAddr = "config.probes", "127.0.0.1:8420", Bounds::Any, "Where `volery config` answers health and metrics; port 0 takes a free one.";
+    cluster_weight: u32 = "cluster.weight", "1", Bounds::Within(1, 100), "How many partitions this node owns against the others of its kind: one of weight 2 twice as many as one of weight 1. Of messaging and history.";
     rpc_tls_ca: Option<PathBuf> = "rpc.tls_ca", "", Bounds::Any, "Authorities that sign the roles' certificates, as PEM. With it roles ask each other by mutual TLS; the files are read again when they change.";
     rpc_tls_cert: Option<PathBuf> = "rpc.tls_cert", "", Bounds::Any, "This process' certificate and what lies between it and the authority, as PEM; it must be good for servers and for clients.";
     rpc_tls_key: Option<PathBuf> = "rpc.tls_key", "", Bounds::Any, "The certificate's private key, as PEM.";

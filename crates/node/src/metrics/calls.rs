@@ -63,6 +63,7 @@ calls! {
         ClusterLeases = "leases";
         ClusterMap = "map";
         ClusterPutMap = "put_map";
+        ClusterDrains = "drains";
         ClusterSettings = "settings";
         ClusterSet = "set";
     }

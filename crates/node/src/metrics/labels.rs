@@ -1,6 +1,7 @@
 //! The labels that metrics have. Their texts are public: dashboards and alerts name them.
 
 use volery_kernel::code::{Close, Code};
+use volery_kernel::map::NodeKind;
 
 use super::family::Label;
 
@@ -95,6 +96,19 @@ labels! {
         Log = "log", "One shared read of the log.";
         Index = "index", "The inbox index.";
         Reset = "reset", "The device starts anew from pages.";
+    }
+}
+
+impl Label for NodeKind {
+    const NAMES: &'static [&'static str] = &["kind"];
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn texts(self) -> Vec<&'static str> {
+        vec![self.name()]
+    }
+
+    fn index(self) -> usize {
+        self as usize
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Registry};
 use volery_kernel::code::{Close, Code};
+use volery_kernel::map::NodeKind;
 
 use super::calls::EngineCall;
 use super::family::{Family, Metric};
@@ -76,9 +77,10 @@ table! {
     reader_lag_seconds: Family<Reader, Histogram> = "volery_reader_lag_seconds", "seconds", "From a record's stamp to a reader's being done with it: for fan-out once what it causes is appended; above 1 s there raises an alarm.";
     reader_waits_seconds: Family<HistoryReader, Gauge> = "volery_reader_waits_seconds", "seconds", "How long the partition that waits longest has waited, because something that the reader needs is away, or a partition to which it appends takes nothing; 0 while none waits; above 1 s for fan-out raises an alarm.";
     readers_stopped: Family<HistoryReader, IntGauge> = "volery_readers_stopped", "partitions", "Partitions whose reader has stopped, because the log is not the one that it knew; any raises an alarm.";
+    reader_partitions: Family<HistoryReader, IntGauge> = "volery_reader_partitions", "partitions", "Partitions whose reader runs here: those that the map gives to the history node; 0 while its lease is refused.";
     log_replaced: IntGauge = "volery_log_replaced_partitions", "partitions", "Partitions whose log is not the one that was read or archived before: it is neither read nor appended to; any raises an alarm.";
     set_aside: IntCounter = "volery_set_aside_total", "records", "Records that archive could not apply and set aside durably; any raises an alarm.";
-    lease_held: IntGauge = "volery_lease_held", "leases", "1 while a config-node says, each second, that the messaging node here is part of the cluster; 0 while one says no, or none can be asked; 0 too where it is the only node and needs none.";
+    lease_held: Family<NodeKind, IntGauge> = "volery_lease_held", "leases", "1 while a config-node says, each second, that the node of this kind here is part of the cluster; 0 while one says no, or none can be asked; 0 too where there is none here, or it is the only one and needs no lease.";
     certificate_ends: IntGauge = "volery_certificate_ends_timestamp_seconds", "seconds since 1970", "When the certificate ends that clients are shown at the doors; 0 without one.";
     engine_seconds: Family<EngineCall, Histogram> = "volery_engine_seconds", "seconds", "What a call of an engine took, failed or not. The embedded log counts its syncs instead.";
     engine_errors: Family<EngineCall, IntCounter> = "volery_engine_errors_total", "calls", "Calls of an engine that failed.";

@@ -1,13 +1,14 @@
-//! Leases, maps and settings, in both directions.
+//! Leases, settings and orders, in both directions.
 
-use volery_kernel::map::{Member, PartitionMap};
-use volery_kernel::slot::{Partitions, SLOTS};
+use volery_kernel::map::{Member, MemberState, NodeKind, Weight};
+use volery_kernel::slot::{Partition, Partitions};
 use volery_kernel::time::Timestamp;
-use volery_ports::cluster::{Change, Hold, Setting, Settings, Terms};
+use volery_ports::cluster::{Action, Change, Drain, Hold, Order, Setting, Settings, Terms};
 
 use crate::check::{self, Checked};
 use crate::limits::{VALUE_BYTES, WORD_BYTES};
 use crate::wire::config::v1 as wire;
+use crate::wire::config::v1::order_request::Action as WireAction;
 
 /// A name or the like: stores and logs take it as it is.
 pub(super) fn word(field: &'static str, from: String) -> Checked<String> {
@@ -24,17 +25,39 @@ fn value(from: String) -> Checked<String> {
     Ok(from)
 }
 
-fn member(from: Member) -> wire::Member {
-    wire::Member { name: from.name, url: from.url }
+pub(super) fn kind(from: NodeKind) -> i32 {
+    let kind = match from {
+        NodeKind::Messaging => wire::NodeKind::Messaging,
+        NodeKind::History => wire::NodeKind::History,
+    };
+    kind.into()
 }
 
-fn to_member(from: wire::Member) -> Checked<Member> {
-    Ok(Member { name: word("member.name", from.name)?, url: word("member.url", from.url)? })
+pub(super) fn to_kind(from: i32) -> Checked<NodeKind> {
+    match wire::NodeKind::try_from(from) {
+        Ok(wire::NodeKind::Messaging) => Ok(NodeKind::Messaging),
+        Ok(wire::NodeKind::History) => Ok(NodeKind::History),
+        Ok(wire::NodeKind::Unspecified) | Err(_) => check::wrong("kind", "is none that is known"),
+    }
+}
+
+pub(super) fn member(from: Member) -> wire::Member {
+    let Member { name, url, weight, state } = from;
+    wire::Member { name, url, weight: weight.get().into(), draining: state == MemberState::Draining }
+}
+
+pub(super) fn to_member(from: wire::Member) -> Checked<Member> {
+    let weight = u16::try_from(from.weight).ok().and_then(Weight::new);
+    let Some(weight) = weight else { return check::wrong("member.weight", "is not from 1 to 100") };
+    let state = if from.draining { MemberState::Draining } else { MemberState::Serving };
+    // One that nobody asks has no address.
+    let url = if from.url.is_empty() { from.url } else { word("member.url", from.url)? };
+    Ok(Member { name: word("member.name", from.name)?, url, weight, state })
 }
 
 fn terms(from: Terms) -> wire::Terms {
-    let Terms { partitions, log, level } = from;
-    wire::Terms { partitions: Some(partitions.into()), log, level: level.into() }
+    let Terms { partitions, hash, log, level } = from;
+    wire::Terms { partitions: Some(partitions.into()), log, level: level.into(), hash }
 }
 
 fn to_terms(from: Option<wire::Terms>) -> Checked<Terms> {
@@ -43,6 +66,7 @@ fn to_terms(from: Option<wire::Terms>) -> Checked<Terms> {
     let Some(partitions) = partitions else { return check::wrong("partitions", "is not from 1 to 16,384") };
     Ok(Terms {
         partitions: partitions.count(),
+        hash: word("hash", from.hash)?,
         log: word("log", from.log)?,
         level: u16::try_from(from.level).or_else(|_| check::wrong("level", "is above 65,535"))?,
     })
@@ -57,34 +81,18 @@ pub(super) fn to_admit(from: wire::AdmitRequest) -> Checked<(Terms, bool)> {
 }
 
 pub(super) fn hold(from: Hold) -> wire::HoldRequest {
-    wire::HoldRequest { member: Some(member(from.member)), process: from.process, terms: Some(terms(from.terms)) }
+    let Hold { kind, member, process, terms } = from;
+    let (member, terms) = (Some(self::member(member)), Some(self::terms(terms)));
+    wire::HoldRequest { kind: self::kind(kind), member, process, terms }
 }
 
 pub(super) fn to_hold(from: wire::HoldRequest) -> Checked<Hold> {
     Ok(Hold {
+        kind: to_kind(from.kind)?,
         member: to_member(check::there("member", from.member)?)?,
         process: word("process", from.process)?,
         terms: to_terms(from.terms)?,
     })
-}
-
-pub(super) fn map(from: &PartitionMap) -> wire::PartitionMap {
-    wire::PartitionMap {
-        version: from.version(),
-        members: from.members().iter().cloned().map(member).collect(),
-        owners: from.owners().map(|owner| owner.map_or(0, |index| u32::from(index) + 1)).collect(),
-    }
-}
-
-pub(super) fn to_map(from: wire::PartitionMap) -> Checked<PartitionMap> {
-    if from.owners.len() > usize::from(SLOTS) {
-        return check::wrong("owners", "are more than 16,384");
-    }
-    let members = from.members.into_iter().map(to_member).collect::<Checked<Vec<_>>>()?;
-    let index = |raw: u32| u16::try_from(raw - 1).or_else(|_| check::wrong("owners", "name no member"));
-    let owner = |raw| if raw == 0 { Ok(None) } else { index(raw).map(Some) };
-    let owners = from.owners.into_iter().map(owner).collect::<Checked<Vec<_>>>()?;
-    PartitionMap::new(from.version, members, &owners).or_else(|_| check::wrong("owners", "contradict the members"))
 }
 
 pub(super) fn setting(from: Setting) -> wire::Setting {
@@ -114,4 +122,40 @@ pub(super) fn change(from: Change) -> wire::ChangeRequest {
 pub(super) fn to_change(from: wire::ChangeRequest) -> Checked<Change> {
     let value = from.value.map(value).transpose()?;
     Ok(Change { name: from.name, value, seen: from.seen, by: word("by", from.by)? })
+}
+
+pub(super) fn drains(from: Vec<Drain>) -> wire::DrainsAnswer {
+    let drain = |Drain { node, by, at }| wire::Drain { node, by, at: at.0 };
+    wire::DrainsAnswer { drains: from.into_iter().map(drain).collect() }
+}
+
+pub(super) fn to_drains(from: wire::DrainsAnswer) -> Vec<Drain> {
+    let drain = |wire::Drain { node, by, at }| Drain { node, by, at: Timestamp(at) };
+    from.drains.into_iter().map(drain).collect()
+}
+
+pub(super) fn order(from: Order) -> wire::OrderRequest {
+    let Order { kind, action, seen, by } = from;
+    let action = match action {
+        Action::Drain(node) => WireAction::Drain(node),
+        Action::Undrain(node) => WireAction::Undrain(node),
+        Action::Move(partition, node) => {
+            WireAction::Move(wire::MovePartition { partition: Some(partition.0.into()), node })
+        }
+    };
+    wire::OrderRequest { kind: self::kind(kind), action: Some(action), seen, by }
+}
+
+/// Names may be any: config-node says which there are.
+pub(super) fn to_order(from: wire::OrderRequest) -> Checked<Order> {
+    let action = match check::there("action", from.action)? {
+        WireAction::Drain(node) => Action::Drain(word("drain", node)?),
+        WireAction::Undrain(node) => Action::Undrain(word("undrain", node)?),
+        WireAction::Move(wire::MovePartition { partition, node }) => {
+            let partition = u16::try_from(check::there("partition", partition)?);
+            let partition = partition.or_else(|_| check::wrong("partition", "is above 65,535"))?;
+            Action::Move(Partition(partition), word("node", node)?)
+        }
+    };
+    Ok(Order { kind: to_kind(from.kind)?, action, seen: from.seen, by: word("by", from.by)? })
 }

@@ -1,12 +1,14 @@
 //! [`Cluster`](volery_ports::cluster::Cluster) across machines.
 //!
-//! `convert` reads and writes what travels, `failure` the refusals. A watch is a call that may last as
-//! long as its caller's patience, beyond the usual deadline.
+//! `convert` and `maps` read and write what travels, `failure` the refusals. A watch is a call that may last as
+//! long as its caller's patience, beyond the usual deadline; of maps that callers have seen, `recent` remembers some.
 
 mod client;
 mod convert;
 mod door;
 mod failure;
+mod maps;
+mod recent;
 #[cfg(test)]
 mod tests;
 

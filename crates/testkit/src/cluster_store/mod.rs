@@ -13,12 +13,14 @@ pub use model::ModelClusterStore;
 pub use random::{Op, compare, ops};
 
 use volery_kernel::map::{Member, PartitionMap};
-use volery_ports::cluster::Change;
+use volery_kernel::time::Timestamp;
+use volery_ports::cluster::{Change, Drain};
+use volery_ports::cluster_store::DrainChange;
 
 /// A member of this name.
 #[must_use]
 pub fn member(name: &str) -> Member {
-    Member { name: name.to_owned(), url: format!("ws://{name}/v1/ws") }
+    Member::new(name.to_owned(), format!("ws://{name}/v1/ws"))
 }
 
 /// A map with these owners, each an index of `names`.
@@ -30,6 +32,17 @@ pub fn member(name: &str) -> Member {
 pub fn map(version: u64, names: &[&str], owners: &[Option<u16>]) -> PartitionMap {
     let members = names.iter().copied().map(member).collect();
     PartitionMap::new(version, members, owners).unwrap_or_else(|error| panic!("no map: {error}"))
+}
+
+/// A node is drained by somebody at this time, or is no more.
+#[must_use]
+pub fn drained(node: &str, at: u64, begins: bool) -> DrainChange {
+    let node = node.to_owned();
+    if begins {
+        DrainChange::Begins(Drain { by: format!("who drains {node}"), node, at: Timestamp(at) })
+    } else {
+        DrainChange::Ends(node)
+    }
 }
 
 /// A change by somebody.

@@ -5,17 +5,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap, PerKind};
 use volery_kernel::time::Timestamp;
-use volery_ports::cluster::{Change, Setting};
-use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
+use volery_ports::cluster::{Change, Drain, Setting};
+use volery_ports::cluster_store::{ClusterStore, DrainChange, Facts, Known, Lease, Set, Unavailable};
 
 #[derive(Default)]
 struct State {
     facts: Option<Facts>,
     log: Option<String>,
-    leases: BTreeMap<String, Lease>,
-    map: Option<PartitionMap>,
+    leases: PerKind<BTreeMap<String, Lease>>,
+    maps: PerKind<Option<PartitionMap>>,
+    drains: PerKind<BTreeMap<String, Drain>>,
     settings: BTreeMap<String, Setting>,
 }
 
@@ -63,47 +64,69 @@ impl ClusterStore for ModelClusterStore {
         Ok(())
     }
 
-    async fn hold(&self, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
+    async fn hold(&self, kind: NodeKind, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
         let mut state = self.state()?;
-        let renewed = match state.leases.get(&member.name) {
+        let leases = state.leases.of_mut(kind);
+        let renewed = match leases.get(&member.name) {
             Some(lease) if lease.process != process => return Ok(false),
             Some(lease) => now.max(lease.renewed.plus(1)),
             None => now,
         };
         let lease = Lease { member: member.clone(), process: process.to_owned(), renewed };
-        state.leases.insert(member.name.clone(), lease);
+        leases.insert(member.name.clone(), lease);
         Ok(true)
     }
 
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
-        self.state()?.leases.retain(|_, lease| lease.member.name != name || lease.process != process);
+    async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable> {
+        self.state()?.leases.of_mut(kind).retain(|_, lease| lease.member.name != name || lease.process != process);
         Ok(())
     }
 
-    async fn end(&self, lease: &Lease) -> Result<bool, Unavailable> {
+    async fn end(&self, kind: NodeKind, lease: &Lease) -> Result<bool, Unavailable> {
         let mut state = self.state()?;
-        let as_read = state
-            .leases
+        let leases = state.leases.of_mut(kind);
+        let as_read = leases
             .get(&lease.member.name)
             .is_some_and(|held| (held.process.as_str(), held.renewed) == (lease.process.as_str(), lease.renewed));
-        Ok(as_read && state.leases.remove(&lease.member.name).is_some())
+        Ok(as_read && leases.remove(&lease.member.name).is_some())
     }
 
-    async fn leases(&self) -> Result<Vec<Lease>, Unavailable> {
-        Ok(self.state()?.leases.values().cloned().collect())
+    async fn leases(&self, kind: NodeKind) -> Result<Vec<Lease>, Unavailable> {
+        Ok(self.state()?.leases.of(kind).values().cloned().collect())
     }
 
-    async fn map(&self, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
-        Ok(self.state()?.map.clone().filter(|map| map.version() > seen))
+    async fn map(&self, kind: NodeKind, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
+        Ok(self.state()?.maps.of(kind).clone().filter(|map| map.version() > seen))
     }
 
-    async fn put_map(&self, map: &PartitionMap) -> Result<bool, Unavailable> {
+    async fn put_map(
+        &self,
+        kind: NodeKind,
+        map: &PartitionMap,
+        drain: Option<&DrainChange>,
+    ) -> Result<bool, Unavailable> {
         let mut state = self.state()?;
-        let next = 1 + state.map.as_ref().map_or(0, PartitionMap::version);
-        if map.version() == next {
-            state.map = Some(map.clone());
+        let last = state.maps.of_mut(kind);
+        let next = 1 + last.as_ref().map_or(0, PartitionMap::version);
+        if map.version() != next {
+            return Ok(false);
         }
-        Ok(map.version() == next)
+        *last = Some(map.clone());
+        let drains = state.drains.of_mut(kind);
+        match drain {
+            Some(DrainChange::Begins(drain)) => {
+                drains.entry(drain.node.clone()).or_insert_with(|| drain.clone());
+            }
+            Some(DrainChange::Ends(node)) => {
+                drains.remove(node);
+            }
+            None => {}
+        }
+        Ok(true)
+    }
+
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        Ok(self.state()?.drains.of(kind).values().cloned().collect())
     }
 
     async fn settings(&self) -> Result<Vec<Setting>, Unavailable> {

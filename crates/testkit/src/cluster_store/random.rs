@@ -3,10 +3,11 @@
 //! Names, processes and versions are drawn from small ranges, so that they collide.
 
 use proptest::prelude::*;
+use volery_kernel::map::{Member, MemberState, NodeKind, PerKind, Weight};
 use volery_kernel::time::Timestamp;
 use volery_ports::cluster_store::{ClusterStore, Facts, Lease, Unavailable};
 
-use super::{ModelClusterStore, change, map, member};
+use super::{ModelClusterStore, change, drained, map, member};
 
 /// One call with its arguments in small numbers.
 #[derive(Clone, Debug)]
@@ -19,16 +20,19 @@ pub enum Op {
     Log(u8),
     /// Puts a log.
     PutLog(u8),
-    /// Takes or renews: name, process, time.
-    Hold(u8, u8, u64),
+    /// Takes or renews: name, process, time. The process says weight and state, too.
+    Hold(NodeKind, u8, u8, u64),
     /// Leaves: name, process.
-    Leave(u8, u8),
+    Leave(NodeKind, u8, u8),
     /// Reads the leases; with a number, ends the one of this index as it was read then.
-    Leases(Option<usize>),
+    Leases(NodeKind, Option<usize>),
     /// Reads the map: which version was seen.
-    Map(u64),
-    /// Writes a map: by how much its version is above the last one that was written, and its owner.
-    PutMap(u64, Option<u16>),
+    Map(NodeKind, u64),
+    /// Writes a map: by how much its version is above the last one that was written, its owner, and which node is
+    /// drained from then on, or no more.
+    PutMap(NodeKind, u64, Option<u16>, Option<(u8, bool)>),
+    /// Reads who is drained.
+    Drains(NodeKind),
     /// Reads the settings.
     Settings,
     /// Sets: name, value, version seen.
@@ -37,16 +41,19 @@ pub enum Op {
 
 /// Sequences of up to `most` operations.
 pub fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
+    let kind = || prop::sample::select(NodeKind::ALL.to_vec());
     let op = prop_oneof![
         Just(Op::Known),
         (1..4u16).prop_map(Op::Facts),
         (0..3u8).prop_map(Op::Log),
         (0..3u8).prop_map(Op::PutLog),
-        (0..3u8, 0..2u8, 0..9u64).prop_map(|(name, process, now)| Op::Hold(name, process, now)),
-        (0..3u8, 0..2u8).prop_map(|(name, process)| Op::Leave(name, process)),
-        prop::option::of(0..3usize).prop_map(Op::Leases),
-        (0..6u64).prop_map(Op::Map),
-        (0..3u64, prop::option::of(0..2u16)).prop_map(|(above, owner)| Op::PutMap(above, owner)),
+        (kind(), 0..3u8, 0..2u8, 0..9u64).prop_map(|(kind, name, process, now)| Op::Hold(kind, name, process, now)),
+        (kind(), 0..3u8, 0..2u8).prop_map(|(kind, name, process)| Op::Leave(kind, name, process)),
+        (kind(), prop::option::of(0..3usize)).prop_map(|(kind, index)| Op::Leases(kind, index)),
+        (kind(), 0..6u64).prop_map(|(kind, seen)| Op::Map(kind, seen)),
+        (kind(), 0..3u64, prop::option::of(0..2u16), prop::option::of((0..3u8, any::<bool>())))
+            .prop_map(|(kind, above, owner, drain)| Op::PutMap(kind, above, owner, drain)),
+        kind().prop_map(Op::Drains),
         Just(Op::Settings),
         (0..2u8, prop::option::of(0..3u8), 0..4u64).prop_map(|(name, value, seen)| Op::Set(name, value, seen)),
     ];
@@ -73,8 +80,8 @@ pub async fn compare(engine: &dyn ClusterStore, ops: &[Op]) -> Result<(), String
 /// What a run must know of its own past.
 #[derive(Default)]
 struct Run {
-    read: Vec<Lease>,
-    maps: u64,
+    read: PerKind<Vec<Lease>>,
+    maps: PerKind<u64>,
 }
 
 impl Run {
@@ -87,20 +94,23 @@ impl Run {
             }
             Op::Log(name) => store.log(&name.to_string()).await,
             Op::PutLog(name) => Ok(format!("{:?}", store.put_log(&name.to_string()).await?)),
-            Op::Hold(name, process, now) => {
-                let member = member(&name.to_string());
-                Ok(format!("{:?}", store.hold(&member, &process.to_string(), Timestamp(*now)).await?))
+            Op::Hold(kind, name, process, now) => {
+                let member = held_by(*process, member(&name.to_string()));
+                Ok(format!("{:?}", store.hold(*kind, &member, &process.to_string(), Timestamp(*now)).await?))
             }
-            Op::Leave(name, process) => {
-                Ok(format!("{:?}", store.leave(&name.to_string(), &process.to_string()).await?))
+            Op::Leave(kind, name, process) => {
+                Ok(format!("{:?}", store.leave(*kind, &name.to_string(), &process.to_string()).await?))
             }
-            Op::Leases(index) => self.leases(store, *index).await,
-            Op::Map(seen) => Ok(format!("{:?}", store.map(*seen).await?)),
-            Op::PutMap(above, owner) => {
-                let put = store.put_map(&map(self.maps + above, &["a", "b"], &[*owner])).await?;
-                self.maps += if put { *above } else { 0 };
+            Op::Leases(kind, index) => self.leases(store, *kind, *index).await,
+            Op::Map(kind, seen) => Ok(format!("{:?}", store.map(*kind, *seen).await?)),
+            Op::PutMap(kind, above, owner, drain) => {
+                let last = self.maps.of_mut(*kind);
+                let drain = drain.map(|(node, begins)| drained(&node.to_string(), *last, begins));
+                let put = store.put_map(*kind, &map(*last + above, &["a", "b"], &[*owner]), drain.as_ref()).await?;
+                *last += if put { *above } else { 0 };
                 Ok(format!("{put:?}"))
             }
+            Op::Drains(kind) => Ok(format!("{:?}", store.drains(*kind).await?)),
             Op::Settings => Ok(format!("{:?}", store.settings().await?)),
             Op::Set(name, value, seen) => {
                 let value = value.map(|value| value.to_string());
@@ -111,13 +121,25 @@ impl Run {
     }
 
     /// Ends one as it was read by an earlier step, which it may not be any more.
-    async fn leases(&mut self, store: &dyn ClusterStore, index: Option<usize>) -> Result<String, Unavailable> {
-        match index.and_then(|index| self.read.get(index)) {
-            Some(lease) => Ok(format!("{:?}", store.end(lease).await?)),
+    async fn leases(
+        &mut self,
+        store: &dyn ClusterStore,
+        kind: NodeKind,
+        index: Option<usize>,
+    ) -> Result<String, Unavailable> {
+        let read = self.read.of_mut(kind);
+        match index.and_then(|index| read.get(index)) {
+            Some(lease) => Ok(format!("{:?}", store.end(kind, lease).await?)),
             None => {
-                self.read = store.leases().await?;
-                Ok(format!("{:?}", self.read))
+                *read = store.leases(kind).await?;
+                Ok(format!("{read:?}"))
             }
         }
     }
+}
+
+fn held_by(process: u8, member: Member) -> Member {
+    let weight = Weight::new(1 + u16::from(process)).unwrap_or(Weight::ONE);
+    let state = if process == 0 { MemberState::Serving } else { MemberState::Draining };
+    Member { weight, state, ..member }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -44,6 +45,7 @@ struct State {
     fates: VecDeque<Fate>,
     late: Vec<(Partition, Vec<NewRecord>)>,
     stuck: BTreeSet<Partition>,
+    far: Duration,
 }
 
 #[derive(Clone, Default)]
@@ -81,6 +83,11 @@ impl ModelLog {
         } else {
             state.stuck.remove(&partition)
         };
+    }
+
+    /// How long an append takes from now on, as if the log were elsewhere.
+    pub fn set_far(&self, far: Duration) {
+        self.state.lock().far = far;
     }
 
     /// What was late is there now.
@@ -130,6 +137,10 @@ impl Log for ModelLog {
 
     async fn append(&self, partition: Partition, mut batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
         self.lane(partition, |_| ()).map_err(|error| AppendError::Unavailable(error.to_string()))?;
+        let far = self.state.lock().far;
+        if !far.is_zero() {
+            tokio::time::sleep(far).await;
+        }
         if let Some(error) = too_large(&batch) {
             return Err(error);
         }

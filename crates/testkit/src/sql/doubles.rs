@@ -22,6 +22,11 @@ impl ManualClock {
     pub fn advance(&self, millis: u64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
+
+    /// Moves it back, as whoever sets a machine's clock may.
+    pub fn step_back(&self, millis: u64) {
+        self.0.fetch_sub(millis, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -58,6 +59,7 @@ struct Index {
 #[derive(Default)]
 struct State {
     down: bool,
+    far: Duration,
     messages: BTreeMap<(ChatId, Id), Message>,
     changes: BTreeMap<(ChatId, Id), BTreeMap<(UserId, Cell), Change>>,
     sends: BTreeMap<SendKey, Sent>,
@@ -78,6 +80,11 @@ impl ModelTimeline {
         self.0.lock().down = down;
     }
 
+    /// How long every call takes from now on, as if the store were elsewhere. Needs a tokio runtime.
+    pub fn set_far(&self, far: Duration) {
+        self.0.lock().far = far;
+    }
+
     /// A damaged row: this key can neither be read nor written any more, and no apply that has it is done.
     pub fn spoil(&self, key: SendKey) {
         self.0.lock().spoilt.insert(key);
@@ -89,9 +96,18 @@ impl ModelTimeline {
         self.0.lock().set_aside.clone()
     }
 
-    fn ask<T>(&self, ask: impl FnOnce(&mut State) -> T) -> Result<T, Unavailable> {
+    async fn ask<T>(&self, ask: impl FnOnce(&mut State) -> T) -> Result<T, Unavailable> {
+        let far = self.0.lock().far;
+        travel(far).await;
         let mut state = self.0.lock();
         if state.down { Err(Unavailable("an injected outage".to_owned())) } else { Ok(ask(&mut state)) }
+    }
+}
+
+/// No way needs no runtime.
+async fn travel(far: Duration) {
+    if !far.is_zero() {
+        tokio::time::sleep(far).await;
     }
 }
 
@@ -246,27 +262,29 @@ impl Timeline for ModelTimeline {
             }
             state.apply(partition, writes, commit);
             Ok(())
-        })?
+        })
+        .await?
     }
 
     async fn committed(&self, partition: Partition) -> Result<Option<Commit>, Unavailable> {
-        self.ask(|state| state.commits.get(&partition).copied())
+        self.ask(|state| state.commits.get(&partition).copied()).await
     }
 
     async fn sent(&self, key: SendKey) -> Result<Option<Sent>, Refused> {
-        self.ask(|state| if state.spoilt.contains(&key) { Err(unfit()) } else { Ok(state.sends.get(&key).copied()) })?
+        self.ask(|state| if state.spoilt.contains(&key) { Err(unfit()) } else { Ok(state.sends.get(&key).copied()) })
+            .await?
     }
 
     async fn messages(&self, chat: ChatId, span: Span, limit: usize) -> Result<Vec<MessageRow>, Unavailable> {
-        self.ask(|state| state.messages(chat, span, limit))
+        self.ask(|state| state.messages(chat, span, limit)).await
     }
 
     async fn message(&self, chat: ChatId, id: Id) -> Result<Option<MessageRow>, Unavailable> {
-        self.ask(|state| state.row(chat, id))
+        self.ask(|state| state.row(chat, id)).await
     }
 
     async fn chat(&self, user: UserId, chat: ChatId) -> Result<ChatRow, Unavailable> {
-        self.ask(|state| state.views.get(&(user, chat)).map(View::row).unwrap_or_default())
+        self.ask(|state| state.views.get(&(user, chat)).map(View::row).unwrap_or_default()).await
     }
 
     async fn chats(&self, user: UserId) -> Result<Vec<(ChatId, ChatRow)>, Unavailable> {
@@ -274,6 +292,7 @@ impl Timeline for ModelTimeline {
             let views = state.views.iter().filter(|((held, _), _)| *held == user);
             views.map(|((_, chat), view)| (*chat, view.row())).collect()
         })
+        .await
     }
 
     async fn index(
@@ -284,7 +303,7 @@ impl Timeline for ModelTimeline {
         to: Offset,
         limit: usize,
     ) -> Result<Vec<(Offset, Entry)>, Unavailable> {
-        let mut rows = self.ask(|state| state.index(recipient, partition, from, to))?;
+        let mut rows = self.ask(|state| state.index(recipient, partition, from, to)).await?;
         rows.truncate(limit);
         Ok(rows)
     }
@@ -294,9 +313,10 @@ impl Timeline for ModelTimeline {
             let index = state.indexes.get(&partition)?;
             Some(index.first?.max(index.cut))
         })
+        .await
     }
 
     async fn expire_index(&self, partition: Partition, before: Timestamp) -> Result<(), Unavailable> {
-        self.ask(|state| state.expire(partition, before))
+        self.ask(|state| state.expire(partition, before)).await
     }
 }

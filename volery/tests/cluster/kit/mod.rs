@@ -6,8 +6,10 @@
 //! server logged, else a red run on another machine teaches nothing.
 
 pub(crate) mod authority;
+pub(crate) mod backups;
 pub(crate) mod device;
 pub(crate) mod http;
+pub(crate) mod operator;
 pub(crate) mod server;
 pub(crate) mod socket;
 
@@ -17,7 +19,7 @@ pub(crate) use device::Device;
 pub(crate) use server::Server;
 
 /// How long anything may take before it counts as never: far above what it takes on a busy machine.
-pub(crate) const NEVER: Duration = Duration::from_secs(30);
+pub(crate) const NEVER: Duration = Duration::from_secs(60);
 
 /// The clock of the tests' deadlines.
 #[expect(clippy::disallowed_methods, reason = "tests of real processes wait in real time")]

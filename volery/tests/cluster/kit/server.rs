@@ -96,7 +96,12 @@ impl Server {
 
     /// SIGTERM; see [`Server::ended`].
     pub(crate) fn terminate(&self) {
-        terminate(self.child.as_ref().expect("it runs"));
+        self.signal("-TERM");
+    }
+
+    /// A signal as `kill` takes it.
+    pub(crate) fn signal(&self, signal: &str) {
+        signal_to(self.child.as_ref().expect("it runs"), signal);
     }
 
     /// Waits until it has ended by itself.
@@ -179,10 +184,10 @@ fn of_roles(roles: &[&str], data: &Path, flags: &[String]) -> Command {
     command
 }
 
-/// SIGTERM.
-pub(crate) fn terminate(child: &Child) {
+/// A signal as `kill` takes it.
+pub(crate) fn signal_to(child: &Child, signal: &str) {
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill runs").success());
+    assert!(Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
 }
 
 /// Waits until it has ended by itself.

@@ -1,18 +1,17 @@
-//! What config-nodes keep: facts, leases, the map, settings.
+//! What config-nodes keep: facts and settings here, leases, maps and drains in `members`.
 //!
 //! Each compare-and-set is one statement that changes the row or does not, so nobody waits for a lock.
 //! Rows are put in order here: databases order texts by rules of their own.
 
 use async_trait::async_trait;
 use sqlx::{Pool, Row as _};
-use volery_kernel::map::{Member, PartitionMap};
+use volery_kernel::map::{Member, NodeKind, PartitionMap};
 use volery_kernel::time::Timestamp;
-use volery_ports::cluster::{Change, Setting};
-use volery_ports::cluster_store::{ClusterStore, Facts, Known, Lease, Set, Unavailable};
+use volery_ports::cluster::{Change, Drain, Setting};
+use volery_ports::cluster_store::{ClusterStore, DrainChange, Facts, Known, Lease, Set, Unavailable};
 
-use super::{Db, DbRow, Store, answer};
-use crate::column::{int, millis, time};
-use crate::map_row;
+use super::{Db, DbRow, Store, answer, members};
+use crate::column::{int, millis, small, time};
 
 #[async_trait]
 impl ClusterStore for Store {
@@ -32,28 +31,37 @@ impl ClusterStore for Store {
         answer(put_log(&self.writer, log)).await
     }
 
-    async fn hold(&self, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
-        answer(hold(&self.writer, member, process, now)).await
+    async fn hold(&self, kind: NodeKind, member: &Member, process: &str, now: Timestamp) -> Result<bool, Unavailable> {
+        answer(members::hold(&self.writer, kind, member, process, now)).await
     }
 
-    async fn leave(&self, name: &str, process: &str) -> Result<(), Unavailable> {
-        answer(leave(&self.writer, name, process)).await
+    async fn leave(&self, kind: NodeKind, name: &str, process: &str) -> Result<(), Unavailable> {
+        answer(members::leave(&self.writer, kind, name, process)).await
     }
 
-    async fn end(&self, lease: &Lease) -> Result<bool, Unavailable> {
-        answer(end(&self.writer, lease)).await
+    async fn end(&self, kind: NodeKind, lease: &Lease) -> Result<bool, Unavailable> {
+        answer(members::end(&self.writer, kind, lease)).await
     }
 
-    async fn leases(&self) -> Result<Vec<Lease>, Unavailable> {
-        answer(leases(&self.readers)).await
+    async fn leases(&self, kind: NodeKind) -> Result<Vec<Lease>, Unavailable> {
+        answer(members::leases(&self.readers, kind)).await
     }
 
-    async fn map(&self, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
-        answer(map(&self.readers, seen)).await
+    async fn map(&self, kind: NodeKind, seen: u64) -> Result<Option<PartitionMap>, Unavailable> {
+        answer(members::map(&self.readers, kind, seen)).await
     }
 
-    async fn put_map(&self, map: &PartitionMap) -> Result<bool, Unavailable> {
-        answer(put_map(&self.writer, map)).await
+    async fn put_map(
+        &self,
+        kind: NodeKind,
+        map: &PartitionMap,
+        drain: Option<&DrainChange>,
+    ) -> Result<bool, Unavailable> {
+        answer(members::put_map(self, kind, map, drain)).await
+    }
+
+    async fn drains(&self, kind: NodeKind) -> Result<Vec<Drain>, Unavailable> {
+        answer(members::drains(&self.readers, kind)).await
     }
 
     async fn settings(&self) -> Result<Vec<Setting>, Unavailable> {
@@ -88,11 +96,11 @@ async fn facts(store: &Store, first: &Facts) -> sqlx::Result<Facts> {
 }
 
 fn stored_facts(row: &DbRow) -> sqlx::Result<Facts> {
-    Ok(Facts { partitions: small(row, "partitions")?, hash: row.try_get("hash")?, level: small(row, "level")? })
-}
-
-fn small(row: &DbRow, column: &str) -> sqlx::Result<u16> {
-    u16::try_from(row.try_get::<i64, _>(column)?).map_err(|error| sqlx::Error::Decode(error.into()))
+    Ok(Facts {
+        partitions: small(row.try_get("partitions")?)?,
+        hash: row.try_get("hash")?,
+        level: small(row.try_get("level")?)?,
+    })
 }
 
 async fn log(store: &Store, first: &str) -> sqlx::Result<String> {
@@ -109,68 +117,6 @@ async fn log(store: &Store, first: &str) -> sqlx::Result<String> {
 async fn put_log(writer: &Pool<Db>, log: &str) -> sqlx::Result<()> {
     let put = "INSERT INTO cluster_log (one, name) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET name = excluded.name";
     sqlx::query(put).bind(log).execute(writer).await.map(drop)
-}
-
-const HOLD: &str = "
-    INSERT INTO leases AS old (name, url, process, renewed) VALUES ($1, $2, $3, $4)
-    ON CONFLICT (name) DO UPDATE SET
-        url = excluded.url,
-        renewed = CASE WHEN old.renewed < excluded.renewed THEN excluded.renewed ELSE old.renewed + 1 END
-    WHERE old.process = excluded.process";
-
-async fn hold(writer: &Pool<Db>, member: &Member, process: &str, now: Timestamp) -> sqlx::Result<bool> {
-    let held =
-        sqlx::query(HOLD).bind(&member.name).bind(&member.url).bind(process).bind(millis(now)).execute(writer).await?;
-    Ok(held.rows_affected() > 0)
-}
-
-async fn leave(writer: &Pool<Db>, name: &str, process: &str) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM leases WHERE name = $1 AND process = $2").bind(name).bind(process).execute(writer).await?;
-    Ok(())
-}
-
-async fn end(writer: &Pool<Db>, lease: &Lease) -> sqlx::Result<bool> {
-    let ended = sqlx::query("DELETE FROM leases WHERE name = $1 AND process = $2 AND renewed = $3")
-        .bind(&lease.member.name)
-        .bind(&lease.process)
-        .bind(millis(lease.renewed))
-        .execute(writer)
-        .await?;
-    Ok(ended.rows_affected() > 0)
-}
-
-async fn leases(readers: &Pool<Db>) -> sqlx::Result<Vec<Lease>> {
-    let rows = sqlx::query("SELECT * FROM leases").fetch_all(readers).await?;
-    let mut leases = rows.iter().map(lease).collect::<sqlx::Result<Vec<_>>>()?;
-    leases.sort_by(|one, other| one.member.name.cmp(&other.member.name));
-    Ok(leases)
-}
-
-fn lease(row: &DbRow) -> sqlx::Result<Lease> {
-    let member = Member { name: row.try_get("name")?, url: row.try_get("url")? };
-    Ok(Lease { member, process: row.try_get("process")?, renewed: time(row.try_get("renewed")?) })
-}
-
-async fn map(readers: &Pool<Db>, seen: u64) -> sqlx::Result<Option<PartitionMap>> {
-    let row =
-        sqlx::query("SELECT * FROM partition_map WHERE version > $1").bind(int(seen)).fetch_optional(readers).await?;
-    let Some(row) = row else { return Ok(None) };
-    map_row::map(row.try_get("version")?, row.try_get("members")?, row.try_get("owners")?).map(Some)
-}
-
-async fn put_map(writer: &Pool<Db>, map: &PartitionMap) -> sqlx::Result<bool> {
-    let statement = match map.version() {
-        0 => return Ok(false),
-        1 => "INSERT INTO partition_map (one, version, members, owners) VALUES (1, $1, $2, $3) ON CONFLICT DO NOTHING",
-        _ => "UPDATE partition_map SET version = $1, members = $2, owners = $3 WHERE version = $1 - 1",
-    };
-    let put = sqlx::query(statement)
-        .bind(int(map.version()))
-        .bind(map_row::members(map)?)
-        .bind(map_row::owners(map))
-        .execute(writer)
-        .await?;
-    Ok(put.rows_affected() > 0)
 }
 
 async fn settings(readers: &Pool<Db>) -> sqlx::Result<Vec<Setting>> {

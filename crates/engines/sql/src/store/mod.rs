@@ -12,6 +12,7 @@
 mod cluster;
 mod devices;
 mod keys;
+mod members;
 mod outbox;
 mod people;
 mod reservations;

@@ -1,11 +1,14 @@
-//! Takes a copy from one partition of a topic, as an operator's `kafka-reassign-partitions` does: the request alone,
-//! byte by byte (`AlterPartitionReassignments`, version 0), since librdkafka does not know it.
+//! The copies of a topic's partitions: where they are, and whether they hold what their leader holds.
+//!
+//! A copy is taken from a partition as an operator's `kafka-reassign-partitions` does: by the request alone, byte by
+//! byte (`AlterPartitionReassignments`, version 0), since librdkafka does not know it.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::metadata::MetadataPartition;
 use volery_kernel::slot::Partition;
 use volery_testkit::engine::Engine;
 
@@ -16,7 +19,7 @@ const ALTER_PARTITION_REASSIGNMENTS: i16 = 45;
 const BEFORE_ERROR: usize = 4 + 4 + 1 + 4;
 
 /// Waits until the partition's copies are at these brokers and nowhere else.
-pub(super) fn has_copies_at_alone(kafka: &Engine, topic: &str, partition: Partition, brokers: &[i32]) {
+pub(super) fn are_at_alone(kafka: &Engine, topic: &str, partition: Partition, brokers: &[i32]) {
     let addresses = kafka.address("KAFKA_BROKERS");
     let first = addresses.split(',').next().expect("a broker");
     let mut stream = TcpStream::connect(first).expect("it listens");
@@ -25,12 +28,27 @@ pub(super) fn has_copies_at_alone(kafka: &Engine, topic: &str, partition: Partit
     let mut answer = [0; BEFORE_ERROR + 2];
     stream.read_exact(&mut answer).expect("an answer");
     assert_eq!(answer[BEFORE_ERROR..], [0, 0], "Kafka's error code");
+    until_all(kafka, topic, |one| {
+        is_in_sync(one) && (one.id() != i32::from(partition.0) || one.replicas().len() == brokers.len())
+    });
+}
+
+/// Waits until every copy holds what its leader holds: a fault that comes before that leaves nobody to lead.
+pub(super) fn all_are_in_sync(kafka: &Engine, topic: &str) {
+    until_all(kafka, topic, is_in_sync);
+}
+
+fn is_in_sync(partition: &MetadataPartition) -> bool {
+    partition.isr().len() == partition.replicas().len()
+}
+
+fn until_all(kafka: &Engine, topic: &str, is: impl Fn(&MetadataPartition) -> bool) {
+    let addresses = kafka.address("KAFKA_BROKERS");
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &addresses).create().expect("a client");
-    wait_for("the copies are moved", || {
+    wait_for("copies of all partitions", || {
         let metadata = client.fetch_metadata(Some(topic), NEVER).ok()?;
         let partitions = metadata.topics().first()?.partitions();
-        let copies = partitions.iter().find(|one| one.id() == i32::from(partition.0))?;
-        (copies.replicas().len() == brokers.len() && copies.isr().len() == brokers.len()).then_some(())
+        (!partitions.is_empty() && partitions.iter().all(&is)).then_some(())
     });
 }
 

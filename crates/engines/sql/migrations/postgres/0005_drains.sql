@@ -1,0 +1,8 @@
+-- Nodes that operators drain, up or not: they stay so until somebody undrains them.
+CREATE TABLE drains (
+    kind       TEXT   NOT NULL,
+    name       TEXT   NOT NULL,
+    ordered_by TEXT   NOT NULL,
+    ordered_at BIGINT NOT NULL,
+    PRIMARY KEY (kind, name)
+);

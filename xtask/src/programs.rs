@@ -1,0 +1,84 @@
+//! The programs that hold the tests, as cargo builds them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::command::linting_cargo;
+
+/// Runs longest, and mostly waits: whatever else there is runs beside it.
+const FIRST: &str = "real_engines";
+
+/// A program of tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    /// Its package and target, for people.
+    pub(crate) name: String,
+    executable: Option<PathBuf>,
+    /// Where its package is: tests expect to run there.
+    folder: PathBuf,
+}
+
+impl Program {
+    /// The doc tests of these packages, which cargo runs itself.
+    fn of_documents(root: &Path) -> Self {
+        Self { name: "documentation".to_owned(), executable: None, folder: root.to_owned() }
+    }
+
+    /// How it is started; `packages` are those of [`built`].
+    pub(crate) fn command(&self, root: &Path, packages: &[&str]) -> Command {
+        let mut command = match &self.executable {
+            Some(executable) => Command::new(executable),
+            None => {
+                let mut cargo = linting_cargo(root);
+                cargo.args(["test", "--doc", "--locked", "--no-fail-fast"]).args(packages).arg("--");
+                cargo
+            }
+        };
+        command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder).arg("--show-output");
+        command
+    }
+}
+
+/// Builds all test programs of the packages that `packages` names in cargo's words, and lists them. Nothing if they
+/// do not build: cargo has said why.
+pub(crate) fn built(root: &Path, packages: &[&str]) -> Option<Vec<Program>> {
+    let mut cargo = linting_cargo(root);
+    cargo.args(["test", "--no-run", "--locked", "--message-format", "json-render-diagnostics"]).args(packages);
+    let output = cargo.stderr(Stdio::inherit()).output().ok().filter(|output| output.status.success())?;
+    let mut programs: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().filter_map(program).collect();
+    programs.push(Program::of_documents(root));
+    programs.sort_by_key(|program| !program.name.ends_with(FIRST));
+    Some(programs)
+}
+
+/// A line of cargo's messages, if it tells of a program of tests.
+fn program(line: &str) -> Option<Program> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let executable = line["executable"].as_str().filter(|_| line["profile"]["test"] == true)?;
+    let folder = Path::new(line["manifest_path"].as_str()?).parent()?;
+    let package = folder.file_name()?.to_string_lossy();
+    let name = format!("{package} {}", line["target"]["name"].as_str()?);
+    Some(Program { name, executable: Some(executable.into()), folder: folder.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_programs_of_tests_are_run() {
+        let line = |test: bool, executable: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","manifest_path":"/tree/crates/wire/Cargo.toml",
+                    "target":{{"name":"codec"}},"profile":{{"test":{test}}},"executable":{executable}}}"#
+            )
+        };
+        let found = program(&line(true, r#""/target/codec-1""#)).expect("a program");
+        assert_eq!((found.name.as_str(), found.folder.as_path()), ("wire codec", Path::new("/tree/crates/wire")));
+        assert_eq!(program(&line(false, r#""/target/volery""#)), None, "a binary that tests use");
+        assert_eq!(program(&line(true, "null")), None);
+        assert_eq!(program("not what cargo says"), None);
+    }
+}
