@@ -24,7 +24,7 @@ pub fn page(report: &Report) -> String {
     out += &section("Latency", &plots.latencies());
     out += &section("Throughput", &plots.throughput());
     out += &section("What it costs", &plots.costs());
-    out += &errors(report);
+    out += &errors(report, &plots);
     out += &figures(report);
     out += &environment(report);
     document(&title, &out)
@@ -131,7 +131,7 @@ fn tiles(report: &Report) -> String {
     format!("<div class=\"tiles\">{}</div>\n", wanted.into_iter().filter_map(tile).collect::<String>())
 }
 
-fn errors(report: &Report) -> String {
+fn errors(report: &Report, plots: &Plots<'_>) -> String {
     if report.samples.is_empty() {
         return String::new();
     }
@@ -146,24 +146,8 @@ fn errors(report: &Report) -> String {
     };
     format!(
         "<h2>Errors</h2><p class=\"dim\">Of the whole run: <code>error</code> frames and closes by code, connections that broke or were refused.</p>{table}{}\n",
-        errors_over_time(report)
+        figures_of(&plots.errors())
     )
-}
-
-/// When they happened; nothing if none did while samples were taken.
-fn errors_over_time(report: &Report) -> String {
-    if report.samples.iter().all(|sample| sample.errors == 0) {
-        return String::new();
-    }
-    let plot = Plot {
-        title: "Errors over time".to_owned(),
-        about: "From sample to sample, of any code.".to_owned(),
-        x: ("seconds", Scale::Linear),
-        y: ("errors", Scale::Linear),
-        stacked: false,
-        series: vec![over_time(report, "errors", |sample| Some(sample.errors as f64))],
-    };
-    plot.html()
 }
 
 /// A unit as people write it.

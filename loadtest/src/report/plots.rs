@@ -131,6 +131,20 @@ impl<'r> Plots<'r> {
         ]
     }
 
+    /// When something went wrong; no plot if nothing did while samples were taken.
+    pub(super) fn errors(&self) -> Vec<Plot> {
+        if self.report.samples.iter().all(|sample| sample.errors == 0) {
+            return Vec::new();
+        }
+        vec![self.timed(
+            "Errors over time",
+            "From sample to sample, of any code.",
+            ("errors", Scale::Linear),
+            Style::Lines,
+            vec![self.over_time("errors", |sample| Some(sample.errors as f64))],
+        )]
+    }
+
     pub(super) fn costs(&self) -> Vec<Plot> {
         let mebi = |kib: u64| kib as f64 / 1_024.0;
         let memory = self.report.memory.iter().map(|(sessions, kib)| (*sessions as f64, mebi(*kib))).collect();
