@@ -1,7 +1,7 @@
 //! Judges the history of a run, and tells it to a person.
 
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -76,16 +76,21 @@ impl Verdict {
 pub fn judge(history: &History, asked: Option<&Path>, evidence: &Path) -> Result<Verdict, Failure> {
     let mut verdict = Verdict::of(history);
     if let Some(file) = asked.or((!verdict.is_good()).then_some(evidence)) {
-        keep(history, file).map_err(|error| Failure(format!("{}: {error}", file.display())))?;
+        keep(history, file)?;
         eprintln!("the history is in {}", file.display());
         verdict.history = Some(file.to_owned());
     }
     Ok(verdict)
 }
 
-fn keep(history: &History, file: &Path) -> io::Result<()> {
-    file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    history.write(BufWriter::new(File::create(file)?))
+/// Keeps a history, in a folder that is made if need be.
+///
+/// # Errors
+/// What the file system says, with the file's name.
+pub fn keep(history: &History, file: &Path) -> Result<(), Failure> {
+    let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let kept = folder.and_then(|()| File::create(file)).and_then(|file| history.write(BufWriter::new(file)));
+    kept.map_err(|error| Failure(format!("{}: {error}", file.display())))
 }
 
 #[cfg(test)]
@@ -136,7 +141,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (asked, evidence) = (folder.path().join("asked"), folder.path().join("new/evidence"));
         let read =
-            |file: &Path| History::read(io::BufReader::new(File::open(file).expect("a file"))).expect("a history");
+            |file: &Path| History::read(std::io::BufReader::new(File::open(file).expect("a file"))).expect("a history");
         let verdict = judge(&lost(), None, &evidence).map_err(|failure| failure.0).expect("kept");
         assert_eq!((verdict.history.as_deref(), read(&evidence)), (Some(evidence.as_path()), lost()));
         let verdict = judge(&lost(), Some(&asked), &folder.path().join("other")).map_err(|failure| failure.0);

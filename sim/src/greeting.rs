@@ -124,7 +124,7 @@ impl World {
     /// Above the device's previous one, whichever node gave that.
     fn session_number(&mut self, id: ConnId, n: usize, hello: &Hello<'_>) -> Option<Id> {
         if self.mutated(Mutation::OwnNumbers) {
-            return Id::new(((n as u64) << 40) + id);
+            return Id::new(((n as u64) << 40) + id).ok();
         }
         let node = &mut self.nodes[n];
         let floor = hello.previous_session.0.max(hello.largest_id);

@@ -27,6 +27,7 @@ type Map = watch::Receiver<Arc<PartitionMap>>;
 type Told = watch::Receiver<Arc<Settings>>;
 
 /// Where maps come from.
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub(crate) enum OpenCluster {
     /// From here, once the door of the only node is open.
     OnlyNode { told: PerKind<watch::Sender<Arc<PartitionMap>>>, partitions: Partitions, settings: Told },

@@ -107,9 +107,10 @@ impl Storm {
         for _ in 0..self.rounds {
             rounds.push(self.round(stage, &sides.cut, &mut felt).await?);
         }
+        let node = stage.fleet.tally().nodes[sides.node].address.clone();
         let p99 = |times: &Histogram<u64>| times.value_at_quantile(0.99) as f64 / 1_000.0;
         Ok(Weather {
-            node: stage.fleet.tally().nodes[sides.node].address.clone(),
+            node,
             rounds,
             calm_p99: p99(&felt.calm),
             storm_p99: p99(&felt.storm),
