@@ -223,7 +223,7 @@ fn send(id: Id, sender: UserId, recipient: UserId, number: u64) -> Send {
         recipient: Recipient::User(recipient),
         key: SendKey { device: DeviceId(sender.0), session, number: u32::try_from(number).unwrap_or(u32::MAX) },
         session,
-        flagged: number % RETRY_EVERY == 0,
+        flagged: number.is_multiple_of(RETRY_EVERY),
         resolve_only: false,
         shown: None,
         content: Content::Message { body: Body::text(number.to_string()), reply_to: None },

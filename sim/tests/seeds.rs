@@ -59,6 +59,7 @@ fn seeds_that_found_something() {
         (8_004, Mutation::PassesOverDerived),
         (1_028, Mutation::NoReadBack),
         (1_004, Mutation::MarksById),
+        (9_005, Mutation::ResetStoredEarly),
     ];
     let mixed = mixed.map(|(seed, mutation)| Case::with(seed, mutation, false));
     let cases: Vec<Case> = seeds.into_iter().chain(mixed).collect();

@@ -194,6 +194,7 @@ mod tests {
     use super::super::Figure;
     use super::super::data::Machine;
     use super::*;
+    use crate::sample::Sample;
     use crate::target::Place;
 
     fn report() -> Report {

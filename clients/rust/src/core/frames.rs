@@ -185,8 +185,9 @@ impl Core {
         match &ended.outcome {
             Ok(taken) => {
                 self.see(taken.id);
-                turn.store(Change::Gone(local));
+                // In this order: an app that dies between the two must not ask for an id below this one's.
                 self.store_progress(turn);
+                turn.store(Change::Gone(local));
             }
             Err(code) => turn.store(Change::Failed { local, code: code.clone() }),
         }
