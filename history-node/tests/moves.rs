@@ -105,7 +105,7 @@ impl Node {
         let (map, refused) = (watch::Sender::new(Arc::new(unowned)), watch::Sender::new(false));
         let (metrics, health) = (Metrics::new().expect("metrics"), Health::new());
         let parts = Parts {
-            name: "this".to_owned(),
+            name: "here".to_owned(),
             map: map.subscribe(),
             refused: refused.subscribe(),
             log: Arc::new(below.log.clone()),
@@ -121,7 +121,7 @@ impl Node {
 
     /// By partition: this node's, another's or nobody's.
     fn give(&self, owner: impl Fn(u16) -> Option<bool>) {
-        let members = ["this", "another"].map(|name| Member::new(name.to_owned(), String::new()));
+        let members = ["here", "there"].map(|name| Member::new(name.to_owned(), String::new()));
         let owners: Vec<_> = (0..PARTITIONS).map(|at| owner(at).map(|own| u16::from(!own))).collect();
         self.map.send_modify(|map| {
             let next = PartitionMap::new(map.version() + 1, members.to_vec(), &owners);

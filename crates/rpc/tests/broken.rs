@@ -137,6 +137,8 @@ async fn without_idgen_ids_last_for_what_is_reserved_and_no_longer() {
     let reserved = Reserved::take(Arc::new(numbers), "a process".into(), 1).await.expect("a number");
     let (ids, horizon) = (ClockedIds::new(reserved.generators()[0].clone(), clock.clone()), reserved.horizon());
     let renewing = tokio::spawn(reserved.renew(clock.clone()));
+    // It counts from when it begins.
+    tokio::task::yield_now().await;
     let first = horizon();
     clock.advance(limits::RESERVE_EVERY_MS.value);
     until("each minute it is renewed", || horizon() > first).await;
