@@ -76,7 +76,7 @@ impl Ground {
         }
         up(&cluster, &Service::ROLES)?;
         let gateways = addresses.gateways()?;
-        let volery = Tool::new(volery.clone(), Vec::new());
+        let volery = Tool::new(volery.clone(), vec![("USER", "chaos".to_owned())]);
         let ground =
             Self { shape: *shape, dir: dir.clone(), engines, cluster, volery, gateways, links, _runtime: runtime };
         ground.cluster.run(&ground.spare("stop"))?;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use loadtest::failure::Failure;
 
-/// How the tools end where something is missing that cannot be had.
+/// How the repository's tools end where something is missing that cannot be had.
 const MISSING: i32 = 2;
 
 /// A program and what it is told each time.
@@ -16,19 +16,22 @@ const MISSING: i32 = 2;
 pub struct Tool {
     program: PathBuf,
     variables: Vec<(&'static str, String)>,
+    /// How it ends where something is missing that cannot be had, if it tells that apart.
+    missing: Option<i32>,
 }
 
 impl Tool {
     /// A program, by its path.
     #[must_use]
     pub const fn new(program: PathBuf, variables: Vec<(&'static str, String)>) -> Self {
-        Self { program, variables }
+        Self { program, variables, missing: None }
     }
 
     /// One of this repository, by its place in there.
     #[must_use]
     pub fn of_the_repository(place: &str, variables: Vec<(&'static str, String)>) -> Self {
-        Self::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(place), variables)
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(place);
+        Self { program, variables, missing: Some(MISSING) }
     }
 
     /// Runs it; what it printed.
@@ -43,7 +46,7 @@ impl Tool {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         match output.status.code() {
             Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            Some(MISSING) => Err(told(format!("cannot be had here: {said}"))),
+            code if code.is_some() && code == self.missing => Err(told(format!("cannot be had here: {said}"))),
             _ => Err(told(said)),
         }
     }
