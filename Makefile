@@ -65,7 +65,7 @@ fmt: tools ## formats all code
 	$(CARGO) fmt --manifest-path fuzz/guided/Cargo.toml
 
 generate: tools ## writes the references under docs/ that are made from code
-	@$(CARGO) xtask generate
+	@$(CARGO) run --quiet --locked --package volery-reference
 
 engines-up: ## starts Kafka, Cassandra, Redis, PostgreSQL; REPLICAS=3 three nodes of the first two, ENGINES="kafka redis" these
 	@engines/engines up $(ENGINES)

@@ -46,13 +46,15 @@ enum Layer {
     Fuzzing,
     /// Puts everything together.
     Binary,
+    /// Writes documents that are made from code.
+    Documents,
     /// The gate.
     Gate,
 }
 
 use Layer::{
-    Bench, Binary, Client, Door, Engine, Format, Fuzzing, Gate, Judge, Kernel, Load, Node, Port, Reader, Role, Rpc,
-    Simulation, Testkit, Tls,
+    Bench, Binary, Client, Documents, Door, Engine, Format, Fuzzing, Gate, Judge, Kernel, Load, Node, Port, Reader,
+    Role, Rpc, Simulation, Testkit, Tls,
 };
 
 const CRATES: &[(&str, Layer)] = &[
@@ -87,6 +89,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("sim", Simulation),
     ("volery-fuzz", Fuzzing),
     ("volery", Binary),
+    ("volery-reference", Documents),
     ("xtask", Gate),
 ];
 
@@ -108,7 +111,8 @@ const fn below(layer: Layer) -> &'static [Layer] {
         Fuzzing => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Tls, Node, Role, Client],
         Simulation => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client, Judge],
         Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Tls, Rpc, Role, Client],
-        Gate => &[Kernel, Format, Port, Node, Role],
+        Documents => &[Kernel, Format, Node, Role],
+        Gate => &[],
     }
 }
 

@@ -7,7 +7,6 @@
 mod bans;
 mod command;
 mod count;
-mod generate;
 mod layers;
 mod licences;
 mod metadata;
@@ -26,7 +25,6 @@ use step::{Outcome, Step};
 const USAGE: &str = "\
 cargo xtask ci                 the gate: everything below, then a line `N passed, N failed, N skipped`
 cargo xtask test [-p CRATE]…   all tests, or those of some crates; the last line counts them
-cargo xtask generate           writes the generated references; with --check only says which are stale
 cargo xtask STEP…              single checks of the gate: ";
 
 /// The checks, cheapest first; tests follow them.
@@ -37,7 +35,6 @@ const STEPS: &[Step] = &[
     Step { name: "sources", run: sources::run },
     Step { name: "bans", run: bans::run },
     Step { name: "licences", run: licences::run },
-    Step { name: "generated", run: generate::check },
     Step { name: "clippy", run: command::clippy },
 ];
 
@@ -53,8 +50,6 @@ fn main() -> ExitCode {
             finish(&outcomes, count)
         }
         ["test", packages @ ..] => finish(&[], suites::run(&root, packages)),
-        ["generate"] => finish_steps(&[Step { name: "generate", run: generate::write }]),
-        ["generate", "--check"] => finish_steps(&[Step { name: "generated", run: generate::check }]),
         names if !names.is_empty() => match chosen(names) {
             Some(steps) => finish_steps(&steps),
             None => usage(),

@@ -1,4 +1,4 @@
-//! The programs that hold the tests, as cargo builds them.
+//! The programs that hold the tests, as cargo builds them. Tests in documents are none: `tidy` refuses them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,27 +17,14 @@ const LAST: &str = "chaos gate";
 pub(crate) struct Program {
     /// Its package and target, for people.
     pub(crate) name: String,
-    executable: Option<PathBuf>,
+    executable: PathBuf,
     /// Where its package is: tests expect to run there.
     folder: PathBuf,
 }
 
 impl Program {
-    /// The doc tests of these packages, which cargo runs itself.
-    fn of_documents(root: &Path) -> Self {
-        Self { name: "documentation".to_owned(), executable: None, folder: root.to_owned() }
-    }
-
-    /// How it is started; `packages` are those of [`built`].
-    pub(crate) fn command(&self, root: &Path, packages: &[&str]) -> Command {
-        let mut command = match &self.executable {
-            Some(executable) => Command::new(executable),
-            None => {
-                let mut cargo = linting_cargo(root);
-                cargo.args(["test", "--doc", "--locked", "--no-fail-fast"]).args(packages).arg("--");
-                cargo
-            }
-        };
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.executable);
         command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder).arg("--show-output");
         command
     }
@@ -50,7 +37,6 @@ pub(crate) fn built(root: &Path, packages: &[&str]) -> Option<Vec<Program>> {
     cargo.args(["test", "--no-run", "--locked", "--message-format", "json-render-diagnostics"]).args(packages);
     let output = cargo.stderr(Stdio::inherit()).output().ok().filter(|output| output.status.success())?;
     let mut programs: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().filter_map(program).collect();
-    programs.push(Program::of_documents(root));
     programs.sort_by_key(|program| (program.name != FIRST, program.name == LAST));
     Some(programs)
 }
@@ -62,7 +48,7 @@ fn program(line: &str) -> Option<Program> {
     let folder = Path::new(line["manifest_path"].as_str()?).parent()?;
     let package = folder.file_name()?.to_string_lossy();
     let name = format!("{package} {}", line["target"]["name"].as_str()?);
-    Some(Program { name, executable: Some(executable.into()), folder: folder.into() })
+    Some(Program { name, executable: executable.into(), folder: folder.into() })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Running every test of the workspace, doc tests included, and counting them.
+//! Running every test of the workspace, and counting them.
 //!
 //! Two programs run at a time, because those that use real engines wait more than they compute. What one printed is
 //! shown when it has ended, so that programs do not mix their words.
@@ -18,6 +18,8 @@ use crate::step::timed;
 const LANES: usize = 2;
 /// How many of the slowest programs are named at the end.
 const NAMED: usize = 8;
+/// How many lines of a program that failed are shown again.
+const AGAIN: usize = 40;
 
 /// What a program of tests came to.
 struct Ran {
@@ -25,6 +27,8 @@ struct Ran {
     took: Duration,
     count: Count,
     reasons: Vec<String>,
+    /// What people need to see, if something failed.
+    said: String,
 }
 
 /// Runs the packages that `packages` names in cargo's words (`-p volery-kernel`), all if there are none.
@@ -36,7 +40,7 @@ pub(crate) fn run(root: &Path, packages: &[&str]) -> Count {
         println!("   the tests do not build: see above");
         return Count { failed: 1, ..Count::default() };
     };
-    let ran = in_lanes(programs, |program| one(program, root, packages));
+    let ran = in_lanes(programs, one);
     summary(&ran);
     ran.into_iter().map(|ran| ran.count).sum()
 }
@@ -59,13 +63,14 @@ fn in_lanes(programs: Vec<Program>, run: impl Fn(&Program) -> Ran + Sync) -> Vec
     ran.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn one(program: &Program, root: &Path, packages: &[&str]) -> Ran {
-    let ((shown, mut count, reasons, well), took) = timed(|| follow(program.command(root, packages)));
+fn one(program: &Program) -> Ran {
+    let ((shown, mut count, reasons, well), took) = timed(|| follow(program.command()));
     if !well && count.failed == 0 {
         count.failed = 1;
     }
     print!("-- {} ({:.1} s)\n{shown}", program.name, took.as_secs_f64());
-    Ran { name: program.name.clone(), took, count, reasons }
+    let said = if count.failed > 0 { shown } else { String::new() };
+    Ran { name: program.name.clone(), took, count, reasons, said }
 }
 
 /// What people need to see, what was counted, what the skipped said, and whether the program was content.
@@ -90,7 +95,7 @@ fn follow(mut command: Command) -> (String, Count, Vec<String>, bool) {
     (shown, count, reasons, well)
 }
 
-/// Where the time went, what was skipped, and again what failed.
+/// Where the time went, what was skipped, and again the end of what failed: a log is read from there.
 fn summary(ran: &[Ran]) {
     let mut slowest: Vec<_> = ran.iter().collect();
     slowest.sort_by_key(|ran| std::cmp::Reverse(ran.took));
@@ -100,7 +105,9 @@ fn summary(ran: &[Ran]) {
     for reason in ran.iter().flat_map(|ran| &ran.reasons) {
         println!("   skipped or lost: {reason}");
     }
-    for Ran { name, count, .. } in ran.iter().filter(|ran| ran.count.failed > 0) {
-        println!("   FAILED: {} of {name}: see above", count.failed);
+    for Ran { name, count, said, .. } in ran.iter().filter(|ran| ran.count.failed > 0) {
+        let lines: Vec<_> = said.lines().collect();
+        println!("   FAILED: {} of {name}, which ends:", count.failed);
+        lines.iter().skip(lines.len().saturating_sub(AGAIN)).for_each(|line| println!("      {line}"));
     }
 }

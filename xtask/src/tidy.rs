@@ -67,6 +67,12 @@ fn look(path: &str, text: &str) -> Findings {
         findings
             .push(format!("{path}:1: begin with `//!`: what the file owns, what it may touch, which trap it avoids"));
     }
+    if path.ends_with(".rs") {
+        let tested = tested_documents(text);
+        findings.extend(tested.map(|number| {
+            format!("{path}:{number}: a test in a document builds everything anew: put it into a test, or say ```text")
+        }));
+    }
     let long = LONG.iter().any(|(known, _)| *known == path);
     let lines = text.lines().count();
     if source && lines > LINES_MOST && !long {
@@ -84,6 +90,18 @@ fn look(path: &str, text: &str) -> Findings {
         }
     }
     findings
+}
+
+/// The lines that open a block which `rustdoc` would compile: those that do not say what else they hold.
+fn tested_documents(text: &str) -> impl Iterator<Item = usize> {
+    let mut open = false;
+    (1..).zip(text.lines()).filter_map(move |(number, line)| {
+        let line = line.trim_start();
+        let document = line.strip_prefix("//!").or_else(|| line.strip_prefix("///")).map(str::trim);
+        let words = document.and_then(|text| text.strip_prefix("```"))?;
+        open = !open;
+        (open && !["text", "json"].contains(&words)).then_some(number)
+    })
 }
 
 /// `tests.rs` is the other half of the module beside it, whose header speaks for both.
@@ -113,6 +131,14 @@ mod tests {
         assert_eq!(places("a/src/b.rs", "use c;\n"), ["a/src/b.rs:1"]);
         assert_eq!(places("a/src/empty.rs", ""), ["a/src/empty.rs:1"]);
         assert_eq!(places("a/b.md", "text\n"), [""; 0]);
+    }
+
+    #[test]
+    fn tests_in_documents_are_found() {
+        for words in ["", "rust", "no_run"] {
+            assert_eq!(places("b.rs", &format!("//! B.\n\n/// ```{words}\n/// b();\n/// ```\n")), ["b.rs:3"]);
+        }
+        assert_eq!(places("b.rs", "//! B.\n//! ```text\n//! b\n//! ```\n"), [""; 0]);
     }
 
     #[test]

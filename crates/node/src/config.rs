@@ -2,7 +2,7 @@
 //!
 //! Layers: defaults ← file ← environment ← flags. [`load`] is a pure function of what they say: it
 //! reads no file and no environment itself (that is [`load_process`], its shell), and lists all
-//! mistakes at once, each with where it was made. To add a key: one line in `config/table.rs`, then `cargo xtask generate`.
+//! mistakes at once, each with where it was made. To add a key: one line in `config/table.rs`, then `make generate`.
 
 mod layers;
 mod process;

@@ -3,7 +3,7 @@
 //! Every node has its own registry: nothing is global. Counters of known labels are resolved once, so a
 //! hot path pays one atomic addition and no look-up. Labels are enums, never texts from outside: what a
 //! client says cannot make a new series. To add a metric: one line in `metrics/table.rs`, then
-//! `cargo xtask generate`.
+//! `make generate`.
 
 mod calls;
 mod family;

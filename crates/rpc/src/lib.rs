@@ -2,35 +2,10 @@
 //! itself, or by a client here that asks the role elsewhere: which one is a constructor, and nobody
 //! who asks can tell.
 //!
-//! Where a role runs, its door is opened:
-//!
-//! ```no_run
-//! # use std::sync::Arc;
-//! # use volery_node::shutdown::Shutdown;
-//! # use volery_ports::{account_service::AccountService, cluster::Cluster, history::History, ids::Numbers};
-//! # use volery_rpc::{Doors, DoorError};
-//! # async fn wire(history: Arc<dyn History>, accounts: Arc<dyn AccountService>, numbers: Arc<dyn Numbers>,
-//! #     cluster: Arc<dyn Cluster>, shutdown: Shutdown) -> Result<(), Box<dyn std::error::Error>> {
-//! let listener = tokio::net::TcpListener::bind("0.0.0.0:8411").await?;
-//! let doors = Doors::new().history(history).accounts(accounts).numbers(numbers).cluster(cluster);
-//! tokio::spawn(doors.serve(listener, shutdown.clone()));
-//! # Ok(()) }
-//! ```
-//!
-//! Where it is asked, its client stands for it:
-//!
-//! ```no_run
-//! # use std::sync::Arc;
-//! # use volery_ports::history::History;
-//! # use volery_rpc::{BadEndpoint, CallOptions, HistoryClient, Remote};
-//! # async fn wire() -> Result<(), BadEndpoint> {
-//! let remote = Remote::new(&["http://10.0.0.1:8411", "http://10.0.0.2:8411"], CallOptions::default())?;
-//! let history: Arc<dyn History> = Arc::new(HistoryClient::new(remote));
-//! # Ok(()) }
-//! ```
-//!
-//! [`AccountClient`], [`NumbersClient`] and [`ClusterClient`] are made alike, of a clone of the same
-//! [`Remote`] where the same processes answer.
+//! Where a role runs, its door is opened: `Doors::new().history(role).serve(listener, shutdown)`, with more roles behind the
+//! same door. Where it is asked, its client stands for it: `HistoryClient::new(Remote::new(&endpoints, options)?)`, and
+//! [`AccountClient`], [`NumbersClient`] and [`ClusterClient`] alike, of clones of one [`Remote`] where the same processes
+//! answer. `tests/same.rs` wires both.
 //!
 //! What differs is time: a call may end with the port's `Unavailable` because its deadline passed or
 //! nobody could be reached. Calls that only look are made again within a budget; calls that change

@@ -1,5 +1,5 @@
 //! The routes, one file a subject. To add one: a function with `#[utoipa::path]`, a line in [`all`],
-//! then `cargo xtask generate`. A function that takes a [`crate::caller::Caller`] is closed to everybody
+//! then `make generate`. A function that takes a [`crate::caller::Caller`] is closed to everybody
 //! without a token; what the caller may reach is decided where the answer is made.
 
 mod accounts;

@@ -1,17 +1,16 @@
-//! The references under `docs/` that are made from code. Stale ones fail the gate.
+//! The references under `docs/` that are made from code: `make generate` writes them, a test here fails if one is stale.
 //!
 //! To add one: a function from nothing to text, and a line in [`FILES`].
+//!
+//! Trap avoided: this links a role, for its OpenAPI. In `xtask` that would be compiled before the gate's first check.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use volery_kernel::code::{Close, Code, Reconnect};
 use volery_kernel::limits;
 use volery_wire::op::{ClientOp, ServerOp};
-
-use crate::metadata::verdict;
-use crate::step::Findings;
 
 /// What makes a file's text.
 type Make = fn() -> String;
@@ -26,27 +25,30 @@ const FILES: &[(&str, Make)] = &[
     ("docs/reference/limits.md", limits),
 ];
 
-pub(crate) fn check(root: &Path) -> Result<(), Findings> {
-    let stale =
-        FILES.iter().filter(|(path, make)| fs::read_to_string(root.join(path)).ok() != Some(content(path, *make)));
-    verdict(stale.map(|(path, _)| format!("{path} is stale: run `cargo xtask generate`, and commit it")).collect())
+fn main() -> io::Result<()> {
+    write(&root())
 }
 
-pub(crate) fn write(root: &Path) -> Result<(), Findings> {
-    let failed = FILES.iter().filter_map(|(path, make)| {
+/// The folder of the workspace: this crate's parent.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}
+
+fn write(root: &Path) -> io::Result<()> {
+    for (path, make) in FILES {
         let target = root.join(path);
-        let folder = target.parent().map_or(Ok(()), fs::create_dir_all);
-        let written = folder.and_then(|()| fs::write(&target, content(path, *make)));
-        written.err().map(|error| format!("{path} could not be written: {error}"))
-    });
-    verdict(failed.collect())
+        fs::create_dir_all(target.parent().unwrap_or(root))?;
+        fs::write(target, content(path, *make))?;
+    }
+    Ok(())
 }
 
 /// Pages say that they are made; other formats cannot.
 fn content(path: &str, make: Make) -> String {
     let text = make();
     if path.ends_with(".md") {
-        return format!("<!-- Made by `cargo xtask generate`; do not edit. -->\n\n{text}");
+        return format!("<!-- Made by `make generate`; do not edit. -->\n\n{text}");
     }
     text
 }
@@ -155,15 +157,26 @@ mod tests {
         }
     }
 
+    /// Those that are missing, or not what would be written.
+    fn stale(root: &Path) -> Vec<&'static str> {
+        let is_stale =
+            |(path, make): &&(&str, Make)| fs::read_to_string(root.join(path)).ok() != Some(content(path, *make));
+        FILES.iter().filter(is_stale).map(|(path, _)| *path).collect()
+    }
+
+    #[test]
+    fn references_are_up_to_date() {
+        assert_eq!(stale(&root()), [""; 0], "stale: run `make generate`, and commit what it wrote");
+    }
+
     #[test]
     fn stale_and_missing_references_are_found_and_written() {
-        let root = std::env::temp_dir().join(format!("xtask-generate-{}", std::process::id()));
-        assert_eq!(check(&root).map_err(|stale| stale.len()), Err(FILES.len()));
-        assert_eq!(write(&root), Ok(()));
-        assert_eq!(check(&root), Ok(()));
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(stale(folder.path()).len(), FILES.len());
+        write(folder.path()).expect("written");
+        assert_eq!(stale(folder.path()), [""; 0]);
         let (first, _) = FILES[0];
-        fs::write(root.join(first), "edited by hand").expect("it is ours");
-        assert_eq!(check(&root).map_err(|stale| stale.len()), Err(1));
-        fs::remove_dir_all(&root).expect("it is ours");
+        fs::write(folder.path().join(first), "edited by hand").expect("it is ours");
+        assert_eq!(stale(folder.path()), [first]);
     }
 }
