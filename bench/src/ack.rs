@@ -38,16 +38,19 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     Ok(versus.taken("ack"))
 }
 
-/// Windows of both, in turn.
+/// Windows of both, in turn; each comes first as often as the other.
 async fn take_turns(
     bench: &Bench,
     ours: &Senders,
     theirs: &Senders,
 ) -> Result<(Histogram<u64>, Histogram<u64>), Failure> {
     let (mut a, mut b) = (histogram()?, histogram()?);
-    for _ in 0..bench.sizes.windows {
-        a.add(ours.window(bench.sizes.rate, bench.sizes.window).await?)?;
-        b.add(theirs.window(bench.sizes.rate, bench.sizes.window).await?)?;
+    for turn in 0..bench.sizes.windows {
+        let mut arms = [(ours, &mut a), (theirs, &mut b)];
+        arms.rotate_left(turn % 2);
+        for (senders, times) in arms {
+            times.add(senders.window(bench.sizes.rate, bench.sizes.window).await?)?;
+        }
     }
     Ok((a, b))
 }
