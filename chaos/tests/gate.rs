@@ -70,7 +70,6 @@ impl Drop for Folder {
 }
 
 #[test]
-#[ignore = "it found a delivered mark that goes too far, which is not mended: docs/research/2026-11-30-chaos.md"]
 fn promises_hold_over_six_faults_and_a_campaign_that_is_over_is_told_again() {
     if !Path::new(env!("CARGO_BIN_EXE_chaos")).with_file_name("volery").is_file() {
         return skipped(NAME, "volery is not built: cargo build -p volery");

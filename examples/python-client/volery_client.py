@@ -132,7 +132,7 @@ class Client:
         self.last_event, self.confirmed, self.unconfirmed_bytes, self.unconfirmed_since = 0, 0, 0, None
         self.sweep = False
         self.answers, self.retrying, self.under_way = {}, {}, {}
-        self.repeat_at = {}
+        self.repeat_at, self.brought_below = {}, 0
         self.ping_at = self.heard = None
         self.session_over = False
         self.online, self.typists, self.typing_said = {}, {}, {}
@@ -307,7 +307,7 @@ class Client:
     def repeat_delivered(self, now):
         """Says again what was not met within 5 s, or before the session began."""
         for chat, mark in self.s["undelivered"].items():
-            if now >= self.repeat_at.get(chat, 0):
+            if now >= self.repeat_at.get(chat, 0) and int(mark["source"]) < self.brought_below:
                 self.say("mark", {"chat": chat, "kind": "delivered", **mark})
                 self.repeat_at[chat] = now + 5
 
@@ -340,6 +340,7 @@ class Client:
         if self.resetting is not None:
             return
         self.store_position(body)
+        self.brought_below = max(self.brought_below, int(body["below"]))
         self.synced = True
         self.state.save()
         if not self.s["unconfirmed"]:
@@ -382,6 +383,7 @@ class Client:
         reacted = [reaction["change"] for reaction in message.get("reactions", [])]
         self.see(message["id"], message.get("edited"), message.get("deleted"), *reacted)
         if not page and message["from"] != self.user:
+            self.brought_below = max(self.brought_below, int(message["source"]) + 1)
             self.expect_delivered(message["chat"], message["source"], message["id"])
         self.apply_changes(message["chat"], message["id"])
         self.met(message.get("key"), message["id"], message["source"])
@@ -558,8 +560,9 @@ class Client:
         self.state.save()
 
     def mark_read(self, chat):
-        """The source of the newest incoming message, and the largest id that is held."""
-        incoming = [m for m in self.s["messages"].get(chat, {}).values() if m["from"] != self.user]
+        """The source of the newest incoming message that the stream has come to, and the largest id up to there."""
+        held = self.s["messages"].get(chat, {}).values()
+        incoming = [m for m in held if m["from"] != self.user and int(m["source"]) < self.brought_below]
         if incoming:
             source = str(max(int(m["source"]) for m in incoming))
             self.say("mark", {"chat": chat, "source": source, "id": str(max(int(m["id"]) for m in incoming))})

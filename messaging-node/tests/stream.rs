@@ -32,7 +32,7 @@ fn pump_into(window: &mut Window, stream: &mut Stream, tail: &Tail) -> Vec<&'sta
 
 fn name(step: &Step) -> &'static str {
     match step {
-        Step::Synced(_) => "synced",
+        Step::Synced(..) => "synced",
         Step::Gap => "gap",
         Step::Fetch(_) => "fetch",
         Step::AskEnd => "ask end",

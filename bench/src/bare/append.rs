@@ -30,7 +30,7 @@ use volery_kernel::id::{Id, SessionNumber, UserId};
 use volery_kernel::position::Source;
 use volery_wire::client::{Hello, Request};
 use volery_wire::codec::{Encoding, decode_request, encode_reply, join_reply};
-use volery_wire::server::{Ack, At, Reply, Welcome};
+use volery_wire::server::{Ack, Reply, Synced, Welcome};
 
 const ENCODING: Encoding = Encoding::MessagePack;
 const FILE_BYTES: u64 = 64 << 20;
@@ -125,7 +125,7 @@ fn hear(peer: &Peer, frame: &[u8], group: &Group) {
         Ok((request, Request::Hello(Hello { device, .. }))) => {
             let (user, session) = (UserId(device.0), SessionNumber(device.0));
             reply(peer, request, &Reply::Welcome(Welcome { user, device, session, now: 0, window: 0 }));
-            reply(peer, 0, &Reply::Synced(At { position: None }));
+            reply(peer, 0, &Reply::Synced(Synced::default()));
         }
         _ => {}
     }

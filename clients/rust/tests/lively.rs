@@ -9,7 +9,7 @@ use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::position::Source;
 use volery_kernel::time::Timestamp;
 use volery_wire::client::{self, Request};
-use volery_wire::server::{At, Message, Presence, Present, Reply, Typing, Welcome};
+use volery_wire::server::{Message, Presence, Present, Reply, Synced, Typing, Welcome};
 
 fn user(number: u64) -> UserId {
     UserId::new(number).unwrap()
@@ -44,7 +44,7 @@ fn sync(core: &mut Core, now: u64, socket: u64) -> Vec<Request<'static>> {
     let welcome = Welcome { user: user(1), device: DeviceId::new(2).unwrap(), session, now: 77, window: 65_536 };
     let said = hear(core, now, socket, 0, &Reply::Welcome(welcome));
     assert_eq!(step(core, now, |core, turn| core.typing(user(3), turn)), [], "not before everything is here");
-    hear(core, now, socket, 0, &Reply::Synced(At::default()));
+    hear(core, now, socket, 0, &Reply::Synced(Synced::default()));
     said
 }
 

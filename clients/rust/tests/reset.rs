@@ -8,7 +8,7 @@ use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::time::Timestamp;
 use volery_wire::client::Request;
 use volery_wire::field::Blob;
-use volery_wire::server::{At, Reply, Welcome};
+use volery_wire::server::{At, Reply, Synced, Welcome};
 
 const SOCKET: u64 = 1;
 
@@ -46,6 +46,6 @@ fn a_gap_while_pages_are_read_asks_nothing() {
     let effects = step(&mut core, Core::pages_read);
     let resumes = |effect: &Effect| matches!(effect, Effect::Send { message: Request::Resume(resume), .. } if resume.position == position);
     assert!(effects.iter().any(resumes), "{effects:?}");
-    hear(&mut core, Reply::Synced(At { position: Some(position) }));
+    hear(&mut core, Reply::Synced(Synced { position: Some(position), ..Synced::default() }));
     assert_eq!(core.link(), Link::Synced);
 }

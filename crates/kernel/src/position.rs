@@ -27,6 +27,12 @@ impl Source {
         Self((generation as u64) << 48 | offset & OFFSET_MAX)
     }
 
+    /// The smallest that is larger.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     /// The log generation.
     #[must_use]
     pub const fn generation(self) -> u16 {

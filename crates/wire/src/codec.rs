@@ -114,7 +114,7 @@ pub fn decode_reply(encoding: Encoding, frame: &[u8]) -> Result<Option<(u64, Rep
         ServerOp::Presence => body.read().map(Reply::Presence),
         ServerOp::Typing => body.read().map(Reply::Typing),
         ServerOp::Page => body.read().map(Reply::Page),
-        ServerOp::Synced => body.read().map(|at: At| Reply::Synced(at)),
+        ServerOp::Synced => body.read().map(Reply::Synced),
         ServerOp::Gap => Ok(Reply::Gap),
         ServerOp::Reset => body.read().map(|at: At| Reply::Reset(at)),
         ServerOp::Moved => body.read().map(Reply::Moved),

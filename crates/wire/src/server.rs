@@ -289,12 +289,23 @@ pub struct ChatList<'a> {
     pub next: Option<Blob>,
 }
 
-/// `synced`, `reset` and `pong`: how far the stream is.
+/// `reset` and `pong`: how far the stream is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct At {
     /// Opaque; absent if there is nothing yet, or nothing that may be stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Blob>,
+}
+
+/// The stream has brought everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synced {
+    /// Opaque; absent if there is nothing yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Blob>,
+    /// Everything to this user whose source is smaller; what pages show from here on is still to come.
+    #[serde(with = "field::source")]
+    pub below: Source,
 }
 
 /// Another node serves this user.
@@ -335,7 +346,7 @@ pub enum Reply<'a> {
     Presence(Presence),
     Typing(Typing),
     Page(Page<'a>),
-    Synced(At),
+    Synced(Synced),
     Gap,
     Reset(At),
     Moved(Moved),

@@ -170,7 +170,7 @@ pub(crate) fn replies() -> Vec<Reply<'static>> {
             newer: None,
             covers: Source(4),
         }),
-        Reply::Synced(at()),
+        Reply::Synced(server::Synced { position: blob(), below: Source(7) }),
         Reply::Gap,
         Reply::Reset(at()),
         Reply::Moved(server::Moved { address: "ws://b:1/v1/ws".into() }),

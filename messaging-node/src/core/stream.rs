@@ -38,7 +38,8 @@ pub enum Step {
         positioned: bool,
     },
     /// Everything up to here was sent.
-    Synced(Option<Position>),
+    /// The position that may be stored, and below which offset everything was sent.
+    Synced(Option<Position>, Offset),
     /// The window was full and has drained.
     Gap,
     /// Ask the log for its end, and tell [`Stream::end_is`].
@@ -241,7 +242,7 @@ impl Stream {
         if next <= tail.head() && self.target.is_some_and(|end| next >= end) {
             self.target = None;
             self.synced = true;
-            send(window, Step::Synced(tail.position_before(next)));
+            send(window, Step::Synced(tail.position_before(next), next));
         }
     }
 

@@ -74,7 +74,8 @@ impl Core {
             Phase::Waiting { until } => Some(until),
             Phase::Connecting { since } | Phase::Greeting { since, .. } => Some(since.plus(OPEN_WITHIN_MS)),
             Phase::Open { stage, .. } => {
-                let marks = [self.marks.due(), self.delivered.due()].into_iter().flatten();
+                let marks =
+                    [&self.marks, &self.delivered].map(|marks| marks.due(self.brought_below)).into_iter().flatten();
                 let marks = marks.filter(|_| stage == Stage::Synced);
                 let alive = [Some(self.dead_at()), Some(self.ping_at), self.probe_at()];
                 let times = alive.into_iter().chain([self.token_ends(), self.received.due(), self.lively.due()]);

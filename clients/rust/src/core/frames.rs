@@ -66,7 +66,7 @@ impl Core {
         }
         match reply {
             Reply::Ack(ack) => self.ack(ack, turn),
-            Reply::Synced(at) => self.synced(at, turn),
+            Reply::Synced(synced) => self.synced(synced, turn),
             Reply::Pong(at) => self.at(at.position.as_ref()),
             // While pages are read a gap asks nothing: a reset must not be forgotten over it.
             Reply::Gap if self.reset_to.is_none() => self.stage(Stage::Syncing, turn),
@@ -92,7 +92,7 @@ impl Core {
                 self.meet(message, turn);
                 self.lively.wrote(message.chat, message.from);
                 if message.from != self.user {
-                    self.brought = self.brought.max(message.source);
+                    self.brought_below = self.brought_below.max(message.source.next());
                     let shown = Shown { source: message.source, id: message.id };
                     self.delivered.expect(message.chat, shown, turn.now);
                 }
@@ -133,11 +133,12 @@ impl Core {
         }
     }
 
-    fn synced(&mut self, at: &server::At, turn: &mut Turn) {
+    fn synced(&mut self, synced: &server::Synced, turn: &mut Turn) {
         if matches!(self.phase, Phase::Open { stage: Stage::Resetting, .. }) {
             return;
         }
-        self.at(at.position.as_ref());
+        self.at(synced.position.as_ref());
+        self.brought_below = self.brought_below.max(synced.below);
         self.stage(Stage::Synced, turn);
         if self.outbox.is_idle() {
             self.backoff.reset();

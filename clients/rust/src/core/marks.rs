@@ -3,11 +3,15 @@
 //!
 //! Trap avoided: that something was delivered follows from what is confirmed, and a server that is killed
 //! between the two takes it along. So a device that does not meet the mark says it.
+//!
+//! Another: pages may be ahead of the stream, and lack what archive writes a moment later. So a mark waits until the
+//! stream has brought what it covers.
 
 use std::collections::BTreeMap;
 
 use volery_kernel::chat::ChatId;
 use volery_kernel::limits;
+use volery_kernel::position::Source;
 use volery_kernel::time::Timestamp;
 use volery_wire::client::Shown;
 
@@ -77,15 +81,21 @@ impl Marks {
         }
     }
 
-    /// From when on a mark is due.
-    #[must_use]
-    pub(super) fn due(&self) -> Option<Timestamp> {
-        self.pending.values().map(|pending| pending.due).min()
+    /// Whether all of them were met.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
     }
 
-    /// A mark that is due, said under `request`.
-    pub(super) fn say(&mut self, now: Timestamp, request: u64) -> Option<(ChatId, Shown)> {
-        let (chat, pending) = self.pending.iter_mut().find(|(_, pending)| pending.due <= now)?;
+    /// From when on a mark is due, of those that lie below what the stream brought.
+    pub(super) fn due(&self, brought_below: Source) -> Option<Timestamp> {
+        let brought = self.pending.values().filter(|pending| pending.shown.source < brought_below);
+        brought.map(|pending| pending.due).min()
+    }
+
+    /// A mark that is due and lies below what the stream brought, said under `request`.
+    pub(super) fn say(&mut self, now: Timestamp, brought_below: Source, request: u64) -> Option<(ChatId, Shown)> {
+        let may = |pending: &Pending| pending.due <= now && pending.shown.source < brought_below;
+        let (chat, pending) = self.pending.iter_mut().find(|(_, pending)| may(pending))?;
         (pending.due, pending.said, pending.request) = (now.plus(REPEAT_MS), Some(now), request);
         Some((*chat, pending.shown))
     }

@@ -79,8 +79,8 @@ pub struct Core {
     previous_session: SessionNumber,
     largest_id: Id,
     position: Option<Blob>,
-    /// The stream has brought everything of the user's partition up to here.
-    brought: Source,
+    /// The stream has brought everything to this user below this source, once it is synced. Pages may run ahead of it.
+    brought_below: Source,
     reset_to: Option<Blob>,
     outbox: Outbox,
     marks: Marks,
@@ -115,7 +115,7 @@ impl Core {
             previous_session: state.session,
             largest_id: state.largest_id,
             position: state.position.clone(),
-            brought: Source::ZERO,
+            brought_below: Source::ZERO,
             reset_to: None,
             outbox: Outbox::restore(state),
             marks: Marks::default(),
@@ -160,7 +160,7 @@ impl Core {
     /// stream shows.
     #[must_use]
     pub fn is_marked(&self) -> bool {
-        self.marks.due().is_none() && self.delivered.due().is_none()
+        self.marks.is_empty() && self.delivered.is_empty()
     }
 
     /// The stored position, for tests and measurements.
@@ -374,7 +374,8 @@ impl Core {
         while let Some((local, key, shown)) =
             self.outbox.next().map(|item| (item.intent.local, item.key, item.intent.shown))
         {
-            let shown = shown.filter(|shown| key.is_none() && stage == Stage::Synced && shown.source <= self.brought);
+            let shown =
+                shown.filter(|shown| key.is_none() && stage == Stage::Synced && shown.source < self.brought_below);
             let request = self.next_request;
             let fresh = self.outbox.sent(local, session, request);
             if let Some((session, number)) = fresh {
@@ -404,10 +405,12 @@ impl Core {
         if !matches!(self.phase, Phase::Open { stage: Stage::Synced, .. }) {
             return;
         }
-        while let Some((chat, Shown { source, id })) = self.marks.say(turn.now, self.next_request) {
+        while let Some((chat, Shown { source, id })) = self.marks.say(turn.now, self.brought_below, self.next_request) {
             self.send(Request::Mark(client::Mark { chat, kind: MarkKind::Read, source, id }), turn);
         }
-        while let Some((chat, Shown { source, id })) = self.delivered.say(turn.now, self.next_request) {
+        while let Some((chat, Shown { source, id })) =
+            self.delivered.say(turn.now, self.brought_below, self.next_request)
+        {
             self.send(Request::Mark(client::Mark { chat, kind: MarkKind::Delivered, source, id }), turn);
         }
     }

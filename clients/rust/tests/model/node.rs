@@ -8,7 +8,7 @@ use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::position::Source;
 use volery_wire::client::{Mark, Request, Send, Shown};
 use volery_wire::field::Blob;
-use volery_wire::server::{Ack, Answer, At, Chat, ChatList, Error, Key, Marked, Message, Page, Reply, Welcome};
+use volery_wire::server::{Ack, Answer, At, Chat, ChatList, Error, Key, Marked, Message, Page, Reply, Synced, Welcome};
 
 use super::{DEVICE, ME, id};
 
@@ -238,7 +238,10 @@ impl Node {
         }
         if !session.synced && *next >= session.target {
             session.synced = true;
-            down.push_back((0, Reply::Synced(at(*next))));
+            down.push_back((
+                0,
+                Reply::Synced(Synced { position: at(*next).position, below: Source(self.last_id).next() }),
+            ));
         }
     }
 

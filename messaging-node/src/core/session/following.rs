@@ -2,7 +2,7 @@
 
 use volery_kernel::code::{Close, Code};
 use volery_kernel::event::{Event, Seen};
-use volery_kernel::position::{Offset, Position};
+use volery_kernel::position::{Offset, Position, Source};
 use volery_ports::history::{Happened, Stretch};
 use volery_wire::server::{self, Reply};
 
@@ -67,6 +67,12 @@ impl Session {
                 let bytes = view.body.bytes.len();
                 (Reply::Message(entry::of_view(self.who.user, chat, view)), incoming, bytes)
             }
+            Happened::Early(chat, target, change) => {
+                self.sends.raise_floor(change.id);
+                let changed = entry::of_change(chat, target, change);
+                let bytes = changed.text.as_deref().map_or(0, str::len);
+                (Reply::Changed(changed), None, bytes)
+            }
             Happened::Answer(answer) if answer.key.device == self.who.device => {
                 self.sends.answered(&answer);
                 (Reply::Answer(entry::of_answer(&answer, None)), None, 0)
@@ -113,8 +119,9 @@ impl Session {
             }
             Step::Fetch(from) => effects.push(Effect::Fetch(from, self.stream.unverified())),
             Step::Gap => effects.push(Effect::Reply(0, Reply::Gap)),
-            Step::Synced(position) => {
-                effects.push(Effect::Reply(0, Reply::Synced(server::At { position: position.map(blob) })));
+            Step::Synced(position, below) => {
+                let below = Source::new(self.generation, below);
+                effects.push(Effect::Reply(0, Reply::Synced(server::Synced { position: position.map(blob), below })));
                 // Pages were read: `resume` confirmed what they brought, and perhaps nothing later does.
                 if std::mem::take(&mut self.sweep_after_sync) {
                     effects.push(Effect::AskUndelivered);
