@@ -89,14 +89,13 @@ impl Syncs {
     }
 }
 
-/// A change of a message that is not held is asked for once the message is.
 fn holds(known: &Known<'_>, life: &Life, held: Held) -> bool {
     match held {
         Held::Message(message) => life.holds(message),
-        Held::Change(n) => known.part_of(n).zip(known.intents[n].taken).is_none_or(|((target, part), (id, _))| {
-            let is_shown = known.message_of(target).is_some_and(|message| life.holds(message));
-            !is_shown || life.holds_change(target, part, id)
-        }),
+        Held::Change(n) => known
+            .part_of(n)
+            .zip(known.intents[n].taken)
+            .is_none_or(|((target, part), (id, _))| life.holds_change(target, part, id)),
     }
 }
 

@@ -14,7 +14,7 @@ use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::rules::READ_BACK_MS;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_ports::history::{Anchor, ChatView, ChatsPage, Happened, History, HistoryError, MessageView, Page, Stretch};
-use volery_ports::timeline::{ChatRow, Entry, MessageRow, Span, Timeline, Unavailable};
+use volery_ports::timeline::{Change, ChatRow, Entry, MessageRow, Span, Stored, Timeline, Unavailable};
 
 use crate::cursor;
 use crate::view::view;
@@ -114,7 +114,7 @@ impl Reads {
     }
 
     async fn chat_view(&self, user: UserId, chat: ChatId, row: ChatRow) -> Result<ChatView, HistoryError> {
-        let newest = self.timeline.message(chat, row.newest).await.map_err(away)?.map(view);
+        let newest = self.stored(chat, row.newest).await?.into_row().map(view);
         let unread = self.unread(user, chat, &row).await?;
         let ChatRow { read, delivered, peer_delivered, peer_read, newest_incoming, .. } = row;
         Ok(ChatView { chat, newest, unread, read, delivered, peer_delivered, peer_read, newest_incoming })
@@ -153,23 +153,27 @@ impl Reads {
 
     /// A retry may be resolved twice: its message lies where the first of the two does.
     async fn is_above(&self, chat: ChatId, late: Seen, mark: Seen) -> Result<bool, HistoryError> {
-        let row = self.timeline.message(chat, late.id).await.map_err(away)?;
+        let row = self.stored(chat, late.id).await?.into_row();
         Ok(row.is_none_or(|row| row.message.source > mark.source))
     }
 
-    async fn happened(&self, entry: Entry) -> Result<Option<Happened>, HistoryError> {
+    async fn happened(&self, entry: Entry) -> Result<Vec<Happened>, HistoryError> {
         Ok(match entry {
-            Entry::Message { chat, id } => self.message(chat, id).await?.map(|view| Happened::Message(chat, view)),
-            Entry::Change { chat, target, .. } => {
-                self.message(chat, target).await?.map(|view| Happened::Changed(chat, view))
+            Entry::Message { chat, id } => {
+                let row = self.stored(chat, id).await?.into_row();
+                row.map(|row| Happened::Message(chat, view(row))).into_iter().collect()
             }
-            Entry::Answer(answer) => Some(Happened::Answer(answer)),
-            Entry::Mark { reader, chat, kind, seen } => Some(Happened::Mark { reader, chat, kind, seen }),
+            Entry::Change { chat, target, change } => match self.stored(chat, target).await? {
+                Stored::Row(row) => vec![Happened::Changed(chat, view(row))],
+                Stored::Bare(changes) => early(chat, target, change, changes),
+            },
+            Entry::Answer(answer) => vec![Happened::Answer(answer)],
+            Entry::Mark { reader, chat, kind, seen } => vec![Happened::Mark { reader, chat, kind, seen }],
         })
     }
 
-    async fn message(&self, chat: ChatId, id: Id) -> Result<Option<MessageView>, HistoryError> {
-        Ok(self.timeline.message(chat, id).await.map_err(away)?.map(view))
+    async fn stored(&self, chat: ChatId, id: Id) -> Result<Stored, HistoryError> {
+        self.timeline.message(chat, id).await.map_err(away)
     }
 }
 
@@ -237,7 +241,7 @@ impl History for Reads {
         let complete_below = rows.last().filter(|_| cut).map_or(to, |(offset, _)| offset + 1).max(from);
         let happened = stream::iter(rows).map(|(offset, entry)| async move {
             let happened = self.happened(entry).await?;
-            Ok::<_, HistoryError>(happened.map(|happened| (offset, happened)))
+            Ok::<_, HistoryError>(happened.into_iter().map(move |happened| (offset, happened)))
         });
         let happened: Vec<_> = happened.buffered(AT_ONCE).try_collect().await?;
         Ok(Stretch { events: happened.into_iter().flatten().collect(), complete_below })
@@ -267,6 +271,13 @@ struct Beside {
     more: bool,
     /// Whether there is a message at the id itself.
     at: bool,
+}
+
+/// A change whose message another partition has not archived yet. A later one may have taken its place, and the index
+/// does not say whose it was: that one is among those with larger ids, which may be told early as well.
+fn early(chat: ChatId, target: Id, change: Id, changes: Vec<Change>) -> Vec<Happened> {
+    let due = changes.into_iter().filter(|held| held.id >= change);
+    due.map(|held| Happened::Early(chat, target, held)).collect()
 }
 
 fn before(id: Id) -> Id {

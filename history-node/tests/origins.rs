@@ -156,7 +156,7 @@ impl Run {
         let below = self.committed(n).map_or(0, |commit| commit.source.offset() + 1);
         for record in &self.logs[n][..below as usize] {
             let (Event::Send(send) | Event::Echo { send, .. }) = &record.event else { continue };
-            let row = block_on(self.timeline.message(send.chat(), send.id)).unwrap();
+            let row = block_on(self.timeline.message(send.chat(), send.id)).unwrap().into_row();
             assert!(row.is_some(), "{n} has committed {below} and {record:?} is not there");
             assert!(block_on(self.timeline.sent(send.key)).unwrap().is_some(), "the send key of {record:?}");
         }

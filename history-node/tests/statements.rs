@@ -24,7 +24,9 @@ use volery_node::clock::SystemClock;
 use volery_node::health::Health;
 use volery_node::metrics::{Metrics, Stage};
 use volery_ports::log::Log as _;
-use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Timeline, Unavailable, Write};
+use volery_ports::timeline::{
+    ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Stored, Timeline, Unavailable, Write,
+};
 use volery_testkit::log::ModelLog;
 use volery_testkit::timeline::ModelTimeline;
 
@@ -108,7 +110,7 @@ impl Timeline for Counting {
         self.model.messages(chat, span, limit).await
     }
 
-    async fn message(&self, chat: ChatId, id: Id) -> Result<Option<MessageRow>, Unavailable> {
+    async fn message(&self, chat: ChatId, id: Id) -> Result<Stored, Unavailable> {
         self.model.message(chat, id).await
     }
 

@@ -189,8 +189,8 @@ impl View {
         self.chats.get(&chat).and_then(|chat| chat.get(&id)).is_some_and(|held| held.message.is_some())
     }
 
-    /// Whether a change is worked in, or a later one of its kind. It is asked for only where its message is held, an
-    /// edit or a deletion only where that is its actor's: a row from the index does not show a forged one.
+    /// Whether a change is worked in, or a later one of its kind. An edit or a deletion is asked for only where the
+    /// message is held and its actor's: a row from the index does not show a forged one.
     #[must_use]
     pub fn holds_change(&self, send: &Send) -> bool {
         let held = send.content.target().and_then(|target| self.chats.get(&send.chat())?.get(&target));
@@ -205,7 +205,7 @@ impl View {
                 Content::Message { .. } => false,
                 Content::Edit { .. } => !counts || newest(|held| &held.edited),
                 Content::Delete { .. } => !counts,
-                Content::React { .. } => from.is_none() || newest(|held| &held.reactions),
+                Content::React { .. } => newest(|held| &held.reactions),
             }
     }
 

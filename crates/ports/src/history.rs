@@ -9,6 +9,8 @@ use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 
+use crate::timeline::Change;
+
 /// Where a page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Anchor {
@@ -119,6 +121,9 @@ pub enum Happened {
     Message(ChatId, MessageView),
     /// A message changed: as it is by now.
     Changed(ChatId, MessageView),
+    /// A message changed that is not stored yet: the change alone, to wait beside it. Whether its actor may is
+    /// decided by whoever holds the message.
+    Early(ChatId, Id, Change),
     /// A retry was answered.
     Answer(Answer),
     /// A mark.
@@ -137,7 +142,7 @@ pub enum Happened {
 /// A stretch of a user's stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stretch {
-    /// By offset.
+    /// By offset. An offset may have several, or none.
     pub events: Vec<(Offset, Happened)>,
     /// Everything of the user's stream below this offset, from the one asked for, is in `events`.
     pub complete_below: Offset,

@@ -8,7 +8,8 @@
 //!   lose the newest applies in a crash, but never a write of an apply whose commit it still has, nor
 //!   of one that was answered before that began: what was taken is replayed from the log.
 //! - A read sees every apply that has answered. Reads of one call need not be one snapshot.
-//! - A row whose message has not come (only a change of it) is kept and not returned by pages.
+//! - A row whose message has not come (only a change of it) is kept and not returned by pages. Read alone it says
+//!   its changes: a change may be told before its message is.
 
 use async_trait::async_trait;
 use volery_kernel::chat::{ChatId, Recipient};
@@ -64,6 +65,26 @@ pub struct MessageRow {
     pub message: Message,
     /// The newest change per actor and kind, in no particular order.
     pub changes: Vec<Change>,
+}
+
+/// What is stored under a message's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// The message has come.
+    Row(MessageRow),
+    /// It has not: the changes that wait for it, as in a row. None, if nothing is known of it.
+    Bare(Vec<Change>),
+}
+
+impl Stored {
+    /// The row, if the message has come.
+    #[must_use]
+    pub fn into_row(self) -> Option<MessageRow> {
+        match self {
+            Self::Row(row) => Some(row),
+            Self::Bare(_) => None,
+        }
+    }
 }
 
 /// What is known of a send key.
@@ -283,8 +304,8 @@ pub trait Timeline: Send + Sync + 'static {
     /// At most `limit` messages of a chat.
     async fn messages(&self, chat: ChatId, span: Span, limit: usize) -> Result<Vec<MessageRow>, Unavailable>;
 
-    /// One message.
-    async fn message(&self, chat: ChatId, id: Id) -> Result<Option<MessageRow>, Unavailable>;
+    /// One message, or what waits for it.
+    async fn message(&self, chat: ChatId, id: Id) -> Result<Stored, Unavailable>;
 
     /// A user's view of a chat; default values if there is none.
     async fn chat(&self, user: UserId, chat: ChatId) -> Result<ChatRow, Unavailable>;

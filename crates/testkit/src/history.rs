@@ -42,6 +42,7 @@ pub async fn conformance(timeline: &ModelTimeline, history: &dyn History) {
     chat_lists_are_whole(history).await;
     long_chat_lists_fit(history).await;
     a_stream_is_read_by_stretches(history).await;
+    a_change_is_told_before_its_message(history).await;
     what_is_undelivered_is_told(history).await;
     an_outage_is_told_in_its_own_words(timeline, history).await;
 }
@@ -121,6 +122,13 @@ fn marks() -> [Entry; 2] {
     })
 }
 
+/// Changes of a message that has not come. The first reaction was replaced.
+fn early() -> [Change; 3] {
+    let reaction = |raw, emoji: &str| Change { id: id(raw), actor: ada(), what: ChangeKind::React(emoji.to_owned()) };
+    let edit = Change { id: id(62), actor: ben(), what: ChangeKind::Edit(Body::text("early")) };
+    [reaction(61, "👍"), edit, reaction(63, "🎉")]
+}
+
 async fn fill(timeline: &ModelTimeline) -> Result<(), Unavailable> {
     let messages = (1..=MESSAGES).map(|raw| Write::Message { chat: chat(), message: message(raw), resolved: false });
     let change =
@@ -136,9 +144,11 @@ async fn fill(timeline: &ModelTimeline) -> Result<(), Unavailable> {
             change: Change { id: id(43), actor: ben(), what: ChangeKind::Delete },
         },
     ];
+    let early = early().map(|change| Write::Change { chat: chat(), target: id(60), change });
     let entries =
         [Entry::Message { chat: chat(), id: id(1) }, Entry::Change { chat: chat(), target: id(5), change: id(40) }];
-    let entries = entries.into_iter().chain(answers().map(Entry::Answer)).chain(marks());
+    let told_early = [61, 62].map(|raw| Entry::Change { chat: chat(), target: id(60), change: id(raw) });
+    let entries = entries.into_iter().chain(answers().map(Entry::Answer)).chain(marks()).chain(told_early);
     let recipient = Recipient::User(ada());
     let index = (100..).zip(entries).map(|(offset, entry)| Write::Index { recipient, offset, entry });
     let view = [
@@ -147,7 +157,9 @@ async fn fill(timeline: &ModelTimeline) -> Result<(), Unavailable> {
         Write::PeerMark { user: ada(), chat: chat(), kind: MarkKind::Delivered, seen: seen(9, 9) },
     ];
     let commit = Commit { source: Source::new(1, ARCHIVED), id: id(99), stamp: Timestamp(1) };
-    timeline.apply(home(), messages.chain(changes).chain(index).chain(view).collect(), Some(commit)).await?;
+    timeline
+        .apply(home(), messages.chain(changes).chain(early).chain(index).chain(view).collect(), Some(commit))
+        .await?;
     let crowd = (0..CHATS).flat_map(from_the_crowd).collect();
     timeline.apply(partition(busy()), crowd, None).await?;
     Ok(())
@@ -274,17 +286,31 @@ async fn a_stream_is_read_by_stretches(history: &dyn History) {
     };
     assert_eq!(stretch.map(|stretch| stretch.complete_below), Ok(ARCHIVED + 1));
     let offsets: Vec<_> = events.iter().map(|(offset, _)| *offset).collect();
-    assert_eq!(offsets, (100..107).collect::<Vec<_>>());
+    assert_eq!(offsets[..7], [100, 101, 102, 103, 104, 105, 106]);
     assert!(matches!(&events[0].1, Happened::Message(at, view) if *at == chat() && view.id == id(1)));
     assert!(matches!(&events[1].1, Happened::Changed(at, view) if *at == chat() && view.body == Body::text("edited")));
     let told: Vec<_> = events[2..5].iter().map(|(_, happened)| happened.clone()).collect();
     assert_eq!(told, answers().map(Happened::Answer));
     let kinds = [MarkKind::Delivered, MarkKind::Read];
     let marked = kinds.map(|kind| Happened::Mark { reader: ben(), chat: chat(), kind, seen: seen(4, 4) });
-    assert_eq!(events[5..].iter().map(|(_, happened)| happened.clone()).collect::<Vec<_>>(), marked);
+    assert_eq!(events[5..7].iter().map(|(_, happened)| happened.clone()).collect::<Vec<_>>(), marked);
     let cut = history.stretch(ada(), home(), 100, 2).await;
     assert_eq!(cut.map(|cut| (cut.events.len(), cut.complete_below)), Ok((2, 102)));
     assert_eq!(history.stretch(ada(), home(), 0, 9).await, Err(HistoryError::TooOld));
+}
+
+/// Who made the replaced one is not in the index, so all that are later come with it.
+async fn a_change_is_told_before_its_message(history: &dyn History) {
+    let stretch = history.stretch(ada(), home(), 107, 99).await;
+    let mut events = stretch.map(|stretch| stretch.events).unwrap_or_default();
+    events.sort_by_key(|(offset, happened)| match happened {
+        Happened::Early(_, _, change) => (*offset, change.id),
+        _ => (*offset, Id::ZERO),
+    });
+    let [_, edit, reaction] = early();
+    let expected = [(107, &edit), (107, &reaction), (108, &edit), (108, &reaction)];
+    let expected = expected.map(|(offset, change)| (offset, Happened::Early(chat(), id(60), change.clone())));
+    assert_eq!(events, expected, "the change, or what took its place");
 }
 
 async fn what_is_undelivered_is_told(history: &dyn History) {

@@ -9,6 +9,7 @@ use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::Partition;
 use volery_ports::history::{self, MessageView};
+use volery_ports::timeline::{Change, ChangeKind};
 use volery_wire::client::Shown;
 use volery_wire::codec::{Encoding, encode_reply};
 use volery_wire::field::Blob;
@@ -232,6 +233,18 @@ pub fn of_view(reader: UserId, chat: ChatId, view: MessageView) -> server::Messa
         reactions: view.reactions.into_iter().map(reaction).collect(),
         position: None,
     }
+}
+
+/// A change from the index whose message is not stored yet, as a body. It has no position, as a message has none.
+#[must_use]
+pub fn of_change(chat: ChatId, target: Id, change: Change) -> server::Changed<'static> {
+    let (text, deleted, emoji) = match change.what {
+        ChangeKind::Edit(body) => (Some(into_text(body)), false, None),
+        ChangeKind::Delete => (None, true, None),
+        ChangeKind::React(emoji) => (None, false, Some(Cow::Owned(emoji))),
+    };
+    let (change, by) = (change.id, change.actor);
+    server::Changed { chat, id: target, change, by, text, deleted, emoji, key: None, position: None }
 }
 
 fn reaction(from: history::Reaction) -> server::Reaction {

@@ -10,7 +10,9 @@ use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_node::metrics::EngineCall;
-use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Timeline, Unavailable, Write};
+use volery_ports::timeline::{
+    ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Stored, Timeline, Unavailable, Write,
+};
 
 use crate::calls::Calls;
 
@@ -43,7 +45,7 @@ impl Timeline for WatchedTimeline {
         self.calls.make(EngineCall::TimelineMessages, self.timeline.messages(chat, span, limit)).await
     }
 
-    async fn message(&self, chat: ChatId, id: Id) -> Result<Option<MessageRow>, Unavailable> {
+    async fn message(&self, chat: ChatId, id: Id) -> Result<Stored, Unavailable> {
         self.calls.make(EngineCall::TimelineMessage, self.timeline.message(chat, id)).await
     }
 

@@ -12,7 +12,7 @@ use volery_kernel::id::{Id, UserId};
 use volery_kernel::limits::RESOLVED_LATE_MOST;
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::Partition;
-use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Sent, Span};
+use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Sent, Span, Stored};
 
 use crate::cell::{self, Corrupt};
 use crate::layout::{days_of, signed, window_of, windows_of};
@@ -43,10 +43,10 @@ pub(crate) async fn sent(cluster: &Cluster, key: SendKey) -> Result<Option<Sent>
     Ok(rows.first().map(|(first, source)| cell::sent(first, source)).transpose()?)
 }
 
-pub(crate) async fn message(cluster: &Cluster, chat: ChatId, id: Id) -> Result<Option<MessageRow>, Fault> {
+pub(crate) async fn message(cluster: &Cluster, chat: ChatId, id: Id) -> Result<Stored, Fault> {
     let key = (chat.to_key(), window_of(id), signed(id.get()));
     let rows: Vec<MessageColumns> = cluster.rows(&cluster.statements.message, key).await?;
-    Ok(rows.into_iter().next().map(message_row).transpose()?.flatten())
+    Ok(rows.into_iter().next().map_or(Ok(Stored::Bare(Vec::new())), stored)?)
 }
 
 /// A page that is full where its span begins needs no more. Who asks for the newest does not know where that
@@ -118,7 +118,7 @@ async fn within(
         let rows: Vec<MessageColumns> = cluster.rows(statement, key).await?;
         let (read, last) = (rows.len(), rows.last().map(|(id, ..)| *id));
         for row in rows {
-            found.extend(message_row(row)?);
+            found.extend(stored(row)?.into_row());
         }
         match last.filter(|_| read >= limit && found.len() < limit) {
             Some(last) => span = from_there(span, id(last)?),
@@ -138,11 +138,13 @@ fn id(column: i64) -> Result<Id, Corrupt> {
     cell::id(&column.to_be_bytes())
 }
 
-fn message_row((column, message, changes): MessageColumns) -> Result<Option<MessageRow>, Corrupt> {
-    let Some(message) = message else { return Ok(None) };
-    let message = cell::message(id(column)?, message)?;
+fn stored((column, message, changes): MessageColumns) -> Result<Stored, Corrupt> {
     let changes = changes.into_iter().flatten().map(|(key, change)| cell::change(&key, &change));
-    Ok(Some(MessageRow { message, changes: changes.collect::<Result<_, _>>()? }))
+    let changes = changes.collect::<Result<Vec<_>, _>>()?;
+    Ok(match message {
+        Some(message) => Stored::Row(MessageRow { message: cell::message(id(column)?, message)?, changes }),
+        None => Stored::Bare(changes),
+    })
 }
 
 pub(crate) async fn chat(cluster: &Cluster, user: UserId, chat: ChatId) -> Result<ChatRow, Fault> {

@@ -16,7 +16,9 @@ use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Timeline, Unavailable, Write};
+use volery_ports::timeline::{
+    ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Stored, Timeline, Unavailable, Write,
+};
 
 use crate::layout::day_of;
 use crate::memory::Memory;
@@ -140,7 +142,7 @@ impl Timeline for CassandraTimeline {
         Ok(read::messages(&self.cluster, &self.memory, chat, span, limit).await?)
     }
 
-    async fn message(&self, chat: ChatId, id: Id) -> Result<Option<MessageRow>, Unavailable> {
+    async fn message(&self, chat: ChatId, id: Id) -> Result<Stored, Unavailable> {
         Ok(read::message(&self.cluster, chat, id).await?)
     }
 

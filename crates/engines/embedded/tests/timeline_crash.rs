@@ -90,7 +90,10 @@ async fn check(timeline: &EmbeddedTimeline, partition: Partition, end: u64) {
     assert!(index == expected, "the index of {partition} is not complete below {end}");
     for offset in 0..end {
         let id = message_id(partition, offset);
-        assert!(timeline.message(chat(offset), id).await.unwrap().is_some(), "message {offset} of {partition}");
+        assert!(
+            timeline.message(chat(offset), id).await.unwrap().into_row().is_some(),
+            "message {offset} of {partition}"
+        );
         let sent = timeline.sent(send_key(partition, offset)).await.unwrap();
         assert_eq!(sent.map(|sent| sent.id), Some(id), "send {offset} of {partition}");
     }

@@ -6,6 +6,7 @@ use volery_kernel::event::{Answer, Body, Outcome, Seen};
 use volery_kernel::position::{Offset, Position};
 use volery_ports::history::{ChatView, ChatsPage, Happened, MessageView, Page, Reaction, Stretch};
 
+use super::early::{early, to_early};
 use crate::check::{self, Checked};
 use crate::wire::history::v1 as wire;
 use crate::wire::history::v1::happened::Kind;
@@ -133,6 +134,7 @@ fn happened((offset, from): (Offset, Happened)) -> wire::Happened {
     let kind = match from {
         Happened::Message(chat, view) => Kind::Message(message_in(chat, view)),
         Happened::Changed(chat, view) => Kind::Changed(message_in(chat, view)),
+        Happened::Early(chat, target, change) => Kind::Early(early(chat, target, change)),
         Happened::Answer(from) => Kind::Answer(answered(from)),
         Happened::Mark { reader, chat, kind, seen } => {
             let kind = check::from_mark_kind(kind);
@@ -147,6 +149,7 @@ fn to_happened(from: wire::Happened) -> Checked<(Offset, Happened)> {
     let happened = match check::there("kind", from.kind)? {
         Kind::Message(from) => to_message_in(from).map(|(chat, view)| Happened::Message(chat, view))?,
         Kind::Changed(from) => to_message_in(from).map(|(chat, view)| Happened::Changed(chat, view))?,
+        Kind::Early(from) => to_early(from).map(|(chat, target, change)| Happened::Early(chat, target, change))?,
         Kind::Answer(from) => Happened::Answer(to_answered(from)?),
         Kind::Mark(from) => {
             let mark = check::there("mark", from.mark)?;

@@ -3,7 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `ask` | requests: what travels to history-node |
-//! | `answer` | answers: what travels back |
+//! | `answer`, `early` | answers: what travels back |
 //! | `failure` | refusals as statuses |
 //! | `door` | the service over a `History` |
 //! | `client` | a `History` over the service |
@@ -12,6 +12,7 @@ mod answer;
 mod ask;
 mod client;
 mod door;
+mod early;
 mod failure;
 #[cfg(test)]
 mod tests;

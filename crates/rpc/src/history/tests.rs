@@ -12,6 +12,7 @@ use volery_kernel::time::Timestamp;
 use volery_ports::history::{
     Anchor, ChatView, ChatsPage, Happened, HistoryError, MessageView, Page, Reaction, Stretch,
 };
+use volery_ports::timeline::{Change, ChangeKind};
 
 use super::{answer, ask, failure};
 use crate::check::{Checked, Nonsense};
@@ -70,13 +71,25 @@ fn anchors() -> impl Strategy<Value = Anchor> {
     ]
 }
 
-fn messages() -> impl Strategy<Value = MessageView> {
+fn bodies() -> impl Strategy<Value = Body> {
     let body = (any::<u32>(), prop::collection::vec(any::<u8>(), 0..50));
-    let body = body.prop_map(|(kind, bytes)| Body { kind, bytes: Bytes::from(bytes) });
+    body.prop_map(|(kind, bytes)| Body { kind, bytes: Bytes::from(bytes) })
+}
+
+fn changes() -> impl Strategy<Value = Change> {
+    let what = prop_oneof![
+        bodies().prop_map(ChangeKind::Edit),
+        Just(ChangeKind::Delete),
+        "\\PC{0,4}".prop_map(ChangeKind::React),
+    ];
+    (ids(), users(), what).prop_map(|(id, actor, what)| Change { id, actor, what })
+}
+
+fn messages() -> impl Strategy<Value = MessageView> {
     let changes = (prop::option::of(ids()), prop::option::of(ids()), prop::option::of(ids()));
     let reaction = (users(), "\\PC{0,4}", ids()).prop_map(|(by, emoji, change)| Reaction { by, emoji, change });
     let reactions = prop::collection::vec(reaction, 0..3);
-    (ids(), users(), keys(), sources(), body, changes, reactions).prop_map(
+    (ids(), users(), keys(), sources(), bodies(), changes, reactions).prop_map(
         |(id, sender, key, source, body, (reply_to, edited, deleted), reactions)| MessageView {
             id,
             sender,
@@ -120,6 +133,7 @@ fn happened() -> impl Strategy<Value = Happened> {
     prop_oneof![
         (chats(), messages()).prop_map(|(chat, view)| Happened::Message(chat, view)),
         (chats(), messages()).prop_map(|(chat, view)| Happened::Changed(chat, view)),
+        (chats(), ids(), changes()).prop_map(|(chat, target, change)| Happened::Early(chat, target, change)),
         (ids(), users(), keys(), outcomes()).prop_map(|(id, sender, key, outcome)| Happened::Answer(Answer {
             id,
             sender,

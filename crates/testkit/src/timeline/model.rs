@@ -17,7 +17,8 @@ use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::timeline::{
-    Change, ChangeKind, ChatRow, Commit, Entry, Message, MessageRow, Refused, Sent, Span, Timeline, Unavailable, Write,
+    Change, ChangeKind, ChatRow, Commit, Entry, Message, MessageRow, Refused, Sent, Span, Stored, Timeline,
+    Unavailable, Write,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -200,14 +201,17 @@ impl State {
         }
     }
 
-    fn row(&self, chat: ChatId, id: Id) -> Option<MessageRow> {
-        let message = self.messages.get(&(chat, id))?.clone();
+    fn stored(&self, chat: ChatId, id: Id) -> Stored {
         let changes = self.changes.get(&(chat, id));
-        Some(MessageRow { message, changes: changes.into_iter().flat_map(BTreeMap::values).cloned().collect() })
+        let changes = changes.into_iter().flat_map(BTreeMap::values).cloned().collect();
+        match self.messages.get(&(chat, id)).cloned() {
+            Some(message) => Stored::Row(MessageRow { message, changes }),
+            None => Stored::Bare(changes),
+        }
     }
 
     fn messages(&self, chat: ChatId, span: Span, limit: usize) -> Vec<MessageRow> {
-        let row = |((_, id), _): (&(ChatId, Id), &Message)| self.row(chat, *id);
+        let row = |((_, id), _): (&(ChatId, Id), &Message)| self.stored(chat, *id).into_row();
         let after = |edge| (Bound::Excluded((chat, edge)), Bound::Included((chat, Id::MAX)));
         match span {
             Span::Before(edge) => {
@@ -279,8 +283,8 @@ impl Timeline for ModelTimeline {
         self.ask(|state| state.messages(chat, span, limit)).await
     }
 
-    async fn message(&self, chat: ChatId, id: Id) -> Result<Option<MessageRow>, Unavailable> {
-        self.ask(|state| state.row(chat, id)).await
+    async fn message(&self, chat: ChatId, id: Id) -> Result<Stored, Unavailable> {
+        self.ask(|state| state.stored(chat, id)).await
     }
 
     async fn chat(&self, user: UserId, chat: ChatId) -> Result<ChatRow, Unavailable> {

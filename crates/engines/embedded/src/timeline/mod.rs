@@ -46,7 +46,9 @@ use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_ports::timeline::{ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Timeline, Unavailable, Write};
+use volery_ports::timeline::{
+    ChatRow, Commit, Entry, MessageRow, Refused, Sent, Span, Stored, Timeline, Unavailable, Write,
+};
 
 use apply::Applier;
 use bounds::Cuts;
@@ -241,7 +243,7 @@ impl Timeline for EmbeddedTimeline {
         self.read(|store| read::messages(store.rows(), chat, span, limit))
     }
 
-    async fn message(&self, chat: ChatId, id: Id) -> Result<Option<MessageRow>, Unavailable> {
+    async fn message(&self, chat: ChatId, id: Id) -> Result<Stored, Unavailable> {
         self.read(|store| read::message(store.rows(), chat, id))
     }
 

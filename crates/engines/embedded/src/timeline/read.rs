@@ -9,7 +9,7 @@ use volery_kernel::event::SendKey;
 use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::{Offset, Source};
 use volery_kernel::slot::Partition;
-use volery_ports::timeline::{Change, ChatRow, Commit, Entry, Message, MessageRow, Sent, Span};
+use volery_ports::timeline::{Change, ChatRow, Commit, Entry, Message, MessageRow, Sent, Span, Stored};
 
 use super::bounds::Bounds;
 use super::layout::Key;
@@ -124,9 +124,13 @@ pub(super) fn asides(rows: &Keyspace, partition: Partition, limit: usize) -> Res
         .collect()
 }
 
-pub(super) fn message(rows: &Keyspace, chat: ChatId, id: Id) -> Result<Option<MessageRow>, Fault> {
-    let cells = layout::cells(chat, id);
-    Ok(gather(under(rows, cells), 1)?.pop())
+pub(super) fn message(rows: &Keyspace, chat: ChatId, id: Id) -> Result<Stored, Fault> {
+    let mut gathering = Gathering::new(id);
+    for cell in under(rows, layout::cells(chat, id)) {
+        let (key, value) = cell.into_inner()?;
+        gathering.add(of_message(&key)?.1, &value)?;
+    }
+    Ok(gathering.stored())
 }
 
 pub(super) fn messages(rows: &Keyspace, chat: ChatId, span: Span, limit: usize) -> Result<Vec<MessageRow>, Fault> {
@@ -163,9 +167,23 @@ impl Gathering {
         Ok(())
     }
 
-    fn row(self) -> Option<MessageRow> {
-        self.message.map(|message| MessageRow { message, changes: self.changes })
+    fn stored(self) -> Stored {
+        match self.message {
+            Some(message) => Stored::Row(MessageRow { message, changes: self.changes }),
+            None => Stored::Bare(self.changes),
+        }
     }
+
+    fn row(self) -> Option<MessageRow> {
+        self.stored().into_row()
+    }
+}
+
+/// Which message a cell is of, and what its key says after the id.
+fn of_message(key: &[u8]) -> Result<(Id, Reader<'_>), Corrupt> {
+    let mut key = Reader::key(key);
+    key.chat()?;
+    Ok((key.inverted_id()?, key))
 }
 
 /// Puts adjacent cells together until there are `limit` messages; changes without a message are passed over.
@@ -177,16 +195,14 @@ fn gather(cells: impl Iterator<Item = Guard>, limit: usize) -> Result<Vec<Messag
     }
     for cell in cells {
         let (key, value) = cell.into_inner()?;
-        let mut key = Reader::key(&key);
-        key.chat()?;
-        let id = key.inverted_id()?;
+        let (id, cell) = of_message(&key)?;
         if let Some(complete) = current.take_if(|current| current.id != id) {
             found.extend(complete.row());
             if found.len() == limit {
                 return Ok(found);
             }
         }
-        current.get_or_insert_with(|| Gathering::new(id)).add(key, &value)?;
+        current.get_or_insert_with(|| Gathering::new(id)).add(cell, &value)?;
     }
     found.extend(current.and_then(Gathering::row));
     Ok(found)
