@@ -16,6 +16,9 @@
 //! | `page_cursor` | `volery_history::cursor` |
 //! | `segment`, `sealed_segment`, `log_folder` | `volery_embedded::log`: segments, indexes, committed offsets |
 //! | `timeline_row` | `volery_embedded::timeline`: the values of all tables, index keys |
+//! | `timeline_cell` | `volery_cassandra`: cells and columns of all tables |
+//! | `partition_map` | `volery_sql`: a map as it stands in its row |
+//! | `rpc_message` | `volery_rpc`: what doors are asked and clients are answered |
 //! | `http_body`, `http_query`, `http_time`, `forwarded_for` | `volery_gateway`: `input`, `when`, `caller` |
 //! | `access_token`, `import_lines` | `volery_account`: `token`, `import` with its names and PHC strings |
 //! | `configuration` | `volery_node::config`: file, environment, flags |
@@ -23,8 +26,8 @@
 //! | `client_session` | `volery_client` before a hostile node |
 //! | `client_state`, `client_answer` | `volery_client`: state file; account file and answers of a gateway |
 //!
-//! Not here: SQLite's file and fjall's (their makers' formats), what librdkafka hands over (a workspace
-//! of its own), and files that the tools of this tree write for themselves.
+//! Not here: SQLite's file and fjall's (their makers' formats), what librdkafka hands over (fields, which it has
+//! read), and files that the tools of this tree write for themselves.
 
 #![expect(clippy::unreachable, reason = "a target says by a panic what is wrong")]
 
@@ -34,7 +37,7 @@ pub mod mutate;
 mod targets;
 mod watch;
 
-use targets::{client, door, handshake, log, outside, reach, stored, wire};
+use targets::{client, door, handshake, log, outside, reach, remote, stored, wire};
 
 /// What a decoder made of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub struct Memory {
 impl Memory {
     /// For a decoder that reads values.
     pub const PLAIN: Self = Self { base: 64 << 10, each: 64 };
+    /// For one of protobuf: two bytes may be an item of a list, which has hundreds in memory.
+    pub const LISTS: Self = Self { base: 64 << 10, each: 1_024 };
     /// For one that needs an engine, a node or a device around it.
     pub const BUILT: Self = Self { base: 2 << 20, each: 256 };
 
@@ -115,6 +120,9 @@ targets! {
     sealed_segment: log::sealed_segment, log::segments, log::WORDS, BUILT;
     log_folder: log::folder, log::folders, log::WORDS, BUILT;
     timeline_row: stored::row, stored::rows, &[b"\x01", b"\x02", b"\x06\x01", b"\0\0\0\0\0\0\0"], PLAIN;
+    timeline_cell: remote::cell, remote::cells, &[b"\x01", b"\x02", b"\x09", b"\x10", b"\0\0\0\0\0\0\0"], PLAIN;
+    partition_map: remote::partition_map, remote::partition_maps, remote::ROW, PLAIN;
+    rpc_message: remote::message, remote::messages, remote::PROTOBUF, LISTS;
     http_body: outside::body, outside::bodies, wire::TEXT, PLAIN;
     http_query: outside::query, outside::queries, outside::HTTP, PLAIN;
     http_time: outside::time, outside::times, outside::HTTP, PLAIN;

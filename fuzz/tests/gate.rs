@@ -61,6 +61,7 @@ gates! {
     request_message_pack request_json reply_message_pack reply_json
     log_event position name page_cursor
     segment sealed_segment log_folder timeline_row
+    timeline_cell partition_map rpc_message
     http_body http_query http_time forwarded_for
     access_token import_lines configuration
     bus_message

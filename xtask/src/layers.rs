@@ -108,7 +108,7 @@ const fn below(layer: Layer) -> &'static [Layer] {
         Judge => &[Kernel, Format],
         Load => &[Kernel, Format, Door, Client, Judge, Node, Tls],
         Bench => &[Kernel, Format, Port, Door, Reader, Engine, Node, Tls, Role, Client, Judge, Load],
-        Fuzzing => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Tls, Node, Role, Client],
+        Fuzzing => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Tls, Node, Rpc, Role, Client],
         Simulation => &[Kernel, Format, Port, Door, Reader, Engine, Testkit, Node, Role, Client, Judge],
         Binary => &[Kernel, Format, Port, Door, Reader, Engine, Node, Tls, Rpc, Role, Client],
         Documents => &[Kernel, Format, Node, Role],

@@ -21,6 +21,7 @@
 //! | [`check`] | single fields of messages, and which means nothing |
 //! | [`refusal`] | what the refusals of all contracts have in common |
 //! | [`status`] | refusals as gRPC carries them |
+//! | `messages` | what messages say as typed values, for checks of the contracts |
 //! | [`limits`] | every bound, with its reason |
 
 mod accounts;
@@ -30,6 +31,8 @@ mod cluster;
 mod doors;
 mod history;
 mod limits;
+#[doc(hidden)]
+pub mod messages;
 mod numbers;
 mod refusal;
 mod status;

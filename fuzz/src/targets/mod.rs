@@ -7,6 +7,7 @@ pub(crate) mod handshake;
 pub(crate) mod log;
 pub(crate) mod outside;
 pub(crate) mod reach;
+pub(crate) mod remote;
 mod reseal;
 mod samples;
 pub(crate) mod stored;

@@ -7,6 +7,7 @@
 //! | `schema` | what is checked at the start: copies, migrations |
 //! | `statement` | the statements, and how rows are asked for |
 //! | `cell` | the bytes of cells |
+//! | `cells` | the same as typed values, for checks of the format |
 //! | `layout` | windows, days, time stamps: which row something belongs to |
 //! | `plan` | the writes of an apply as rows, coalesced |
 //! | `memory` | what this process knows to be stored already |
@@ -29,6 +30,8 @@
 //! Quorums are of the whole cluster: an apply that has answered is seen from everywhere.
 
 mod cell;
+#[doc(hidden)]
+pub mod cells;
 mod layout;
 mod memory;
 mod options;

@@ -12,7 +12,8 @@
 //! SQLite has one writer; PostgreSQL has many, and `alone` is where they wait for each other.
 
 mod column;
-mod map_row;
+#[doc(hidden)]
+pub mod map_row;
 mod postgres;
 mod sqlite;
 

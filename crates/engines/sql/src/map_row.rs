@@ -1,5 +1,5 @@
 //! How a partition map stands in its row: members as JSON, for people to read; owners as bytes, because
-//! there are up to 16,384 of them.
+//! there are up to 16,384 of them. Fuzzing reads them as well.
 
 use serde::{Deserialize, Serialize};
 use volery_kernel::map::{Member, MemberState, PartitionMap, Weight};
@@ -20,7 +20,10 @@ fn serving() -> String {
 }
 
 /// A list of `[name, url, weight, state]`.
-pub(crate) fn members(map: &PartitionMap) -> sqlx::Result<String> {
+///
+/// # Errors
+/// `Encode`, if no JSON can be made of them.
+pub fn members(map: &PartitionMap) -> sqlx::Result<String> {
     let row = |Member { name, url, weight, state }: Member| Row(name, url, weight.get(), state.name().to_owned());
     let rows: Vec<_> = map.members().iter().cloned().map(row).collect();
     serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))
@@ -41,12 +44,15 @@ pub(crate) fn state(column: &str) -> sqlx::Result<MemberState> {
 }
 
 /// Two bytes a partition, big-endian.
-pub(crate) fn owners(map: &PartitionMap) -> Vec<u8> {
+pub fn owners(map: &PartitionMap) -> Vec<u8> {
     map.owners().flat_map(|owner| owner.unwrap_or(NOBODY).to_be_bytes()).collect()
 }
 
 /// A map as it was written. What cannot have been written is damage, and is said.
-pub(crate) fn map(version: i64, members: &str, owners: &[u8]) -> sqlx::Result<PartitionMap> {
+///
+/// # Errors
+/// `Decode`: damage.
+pub fn map(version: i64, members: &str, owners: &[u8]) -> sqlx::Result<PartitionMap> {
     let rows: Vec<Row> = serde_json::from_str(members).map_err(|error| sqlx::Error::Decode(error.into()))?;
     let members = rows.into_iter().map(member).collect::<sqlx::Result<_>>()?;
     let (owners, rest) = owners.as_chunks();

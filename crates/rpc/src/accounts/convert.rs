@@ -10,11 +10,11 @@ use crate::check::{self, Checked};
 use crate::limits::LIMIT_MOST;
 use crate::wire::account::v1 as wire;
 
-pub(super) fn claims(from: Claims) -> wire::Claims {
+pub(crate) fn claims(from: Claims) -> wire::Claims {
     wire::Claims { user: Some(from.user.get()), device: Some(from.device.get()), expires: Some(from.expires.0) }
 }
 
-pub(super) fn to_claims(from: wire::Claims) -> Checked<Claims> {
+pub(crate) fn to_claims(from: wire::Claims) -> Checked<Claims> {
     Ok(Claims {
         user: check::user("user", from.user)?,
         device: check::device("device", from.device)?,
@@ -22,25 +22,25 @@ pub(super) fn to_claims(from: wire::Claims) -> Checked<Claims> {
     })
 }
 
-pub(super) fn standing(from: Option<Standing>) -> wire::StandingAnswer {
+pub(crate) fn standing(from: Option<Standing>) -> wire::StandingAnswer {
     wire::StandingAnswer {
         user: from.map(|standing| standing.user.get()),
         revoked: from.is_some_and(|standing| standing.revoked),
     }
 }
 
-pub(super) fn to_standing(from: wire::StandingAnswer) -> Checked<Option<Standing>> {
+pub(crate) fn to_standing(from: wire::StandingAnswer) -> Checked<Option<Standing>> {
     let user = check::id_if_any("user", from.user)?;
     Ok(user.map(|user| Standing { user: UserId(user), revoked: from.revoked }))
 }
 
-pub(super) fn revoked(from: Vec<(u64, DeviceId)>) -> wire::RevokedAfterAnswer {
+pub(crate) fn revoked(from: Vec<(u64, DeviceId)>) -> wire::RevokedAfterAnswer {
     let numbered =
         |(number, device): (u64, DeviceId)| wire::Revocation { number: Some(number), device: Some(device.get()) };
     wire::RevokedAfterAnswer { revoked: from.into_iter().map(numbered).collect() }
 }
 
-pub(super) fn to_revoked(from: wire::RevokedAfterAnswer) -> Checked<Vec<(u64, DeviceId)>> {
+pub(crate) fn to_revoked(from: wire::RevokedAfterAnswer) -> Checked<Vec<(u64, DeviceId)>> {
     let numbered = |from: wire::Revocation| {
         Ok((check::there("revoked.number", from.number)?, check::device("revoked.device", from.device)?))
     };
@@ -61,11 +61,11 @@ pub(super) fn to_user(from: wire::User) -> Checked<User> {
     Ok(User { id: check::user("id", id)?, user_name, display_name, created: check::time("created", created)? })
 }
 
-pub(super) fn users(from: Vec<User>) -> wire::UsersAnswer {
+pub(crate) fn users(from: Vec<User>) -> wire::UsersAnswer {
     wire::UsersAnswer { users: from.into_iter().map(user).collect() }
 }
 
-pub(super) fn to_users(from: wire::UsersAnswer) -> Checked<Vec<User>> {
+pub(crate) fn to_users(from: wire::UsersAnswer) -> Checked<Vec<User>> {
     from.users.into_iter().map(to_user).collect()
 }
 
@@ -73,7 +73,7 @@ pub(super) fn to_user_if_any(from: wire::UserByNameAnswer) -> Checked<Option<Use
     from.user.map(to_user).transpose()
 }
 
-pub(super) fn to_ids(from: &wire::UsersRequest) -> Checked<Vec<UserId>> {
+pub(crate) fn to_ids(from: &wire::UsersRequest) -> Checked<Vec<UserId>> {
     if from.ids.len() > LIMIT_MOST {
         return check::wrong("ids", "are more than 1,000");
     }
@@ -130,7 +130,7 @@ pub(super) fn to_told(from: wire::RevokeAnswer) -> Told {
     if from.on_the_log { Told::OnTheLog } else { Told::Later }
 }
 
-pub(super) fn device(from: Device) -> wire::Device {
+pub(crate) fn device(from: Device) -> wire::Device {
     wire::Device {
         id: Some(from.id.get()),
         user: Some(from.user.get()),
@@ -152,6 +152,6 @@ pub(super) fn to_device(from: wire::Device) -> Checked<Device> {
     })
 }
 
-pub(super) fn to_devices(from: wire::DevicesAnswer) -> Checked<Vec<Device>> {
+pub(crate) fn to_devices(from: wire::DevicesAnswer) -> Checked<Vec<Device>> {
     from.devices.into_iter().map(to_device).collect()
 }

@@ -9,7 +9,7 @@
 //! | `client` | an `AccountService` over the service |
 
 mod client;
-mod convert;
+pub(crate) mod convert;
 mod door;
 mod failure;
 #[cfg(test)]

@@ -72,21 +72,21 @@ fn to_terms(from: Option<wire::Terms>) -> Checked<Terms> {
     })
 }
 
-pub(super) fn admit(from: Terms, opened: bool) -> wire::AdmitRequest {
+pub(crate) fn admit(from: Terms, opened: bool) -> wire::AdmitRequest {
     wire::AdmitRequest { terms: Some(terms(from)), opened }
 }
 
-pub(super) fn to_admit(from: wire::AdmitRequest) -> Checked<(Terms, bool)> {
+pub(crate) fn to_admit(from: wire::AdmitRequest) -> Checked<(Terms, bool)> {
     Ok((to_terms(from.terms)?, from.opened))
 }
 
-pub(super) fn hold(from: Hold) -> wire::HoldRequest {
+pub(crate) fn hold(from: Hold) -> wire::HoldRequest {
     let Hold { kind, member, process, terms } = from;
     let (member, terms) = (Some(self::member(member)), Some(self::terms(terms)));
     wire::HoldRequest { kind: self::kind(kind), member, process, terms }
 }
 
-pub(super) fn to_hold(from: wire::HoldRequest) -> Checked<Hold> {
+pub(crate) fn to_hold(from: wire::HoldRequest) -> Checked<Hold> {
     Ok(Hold {
         kind: to_kind(from.kind)?,
         member: to_member(check::there("member", from.member)?)?,
@@ -105,36 +105,36 @@ pub(super) fn to_setting(from: wire::Setting) -> Setting {
     Setting { name, value, version, by, at: Timestamp(at) }
 }
 
-pub(super) fn settings(from: Settings) -> wire::AllSettings {
+pub(crate) fn settings(from: Settings) -> wire::AllSettings {
     wire::AllSettings { version: from.version, settings: from.settings.into_iter().map(setting).collect() }
 }
 
-pub(super) fn to_settings(from: wire::AllSettings) -> Settings {
+pub(crate) fn to_settings(from: wire::AllSettings) -> Settings {
     Settings { version: from.version, settings: from.settings.into_iter().map(to_setting).collect() }
 }
 
-pub(super) fn change(from: Change) -> wire::ChangeRequest {
+pub(crate) fn change(from: Change) -> wire::ChangeRequest {
     let Change { name, value, seen, by } = from;
     wire::ChangeRequest { name, value, seen, by }
 }
 
 /// The name may be anything: config-node says which there are.
-pub(super) fn to_change(from: wire::ChangeRequest) -> Checked<Change> {
+pub(crate) fn to_change(from: wire::ChangeRequest) -> Checked<Change> {
     let value = from.value.map(value).transpose()?;
     Ok(Change { name: from.name, value, seen: from.seen, by: word("by", from.by)? })
 }
 
-pub(super) fn drains(from: Vec<Drain>) -> wire::DrainsAnswer {
+pub(crate) fn drains(from: Vec<Drain>) -> wire::DrainsAnswer {
     let drain = |Drain { node, by, at }| wire::Drain { node, by, at: at.0 };
     wire::DrainsAnswer { drains: from.into_iter().map(drain).collect() }
 }
 
-pub(super) fn to_drains(from: wire::DrainsAnswer) -> Vec<Drain> {
+pub(crate) fn to_drains(from: wire::DrainsAnswer) -> Vec<Drain> {
     let drain = |wire::Drain { node, by, at }| Drain { node, by, at: Timestamp(at) };
     from.drains.into_iter().map(drain).collect()
 }
 
-pub(super) fn order(from: Order) -> wire::OrderRequest {
+pub(crate) fn order(from: Order) -> wire::OrderRequest {
     let Order { kind, action, seen, by } = from;
     let action = match action {
         Action::Drain(node) => WireAction::Drain(node),
@@ -147,7 +147,7 @@ pub(super) fn order(from: Order) -> wire::OrderRequest {
 }
 
 /// Names may be any: config-node says which there are.
-pub(super) fn to_order(from: wire::OrderRequest) -> Checked<Order> {
+pub(crate) fn to_order(from: wire::OrderRequest) -> Checked<Order> {
     let action = match check::there("action", from.action)? {
         WireAction::Drain(node) => Action::Drain(word("drain", node)?),
         WireAction::Undrain(node) => Action::Undrain(word("undrain", node)?),

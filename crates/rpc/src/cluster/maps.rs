@@ -9,7 +9,7 @@ use crate::check::{self, Checked};
 use crate::wire::config::v1 as wire;
 use crate::wire::config::v1::map_answer::Kind;
 
-pub(super) fn map(from: &PartitionMap) -> wire::PartitionMap {
+pub(crate) fn map(from: &PartitionMap) -> wire::PartitionMap {
     wire::PartitionMap {
         version: from.version(),
         members: from.members().iter().cloned().map(member).collect(),
@@ -17,7 +17,7 @@ pub(super) fn map(from: &PartitionMap) -> wire::PartitionMap {
     }
 }
 
-pub(super) fn to_map(from: wire::PartitionMap) -> Checked<PartitionMap> {
+pub(crate) fn to_map(from: wire::PartitionMap) -> Checked<PartitionMap> {
     if from.owners.len() > usize::from(SLOTS) {
         return check::wrong("owners", "are more than 16,384");
     }
@@ -41,7 +41,7 @@ pub(super) fn to_answer(from: wire::MapAnswer) -> Checked<Answer> {
     })
 }
 
-fn changes(from: MapDelta) -> wire::MapChanges {
+pub(crate) fn changes(from: MapDelta) -> wire::MapChanges {
     let MapDelta { from, version, left, came, moved } = from;
     let moved = moved.into_iter().map(|(Partition(partition), owner)| wire::MovedPartition {
         partition: partition.into(),
@@ -50,7 +50,7 @@ fn changes(from: MapDelta) -> wire::MapChanges {
     wire::MapChanges { from, version, left, came: came.into_iter().map(member).collect(), moved: moved.collect() }
 }
 
-fn to_delta(from: wire::MapChanges) -> Checked<MapDelta> {
+pub(crate) fn to_delta(from: wire::MapChanges) -> Checked<MapDelta> {
     let wire::MapChanges { from, version, left, came, moved } = from;
     let moved = moved.into_iter().map(|wire::MovedPartition { partition, owner }| {
         let partition = u16::try_from(partition).or_else(|_| check::wrong("partition", "is above 65,535"))?;

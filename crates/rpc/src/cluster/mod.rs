@@ -4,10 +4,10 @@
 //! long as its caller's patience, beyond the usual deadline; of maps that callers have seen, `recent` remembers some.
 
 mod client;
-mod convert;
+pub(crate) mod convert;
 mod door;
 mod failure;
-mod maps;
+pub(crate) mod maps;
 mod recent;
 #[cfg(test)]
 mod tests;

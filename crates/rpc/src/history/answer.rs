@@ -12,7 +12,7 @@ use crate::wire::history::v1 as wire;
 use crate::wire::history::v1::happened::Kind;
 use crate::wire::log::v1 as log;
 
-pub(super) fn page(from: Page) -> wire::PageAnswer {
+pub(crate) fn page(from: Page) -> wire::PageAnswer {
     wire::PageAnswer {
         messages: from.messages.into_iter().map(message).collect(),
         older: from.older.map(Bytes::from),
@@ -21,7 +21,7 @@ pub(super) fn page(from: Page) -> wire::PageAnswer {
     }
 }
 
-pub(super) fn to_page(from: wire::PageAnswer) -> Checked<Page> {
+pub(crate) fn to_page(from: wire::PageAnswer) -> Checked<Page> {
     Ok(Page {
         messages: from.messages.into_iter().map(to_message).collect::<Checked<_>>()?,
         older: from.older.map(Vec::from),
@@ -73,11 +73,11 @@ fn to_reaction(from: wire::Reaction) -> Checked<Reaction> {
     })
 }
 
-pub(super) fn chats(from: ChatsPage) -> wire::ChatsAnswer {
+pub(crate) fn chats(from: ChatsPage) -> wire::ChatsAnswer {
     wire::ChatsAnswer { chats: from.chats.into_iter().map(chat).collect(), next: from.next.map(Bytes::from) }
 }
 
-pub(super) fn to_chats(from: wire::ChatsAnswer) -> Checked<ChatsPage> {
+pub(crate) fn to_chats(from: wire::ChatsAnswer) -> Checked<ChatsPage> {
     let chats = from.chats.into_iter().map(to_chat).collect::<Checked<_>>()?;
     Ok(ChatsPage { chats, next: from.next.map(Vec::from) })
 }
@@ -108,21 +108,21 @@ fn to_chat(from: wire::ChatView) -> Checked<ChatView> {
     })
 }
 
-pub(super) fn archived(from: Option<Position>) -> wire::ArchivedAnswer {
+pub(crate) fn archived(from: Option<Position>) -> wire::ArchivedAnswer {
     wire::ArchivedAnswer { position: from.map(|position| Bytes::copy_from_slice(&position.to_bytes())) }
 }
 
-pub(super) fn to_archived(from: wire::ArchivedAnswer) -> Checked<Option<Position>> {
+pub(crate) fn to_archived(from: wire::ArchivedAnswer) -> Checked<Option<Position>> {
     let position = from.position.as_deref().map(Position::from_bytes).transpose();
     position.or_else(|_| check::wrong("position", "is not a position"))
 }
 
-pub(super) fn stretch(from: Stretch) -> wire::StretchAnswer {
+pub(crate) fn stretch(from: Stretch) -> wire::StretchAnswer {
     let events = from.events.into_iter().map(happened).collect();
     wire::StretchAnswer { events, complete_below: Some(from.complete_below) }
 }
 
-pub(super) fn to_stretch(from: wire::StretchAnswer) -> Checked<Stretch> {
+pub(crate) fn to_stretch(from: wire::StretchAnswer) -> Checked<Stretch> {
     Ok(Stretch {
         events: from.events.into_iter().map(to_happened).collect::<Checked<_>>()?,
         complete_below: check::there("complete_below", from.complete_below)?,
@@ -202,12 +202,12 @@ fn to_answered(from: wire::Answered) -> Checked<Answer> {
     })
 }
 
-pub(super) fn undelivered(from: Vec<(ChatId, Seen)>) -> wire::UndeliveredAnswer {
+pub(crate) fn undelivered(from: Vec<(ChatId, Seen)>) -> wire::UndeliveredAnswer {
     let one = |(chat, seen)| wire::Undelivered { chat: chat_key(chat), seen: check::from_seen(seen) };
     wire::UndeliveredAnswer { chats: from.into_iter().map(one).collect() }
 }
 
-pub(super) fn to_undelivered(from: wire::UndeliveredAnswer) -> Checked<Vec<(ChatId, Seen)>> {
+pub(crate) fn to_undelivered(from: wire::UndeliveredAnswer) -> Checked<Vec<(ChatId, Seen)>> {
     let one = |from: wire::Undelivered| Ok((check::chat("chat", &from.chat)?, check::seen("seen", from.seen)?));
     from.chats.into_iter().map(one).collect()
 }

@@ -14,7 +14,7 @@ use crate::wire::history::v1::{
     ArchivedRequest, ChatsRequest, Newest, PageRequest, StretchRequest, UndeliveredRequest,
 };
 
-pub(super) fn page(user: UserId, chat: ChatId, anchor: Anchor, limit: usize) -> PageRequest {
+pub(crate) fn page(user: UserId, chat: ChatId, anchor: Anchor, limit: usize) -> PageRequest {
     PageRequest {
         user: Some(user.get()),
         chat: Bytes::copy_from_slice(&chat.to_key()),
@@ -30,7 +30,7 @@ pub(super) fn page(user: UserId, chat: ChatId, anchor: Anchor, limit: usize) -> 
     }
 }
 
-pub(super) fn to_page(from: PageRequest) -> Checked<(UserId, ChatId, Anchor, usize)> {
+pub(crate) fn to_page(from: PageRequest) -> Checked<(UserId, ChatId, Anchor, usize)> {
     let user = check::user("user", from.user)?;
     let chat = check::chat("chat", &from.chat)?;
     let anchor = match check::there("anchor", from.anchor)? {
@@ -44,24 +44,24 @@ pub(super) fn to_page(from: PageRequest) -> Checked<(UserId, ChatId, Anchor, usi
     Ok((user, chat, anchor, check::limit("limit", from.limit)?))
 }
 
-pub(super) fn chats(user: UserId, cursor: Option<Vec<u8>>, limit: usize) -> ChatsRequest {
+pub(crate) fn chats(user: UserId, cursor: Option<Vec<u8>>, limit: usize) -> ChatsRequest {
     ChatsRequest { user: Some(user.get()), cursor: cursor.map(Bytes::from), limit: check::limited(limit) }
 }
 
-pub(super) fn to_chats(from: ChatsRequest) -> Checked<(UserId, Option<Vec<u8>>, usize)> {
+pub(crate) fn to_chats(from: ChatsRequest) -> Checked<(UserId, Option<Vec<u8>>, usize)> {
     let user = check::user("user", from.user)?;
     Ok((user, from.cursor.map(Vec::from), check::limit("limit", from.limit)?))
 }
 
-pub(super) fn archived(partition: Partition) -> ArchivedRequest {
+pub(crate) fn archived(partition: Partition) -> ArchivedRequest {
     ArchivedRequest { partition: Some(partition.0.into()) }
 }
 
-pub(super) fn to_archived(from: ArchivedRequest) -> Checked<Partition> {
+pub(crate) fn to_archived(from: ArchivedRequest) -> Checked<Partition> {
     check::partition("partition", from.partition)
 }
 
-pub(super) fn stretch(user: UserId, partition: Partition, from: Offset, limit: usize) -> StretchRequest {
+pub(crate) fn stretch(user: UserId, partition: Partition, from: Offset, limit: usize) -> StretchRequest {
     StretchRequest {
         user: Some(user.get()),
         partition: Some(partition.0.into()),
@@ -70,7 +70,7 @@ pub(super) fn stretch(user: UserId, partition: Partition, from: Offset, limit: u
     }
 }
 
-pub(super) fn to_stretch(from: StretchRequest) -> Checked<(UserId, Partition, Offset, usize)> {
+pub(crate) fn to_stretch(from: StretchRequest) -> Checked<(UserId, Partition, Offset, usize)> {
     Ok((
         check::user("user", from.user)?,
         check::partition("partition", from.partition)?,
@@ -79,10 +79,10 @@ pub(super) fn to_stretch(from: StretchRequest) -> Checked<(UserId, Partition, Of
     ))
 }
 
-pub(super) fn undelivered(user: UserId, limit: usize) -> UndeliveredRequest {
+pub(crate) fn undelivered(user: UserId, limit: usize) -> UndeliveredRequest {
     UndeliveredRequest { user: Some(user.get()), limit: check::limited(limit) }
 }
 
-pub(super) fn to_undelivered(from: UndeliveredRequest) -> Checked<(UserId, usize)> {
+pub(crate) fn to_undelivered(from: UndeliveredRequest) -> Checked<(UserId, usize)> {
     Ok((check::user("user", from.user)?, check::limit("limit", from.limit)?))
 }

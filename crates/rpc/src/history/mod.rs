@@ -8,8 +8,8 @@
 //! | `door` | the service over a `History` |
 //! | `client` | a `History` over the service |
 
-mod answer;
-mod ask;
+pub(crate) mod answer;
+pub(crate) mod ask;
 mod client;
 mod door;
 mod early;

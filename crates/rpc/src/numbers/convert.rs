@@ -12,7 +12,7 @@ use crate::wire::idgen::v1 as wire;
 use crate::wire::idgen::v1::failure::Kind;
 use crate::{refusal, status};
 
-pub(super) fn held(from: Held) -> wire::Held {
+pub(crate) fn held(from: Held) -> wire::Held {
     wire::Held { number: Some(from.number.into()), from: Some(from.from.0), until: Some(from.until.0) }
 }
 
@@ -24,7 +24,7 @@ pub(super) fn to_held(from: wire::Held) -> Checked<Held> {
     })
 }
 
-pub(super) fn to_all_held(from: wire::TakeAnswer) -> Checked<Vec<Held>> {
+pub(crate) fn to_all_held(from: wire::TakeAnswer) -> Checked<Vec<Held>> {
     from.held.into_iter().map(to_held).collect()
 }
 

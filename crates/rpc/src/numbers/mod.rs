@@ -4,7 +4,7 @@
 //! writes what travels.
 
 mod client;
-mod convert;
+pub(crate) mod convert;
 mod door;
 #[cfg(test)]
 mod tests;
