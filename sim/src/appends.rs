@@ -1,7 +1,7 @@
 //! Appends to the simulated log: well, badly, late, twice; and whom they concern.
 
 use volery_history::archive::Lane;
-use volery_kernel::event::Event;
+use volery_kernel::event::{Answer, Event, Outcome};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_ports::log::{AppendError, Appended};
@@ -40,6 +40,11 @@ pub(crate) struct LogTrouble {
 
 fn unknown() -> Result<Vec<Appended>, AppendError> {
     Err(AppendError::Unknown("injected".to_owned()))
+}
+
+/// An answer with the id of an earlier attempt: a retry that has become the send itself is answered with its own.
+fn is_found(event: &Event) -> bool {
+    matches!(event, Event::Answer(Answer { id, outcome: Outcome::Accepted { id: found, .. }, .. }) if found != id)
 }
 
 impl World {
@@ -165,6 +170,9 @@ impl World {
     fn taken(&mut self, partition: Partition, taken: Appended) {
         let Some(record) = self.log.read(partition, taken.offset, 1).first().cloned() else { return };
         let fate = self.oracle.read(partition, &record);
+        if is_found(&record.event) {
+            self.story.count(What::RetryFound);
+        }
         match fate {
             Fate::Counts => {}
             Fate::Again => self.story.count(What::DerivedTwice),

@@ -115,9 +115,6 @@ impl World {
             newest => newest,
         };
         let mut core = Archive::new(GENERATION, self.partitions(), commit);
-        if core.next_offset() < self.log.end(partition) {
-            self.story.count(What::ArchiveReplay);
-        }
         self.read_back(Reader::Archive, partition, core.next_offset()).iter().for_each(|record| core.warm(record));
         let life = self.next_life();
         let (retrying, busy, writing, torn, awaits, again) = Default::default();
@@ -240,6 +237,7 @@ impl World {
         if records.is_empty() {
             return;
         }
+        self.count_replayed(What::ArchiveReplay, &records, self.archived_below(partition));
         let as_read = self.look_up_early(&records);
         if let Some(shell) = self.archives.get_mut(&(partition, life)) {
             shell.retrying.as_read = as_read;

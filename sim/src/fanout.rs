@@ -60,9 +60,6 @@ impl World {
         }
         let committed = self.log.fanned_out(partition, back);
         let from = if self.mutated(Mutation::TakenUpAtEnd) { self.log.end(partition) } else { committed };
-        if from < self.log.end(partition) {
-            self.story.count(What::FanoutReplay);
-        }
         let mut core = Fanout::new(GENERATION, self.partitions(), self.plan.lane_most(), from);
         self.read_back(Reader::Fanout, partition, from).iter().for_each(|record| core.warm(record));
         let life = self.next_life();
@@ -85,6 +82,7 @@ impl World {
         let from = shell.core.read_below();
         let most = 1 + self.rng.index(6);
         let records = self.records(Reader::Fanout, partition, from, most);
+        self.count_replayed(What::FanoutReplay, &records, self.log.fanned_below(partition));
         let (commits_early, more) = (self.mutated(Mutation::FanoutCommitsEarly), records.len() == most);
         let Some(FanoutShell { core, .. }) = self.fanouts.get_mut(&(partition, life)) else { return };
         for record in records {

@@ -108,7 +108,7 @@ impl World {
         let older = node.session_of(hello.device);
         let mut effects = Vec::new();
         let session = Session::open(opening, now, &mut effects);
-        let (wrong, flying, from_tail) = (Wrong::from(resume), BTreeMap::new(), resume.is_some());
+        let (wrong, flying, from_tail) = (Wrong::from(resume), BTreeMap::new(), resume.map(|_| 0));
         let (welcomed, tick_at) = (now, None);
         node.sessions.insert(id, SessionShell { session, partition, welcomed, tick_at, from_tail, flying, wrong });
         let name = format!("d{device}");

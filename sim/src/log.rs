@@ -19,6 +19,8 @@ struct Part {
     /// The running maximum of the stamps.
     newest: Vec<Timestamp>,
     fanned_out: Vec<Offset>,
+    /// The largest of these: fan-out that begins anew commits smaller ones after it.
+    fanned_below: Offset,
 }
 
 /// See the module.
@@ -102,7 +104,15 @@ impl SimLog {
 
     /// Fan-out has done everything below `offset`.
     pub fn commit_fanout(&mut self, partition: Partition, offset: Offset) {
-        self.parts[usize::from(partition.0)].fanned_out.push(offset);
+        let part = &mut self.parts[usize::from(partition.0)];
+        part.fanned_out.push(offset);
+        part.fanned_below = offset.max(part.fanned_below);
+    }
+
+    /// Everything below this was done by fan-out once.
+    #[must_use]
+    pub fn fanned_below(&self, partition: Partition) -> Offset {
+        self.part(partition).fanned_below
     }
 
     /// What fan-out committed last, or so many commits before that; never what is gone.

@@ -8,6 +8,7 @@ use volery_kernel::slot::Partition;
 
 use crate::mutation::Mutation;
 use crate::oracle::Reader;
+use crate::story::What;
 use crate::world::World;
 
 impl World {
@@ -15,6 +16,12 @@ impl World {
     pub(crate) fn records(&self, reader: Reader, partition: Partition, from: Offset, most: usize) -> Vec<Record> {
         let records = self.log.read(partition, from, most).iter().cloned();
         records.map(|record| self.as_read(reader, partition, record)).collect()
+    }
+
+    /// Counts those below `done`: somebody has read and applied them before.
+    pub(crate) fn count_replayed(&mut self, what: What, records: &[Record], done: Offset) {
+        let again = records.iter().filter(|record| record.offset < done);
+        again.for_each(|_| self.story.count(what));
     }
 
     /// What a reader that starts at `from` reads first.

@@ -34,8 +34,9 @@ pub(crate) struct SessionShell {
     /// When it said `welcome`, by its node's clock.
     pub(crate) welcomed: Timestamp,
     pub(crate) tick_at: Option<u64>,
-    /// A sync that began at a position and has fetched nothing yet.
-    pub(crate) from_tail: bool,
+    /// Events that the sync from the position of the `hello` took out of the tail; nothing once it is over, or was
+    /// answered from elsewhere too.
+    pub(crate) from_tail: Option<u64>,
     /// The sends of the append under way in each partition.
     pub(crate) flying: BTreeMap<Partition, Vec<Id>>,
     pub(crate) wrong: Wrong,
@@ -72,7 +73,6 @@ impl World {
         if self.nodes[conn.node].sessions.remove(&id).is_some() {
             tell!(self, [format!("d{device}")], "connection {id} of d{device} is closed: {}", close.text());
             match close {
-                Close::Retry => self.story.count(What::SessionEnded),
                 Close::Replaced => self.story.count(What::SessionReplaced),
                 Close::Moved => self.story.count(What::MovedTold),
                 _ => {}
@@ -196,21 +196,14 @@ impl World {
     fn effect(&mut self, id: ConnId, effect: Effect) {
         match effect {
             Effect::Reply(request, reply) => {
-                if matches!(&reply, Reply::Error(error) if error.code == Code::Stale.text()) {
-                    self.story.count(What::Stale);
-                }
-                if matches!(reply, Reply::Synced(_)) && self.shell(id).is_some_and(|held| held.from_tail) {
-                    self.story.count(What::TailHit);
-                }
+                self.count_reply(id, &reply);
                 self.reply(id, request, &reply);
             }
             Effect::Event { n, entry, positioned } => {
                 let loose = (!positioned).then(|| entry.encoded_loose(Encoding::MessagePack)).flatten();
                 let encoded = if positioned { entry.encoded(Encoding::MessagePack) } else { loose.as_ref() };
                 let Some((op, body)) = encoded else { return };
-                if !positioned {
-                    self.story.count(What::Loose);
-                }
+                self.count_event(id, positioned);
                 let frame = join_reply(Encoding::MessagePack, *op, n, body);
                 self.send_down(id, Ok(frame));
                 self.count_zombie_session(id);
@@ -239,7 +232,7 @@ impl World {
             Effect::AskArchived => self.ask(id, Answered::AskArchived),
             Effect::Fetch(from, position) => {
                 if let Some(held) = self.shell(id) {
-                    held.from_tail = false;
+                    held.from_tail = None;
                 }
                 self.ask(id, Answered::Fetch(from, position));
             }
@@ -247,6 +240,28 @@ impl World {
             Effect::Chats(request, cursor, limit) => self.ask(id, Answered::AskChats(request, cursor, limit)),
             Effect::AskUndelivered => self.ask(id, Answered::AskUndelivered),
             Effect::Close(close) => self.close_session(id, close),
+        }
+    }
+
+    /// A sync for which there was nothing to send has not been answered by the tail.
+    fn count_reply(&mut self, id: ConnId, reply: &Reply<'_>) {
+        match reply {
+            Reply::Error(error) if error.code == Code::Stale.text() => self.story.count(What::Stale),
+            Reply::Synced(_) | Reply::Reset(_) => {
+                let events = self.shell(id).and_then(|held| held.from_tail.take());
+                if matches!(reply, Reply::Synced(_)) && events.is_some_and(|events| events > 0) {
+                    self.story.count(What::TailHit);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn count_event(&mut self, id: ConnId, positioned: bool) {
+        if !positioned {
+            self.story.count(What::Loose);
+        } else if let Some(events) = self.shell(id).and_then(|held| held.from_tail.as_mut()) {
+            *events += 1;
         }
     }
 
@@ -329,6 +344,7 @@ impl World {
             }
             answer => answer,
         };
+        let unknown = matches!(&answer, Answered::Appended(_, Err(AppendError::Unknown(_))));
         self.session(id, |session, ctx, effects| match answer {
             Answered::Appended(partition, result) => session.appended(partition, result, ctx, effects),
             Answered::MarksFailed(events) => session.marks_failed(events),
@@ -344,6 +360,9 @@ impl World {
             Answered::Undelivered(chats) => session.undelivered(chats, ctx, effects),
             _ => {}
         });
+        if unknown && !self.nodes[n].sessions.contains_key(&id) {
+            self.story.count(What::SessionEnded);
+        }
         self.read_frames(id);
     }
 }

@@ -34,7 +34,9 @@ impl World {
         let Ok(mut found) = found else { return self.after(AGAIN_MS, Task::ArchiveRun(partition, life)) };
         for (found, key) in found.iter_mut().zip(keys) {
             *found = if early { shell.retrying.as_read.get(key).copied() } else { found.filter(|_| !no_look_up) };
-            self.story.count(if found.is_some() { What::RetryFound } else { What::RetryNew });
+            if found.is_none() {
+                self.story.count(What::RetryNew);
+            }
         }
         shell.core.looked_up(found.into_iter().map(Found::Ok).collect());
         if keys.len() > 1 {
