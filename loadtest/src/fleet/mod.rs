@@ -10,6 +10,7 @@ mod effects;
 pub mod habit;
 mod place;
 mod rest;
+mod shown;
 mod unit;
 
 use std::cell::{Cell, Ref, RefCell};

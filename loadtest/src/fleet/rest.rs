@@ -5,8 +5,8 @@
 //! would be there after all. Their answers are this module's own.
 //!
 //! Another: archive may be behind what was delivered, after an outage for seconds. A chat whose pages lack what the
-//! device shows, and a list that lacks how far its own messages came, are read again a few times before they count as
-//! what is stored.
+//! device shows, be it a message or a change of one, and a list that lacks how far its own messages came, are read
+//! again a few times before they count as what is stored.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,9 @@ use volery_kernel::id::Id;
 use volery_kernel::position::Source;
 use volery_wire::client::{Chats, History, Request};
 use volery_wire::field::Blob;
-use volery_wire::server::{ChatList, Page, Reply};
+use volery_wire::server::{ChatList, Message, Page, Reply};
 
+use super::shown::Changes;
 use crate::record::row_of_line;
 
 /// Rows of a page, the most there are.
@@ -51,6 +52,9 @@ pub(super) struct Rest {
     rows: Vec<Row>,
     /// What the device shows, ascending.
     shown: BTreeMap<ChatId, Vec<Id>>,
+    /// What changed messages of that, by message, and whether a page of the chat being read has one without it.
+    changes: BTreeMap<Id, Changes>,
+    is_behind: bool,
     /// Up to where the device was told that its own messages were delivered.
     told: BTreeMap<ChatId, Source>,
     /// How often something was missing, and whether it is waited for just now.
@@ -65,6 +69,8 @@ impl Rest {
         (self.stage, self.chats) = (Stage::Chats, chats);
         let shown = device.view().chats();
         self.shown = shown.iter().map(|chat| (chat.id(), chat.timeline.held().map(|line| line.id).collect())).collect();
+        let held = shown.iter().flat_map(|chat| chat.timeline.held());
+        self.changes = held.filter_map(|line| Some((line.id, Changes::of(line)?))).collect();
         self.told = shown.iter().filter_map(|chat| Some((chat.id(), delivered(chat)?))).collect();
         let rows = shown.iter().flat_map(|chat| chat.timeline.held().map(|line| row_of_line(chat.id(), line)));
         What::View { rows: rows.collect(), marks: Vec::new() }
@@ -85,7 +91,7 @@ impl Rest {
 
     /// The connection is gone, and answers with it: what was being read is read anew.
     pub(super) fn lost(&mut self) {
-        (self.asked, self.cursor) = (None, None);
+        (self.asked, self.cursor, self.is_behind) = (None, None, false);
         self.lines.clear();
         self.rows.clear();
     }
@@ -129,13 +135,17 @@ impl Rest {
 
     fn page(&mut self, page: &Page<'_>) -> Option<What> {
         self.rows.extend(page.messages.iter().rev().map(row));
+        let lacks = |stored: &Message<'_>| self.changes.get(&stored.id).is_some_and(|changes| changes.lack_in(stored));
+        let is_behind = page.messages.iter().any(lacks);
+        self.is_behind |= is_behind;
         self.cursor = page.older.clone();
         if self.cursor.is_some() {
             return None;
         }
         let mut rows = std::mem::take(&mut self.rows);
         rows.reverse();
-        if self.lacks(&rows) && self.reads_again() {
+        let is_behind = std::mem::take(&mut self.is_behind);
+        if (is_behind || self.lacks(&rows)) && self.reads_again() {
             return None;
         }
         let chat = self.chats.pop()?;
@@ -242,6 +252,39 @@ mod tests {
         assert_eq!((rest.hear(&page(chat, None)), rest.waits()), (stored, true), "the checker judges what is lost");
         rest.again();
         assert!(matches!(rest.next(), Some(Request::Chats(_))));
+    }
+
+    #[test]
+    fn a_chat_whose_pages_lack_a_change_that_is_shown_is_read_again() {
+        let edited = |edited: Option<u64>| server::Message {
+            chat: ChatId::direct(id(1), id(2)),
+            id: Id::new(7).expect("an id"),
+            from: id(2),
+            source: Source(7),
+            text: "d0.1".into(),
+            reply_to: None,
+            key: None,
+            shown: None,
+            edited: edited.and_then(|change| Id::new(change).ok()),
+            deleted: None,
+            reactions: Vec::new(),
+            position: None,
+        };
+        let mut view = View::new(id(1), device());
+        view.event(&Reply::Message(edited(Some(9))));
+        let shows = Device::keeping(device(), view, &State::default(), true);
+        let (mut rest, chat) = (Rest::default(), edited(None).chat);
+        rest.begin(&shows, vec![chat]);
+        // The change is missed on the newest page, and found to be so at the end of the chat.
+        let older = Some(Blob(vec![7]));
+        let newest = |message, older| {
+            Reply::Page(Page { chat, messages: vec![message], older, newer: None, covers: Source::ZERO })
+        };
+        assert_eq!((rest.hear(&newest(edited(None), older)), rest.waits()), (None, false));
+        assert_eq!((rest.hear(&page(chat, None)), rest.waits()), (None, true));
+        rest.again();
+        let read = rest.hear(&newest(edited(Some(9)), None));
+        assert!(matches!(read, Some(What::Timeline { rows, .. }) if rows.len() == 1));
     }
 
     #[test]
