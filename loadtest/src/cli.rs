@@ -127,6 +127,10 @@ pub(crate) enum What {
         /// How likely one picks any of them on coming back, instead of the last one
         #[arg(long, default_value_t = 0.3)]
         switch: f64,
+        /// How likely one edits or deletes a message, or reacts to one, when nothing is unread; the default makes one
+        /// change of ten to twenty messages, so that messages stay the load
+        #[arg(long, default_value_t = 0.15)]
+        changes: f64,
     },
     /// All connections of a node break at once, and everybody reconnects; others stand by
     Storm {
@@ -167,7 +171,7 @@ impl What {
             Self::Idle { .. } => None,
             Self::Flood { window, .. } => Some(Scenario::Flood { window: window as usize }),
             Self::Pairs { rate, .. } => Some(Scenario::Pairs { rate }),
-            Self::Day { people, arrivals, stay, pause, contacts, devices, switch } => {
+            Self::Day { people, arrivals, stay, pause, contacts, devices, switch, changes } => {
                 Some(Scenario::Day(day::Habits {
                     devices: devices as usize,
                     arrivals: arrivals.unwrap_or(f64::from(people) / (2.0 * stay)),
@@ -175,6 +179,7 @@ impl What {
                     pause,
                     contacts: (contacts as usize).min(people as usize - 1),
                     switch,
+                    changes,
                 }))
             }
             Self::Storm { rate, bystanders, node, rounds, calm, .. } => {

@@ -44,11 +44,13 @@ impl Node {
 pub struct Tally {
     /// Messages that users wanted sent.
     pub wanted: u64,
-    /// Sends that came to a good end.
+    /// Messages that came to a good end.
     pub acked: u64,
-    /// Of these, those whose first attempt was not acknowledged.
+    /// Edits, deletions and reactions that came to a good end.
+    pub changes: u64,
+    /// Of both, those whose first attempt was not acknowledged.
     pub retried: u64,
-    /// Sends that came to a bad end.
+    /// Sends, changes among them, that came to a bad end.
     pub failed: u64,
     /// Messages that the stream brought to the one to whom they go.
     pub delivered: u64,
@@ -91,6 +93,7 @@ impl Tally {
         Ok(Self {
             wanted: 0,
             acked: 0,
+            changes: 0,
             retried: 0,
             failed: 0,
             delivered: 0,
@@ -171,6 +174,7 @@ impl Tally {
         Self {
             wanted: self.wanted - before.wanted,
             acked: self.acked - before.acked,
+            changes: self.changes - before.changes,
             retried: self.retried - before.retried,
             failed: self.failed - before.failed,
             delivered: self.delivered - before.delivered,

@@ -53,7 +53,7 @@ impl Unit {
             Request::History(_) => self.asked_pages.push((request, now)),
             _ => {}
         }
-        self.world.recorded(|recorder| recorder.request(self.number as u32, self.session, message));
+        self.world.recorded(|recorder| recorder.request(self.number as u32, self.session, message, &self.disk));
         self.out.push(encode_request(Encoding::MessagePack, request, message));
     }
 
@@ -77,13 +77,15 @@ impl Unit {
     }
 
     fn ended(&self, ended: &Ended, now: u64) {
-        let Act::Say { text, .. } = &ended.intent.act else { return };
-        self.world.recorded(|recorder| recorder.ended(self.number as u32, text, ended));
+        self.world.recorded(|recorder| recorder.ended(self.number as u32, ended));
         let mut tally = self.world.tally.borrow_mut();
         match &ended.outcome {
             Ok(_) => {
-                tally.took_ack(self.place.session(), tally::meant(text), now);
                 tally.retried += u64::from(ended.key.is_some_and(|(session, _)| session != self.session));
+                match &ended.intent.act {
+                    Act::Say { text, .. } => tally.took_ack(self.place.session(), tally::meant(text), now),
+                    _ => tally.changes += 1,
+                }
             }
             Err(code) => {
                 tally.failed += 1;

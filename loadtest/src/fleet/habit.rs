@@ -3,7 +3,7 @@
 
 use volery_client::device::Device;
 use volery_kernel::chat::ChatId;
-use volery_kernel::id::UserId;
+use volery_kernel::id::{Id, UserId};
 use volery_wire::client::Shown;
 
 /// Something that a person does.
@@ -16,12 +16,34 @@ pub enum Wish {
         /// When it was meant to go; latencies begin there.
         meant: u64,
     },
+    /// Changes a message of a direct chat.
+    Change {
+        /// The other side of the chat.
+        to: UserId,
+        /// The message.
+        id: Id,
+        /// How.
+        change: Change,
+    },
     /// Looks at a chat: its newest page is read.
     Open(ChatId),
     /// Scrolls up: a page of older messages is read.
     Older(ChatId),
     /// Has seen messages.
     Read(ChatId, Shown),
+}
+
+/// What a person does to a message that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Gives one's own another text.
+    Edit,
+    /// Takes one's own away.
+    Delete,
+    /// Reacts with this, in place of one's reaction before.
+    React(&'static str),
+    /// Takes one's reaction back.
+    Unreact,
 }
 
 /// See the module.

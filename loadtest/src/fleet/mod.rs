@@ -12,6 +12,7 @@ mod place;
 mod rest;
 mod shown;
 mod unit;
+mod wishes;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,7 @@
 //! One device: the client's pure state machine, its socket, and the person in front of it. Everything
 //! that it does happens in one poll: read, decide, act, write in one system call, say when to be woken.
-//! Where it is connected is [`super::place`]'s, what follows from a decision [`super::effects`]'s.
+//! Where it is connected is [`super::place`]'s, what its person wishes [`super::wishes`]'s, what follows from a decision
+//! [`super::effects`]'s.
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
@@ -13,17 +14,15 @@ use rand::rngs::StdRng;
 use volery_checker::history::What;
 use volery_client::core::{Core, Link, Loss, SocketId, Turn};
 use volery_client::device::Device;
-use volery_client::intent::Act;
 use volery_client::shell::ApiError;
 use volery_client::state::State;
-use volery_client::view::{Chat, View};
+use volery_client::view::View;
 use volery_door::frame::Kind;
 use volery_door::outbound::Written;
 use volery_door::socket::{Gone, Heard, Socket};
-use volery_kernel::chat::ChatId;
-use volery_kernel::id::{SessionNumber, UserId};
+use volery_kernel::id::SessionNumber;
 use volery_wire::codec::{Encoding, decode_reply};
-use volery_wire::server::Reply;
+use volery_wire::server::{Message, Reply};
 
 use super::World;
 use super::habit::{Habit, Quiet, Wish};
@@ -72,7 +71,8 @@ pub(super) struct Unit {
     wishes: Vec<Wish>,
     /// Messages since the view was trimmed.
     shown: u32,
-    labels: u32,
+    /// Names given to what its person wanted.
+    pub(super) labels: u32,
     random: StdRng,
     armed: u64,
 }
@@ -282,7 +282,7 @@ impl Unit {
                 self.place.welcomed();
             }
             Reply::Moved(_) => self.place.told(),
-            Reply::Message(message) if message.from != self.account.user => {
+            Reply::Message(message) if message.from != self.account.user && !is_changed(message) => {
                 self.shown += 1;
                 // What was written while nobody was there is not late.
                 let meant = tally::meant(&message.text).filter(|meant| *meant >= self.started);
@@ -314,33 +314,6 @@ impl Unit {
             self.fulfil(wish);
         }
         self.wishes = wishes;
-    }
-
-    fn fulfil(&mut self, wish: Wish) {
-        match wish {
-            Wish::Say { to, meant } => self.say(to, meant),
-            Wish::Open(chat) => self.step(|device, turn| device.open(Some(chat), turn)),
-            Wish::Older(chat) => drop(self.step(|device, turn| device.older(chat, turn))),
-            Wish::Read(chat, shown) => self.step(|device, turn| device.read(chat, shown, turn)),
-        }
-    }
-
-    fn say(&mut self, to: UserId, meant: u64) {
-        let chat = ChatId::direct(self.account.user, to);
-        let after = self.device.view().chat(chat).map(Chat::newest).unwrap_or_default();
-        self.labels += 1;
-        let text = tally::text(&format!("d{}.{}", self.number, self.labels), meant, self.world.bytes);
-        self.world.tally.borrow_mut().wanted += 1;
-        self.world.recorded(|recorder| recorder.wanted(self.number as u32, &text, chat, after));
-        let said = text.clone();
-        let act = Act::Say { text: said, reply_to: None };
-        let taken = self.step(|device, turn| device.intend(to, act, clock::wall(), turn).is_ok());
-        if !taken {
-            let mut tally = self.world.tally.borrow_mut();
-            tally.failed += 1;
-            tally.error("outbox_full");
-            self.world.recorded(|recorder| recorder.given_up(self.number as u32, &text));
-        }
     }
 
     pub(super) fn write(&mut self) -> Result<(), Gone> {
@@ -388,4 +361,10 @@ impl Unit {
             self.world.clockwork.wake_at(self.armed, self.number);
         }
     }
+}
+
+/// Out of the index a message comes whole with its changes, perhaps for the second time: that tells nothing of how
+/// long messages take.
+fn is_changed(message: &Message<'_>) -> bool {
+    message.edited.is_some() || message.deleted.is_some() || !message.reactions.is_empty()
 }

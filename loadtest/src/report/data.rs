@@ -146,8 +146,9 @@ pub fn figures(outcome: &Outcome) -> Vec<Figure> {
         Figure::new("deliveries_per_s", a_second(tally.delivered), "1/s"),
     ];
     let counts = [
-        ("retried", tally.retried, "messages"),
-        ("failed", tally.failed, "messages"),
+        ("changes", tally.changes, "changes"),
+        ("retried", tally.retried, "sends"),
+        ("failed", tally.failed, "sends"),
         ("connections", tally.connects, "sockets"),
         ("pages", tally.pages, "pages"),
         ("marks", tally.marks, "marks"),

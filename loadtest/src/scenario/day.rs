@@ -1,5 +1,5 @@
-//! `day`: people come, read, answer, chat in bursts with pauses, and leave; some come back on another
-//! device. Who comes and goes when is decided here from a random number generator and the time; what
+//! `day`: people come, read, answer, chat in bursts with pauses, change what was said, and leave; some come back on
+//! another device. Who comes and goes when is decided here from a random number generator and the time; what
 //! somebody does while there is a [`Habit`].
 
 use std::cmp::Reverse;
@@ -13,7 +13,7 @@ use volery_client::device::Device;
 use volery_kernel::chat::ChatId;
 use volery_kernel::id::UserId;
 
-use super::Stage;
+use super::{Stage, changes};
 use crate::clock;
 use crate::fleet::habit::{Habit, Quiet, Wish};
 
@@ -35,6 +35,8 @@ pub struct Habits {
     pub contacts: usize,
     /// How likely one comes back on another device.
     pub switch: f64,
+    /// How likely one changes a message, if nothing is unread, instead of scrolling or writing.
+    pub changes: f64,
 }
 
 /// Somebody comes to a device, or leaves it.
@@ -133,7 +135,7 @@ impl Day {
         let sides = (1..=self.habits.contacts.div_ceil(2)).flat_map(|step| [own + step, own + count - step % count]);
         let known = sides.map(|person| person % count).filter(|person| *person != own).take(self.habits.contacts);
         let peers = known.map(|person| stage.accounts[person * each].user).collect();
-        Person::new(peers, self.habits.pause, self.random.next_u64())
+        Person::new(peers, &self.habits, self.random.next_u64())
     }
 }
 
@@ -141,6 +143,7 @@ impl Day {
 pub struct Person {
     peers: Vec<UserId>,
     pause: f64,
+    changes: f64,
     random: StdRng,
     next: u64,
     /// Messages that are still to be written to somebody.
@@ -148,15 +151,16 @@ pub struct Person {
 }
 
 impl Person {
-    fn new(peers: Vec<UserId>, pause: f64, seed: u64) -> Self {
-        Self { peers, pause, random: StdRng::seed_from_u64(seed), next: 0, burst: (0, 0) }
+    fn new(peers: Vec<UserId>, habits: &Habits, seed: u64) -> Self {
+        let (pause, changes) = (habits.pause, habits.changes.clamp(0.0, 1.0));
+        Self { peers, pause, changes, random: StdRng::seed_from_u64(seed), next: 0, burst: (0, 0) }
     }
 
     fn wait(&mut self, now: u64, mean: f64) {
         self.next = now + nanos(exponential(&mut self.random, mean));
     }
 
-    /// The next thing: go on writing, read what is unread and perhaps answer, scroll, begin to write.
+    /// The next thing: go on writing, read what is unread and perhaps answer, change a message, scroll, begin to write.
     fn choose(&mut self, now: u64, device: &Device, wishes: &mut Vec<Wish>) {
         if let (left @ 1.., peer) = self.burst {
             wishes.push(Wish::Say { to: self.peers[peer], meant: now });
@@ -174,6 +178,8 @@ impl Person {
             if let Some(peer) = peer.filter(|_| self.random.random_bool(0.6)) {
                 self.burst = (self.random.random_range(1..=3), peer);
             }
+        } else if self.random.random_bool(self.changes) {
+            wishes.extend(changes::draw(&mut self.random, device));
         } else if self.random.random_bool(0.2) && !chats.is_empty() {
             let chat = chats[self.random.random_range(0..chats.len())].id();
             wishes.extend([Wish::Open(chat), Wish::Older(chat)]);
@@ -215,7 +221,7 @@ mod tests {
     use super::*;
 
     fn habits() -> Habits {
-        Habits { devices: 2, arrivals: 5.0, stay: 4.0, pause: 1.0, contacts: 4, switch: 0.5 }
+        Habits { devices: 2, arrivals: 5.0, stay: 4.0, pause: 1.0, contacts: 4, switch: 0.5, changes: 0.1 }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A run from its beginning to its report: log in, connect, do what the scenario says while samples
 //! are taken, come to rest, judge.
 
+mod changes;
 pub mod day;
 pub mod storm;
 
