@@ -232,7 +232,7 @@ impl Scene<'_> {
         // What archive answers a retry with may have stood in the log before.
         let taken = || {
             let tally = self.crowd.fleet().tally();
-            tally.acked - tally.retried
+            tally.acked + tally.changes - tally.retried
         };
         sleep(ANSWERED_WITHIN).await;
         let before = taken();

@@ -1,5 +1,5 @@
 //! The people of a round, on one recorded fleet: some flood each other in pairs, others live a day:
-//! come, read, answer, leave, change devices. Both at once, so that a break meets all of them.
+//! come, read, answer, change what was said, leave, change devices. Both at once, so that a break meets all of them.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -28,6 +28,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// In ns.
 const MILLI: u64 = 1_000_000;
 const DEVICES_EACH: usize = 2;
+/// Every second thing that somebody begins is a change: each break is to meet some that are not archived yet.
+const CHANGES: f64 = 0.5;
 
 /// How many people there are, and how busy.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -131,8 +133,15 @@ impl<'t> Crowd<'t> {
     /// What `play` says.
     pub async fn live<T>(&self, play: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let people = self.stage.accounts.len() / DEVICES_EACH;
-        let habits =
-            Habits { devices: DEVICES_EACH, arrivals: people as f64, stay: 2.0, pause: 0.6, contacts: 4, switch: 0.5 };
+        let habits = Habits {
+            devices: DEVICES_EACH,
+            arrivals: people as f64,
+            stay: 2.0,
+            pause: 0.6,
+            contacts: 4,
+            switch: 0.5,
+            changes: CHANGES,
+        };
         let mut day = Day::new(habits, &self.stage);
         tokio::select! {
             played = play => played,
