@@ -20,6 +20,7 @@ use volery_client::view::View;
 use volery_door::frame::Kind;
 use volery_door::outbound::Written;
 use volery_door::socket::{Gone, Heard, Socket};
+use volery_kernel::chat::ChatId;
 use volery_kernel::id::SessionNumber;
 use volery_wire::codec::{Encoding, decode_reply};
 use volery_wire::server::{Message, Reply};

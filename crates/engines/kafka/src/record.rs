@@ -3,6 +3,8 @@
 //! Trap avoided: whoever may write to the topic may write what is none of ours. It must not stop the partition: it
 //! is passed on as a record that nobody understands, and so it is set aside. Damage is what Kafka itself breaks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use bytes::Bytes;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders, Timestamp as Stamped};
 use volery_kernel::time::Timestamp;
@@ -44,8 +46,35 @@ pub(crate) fn stored(message: &BorrowedMessage<'_>) -> Result<StoredRecord, &'st
     let value = message.payload().map(Bytes::copy_from_slice).unwrap_or_default();
     let stamp = stamp(message.timestamp()).ok_or("the stamp is not the log's")?;
     let offset = u64::try_from(message.offset()).map_err(|_| "the offset is below 0")?;
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
-    let headers = headers.map(|header| (header.key.to_owned(), header.value.map(Bytes::copy_from_slice)));
-    let headers = headers.map(|(name, value)| (name, value.unwrap_or_default())).collect();
-    Ok(StoredRecord { offset, stamp, record: NewRecord { key, headers, value } })
+    Ok(StoredRecord { offset, stamp, record: NewRecord { key, headers: stored_headers(message), value } })
+}
+
+/// None, if the name of one is no text: rdkafka 0.39 panics over it, and has no way around it.
+fn stored_headers(message: &impl Message) -> Vec<(String, Bytes)> {
+    let copy = |value: Option<&[u8]>| value.map(Bytes::copy_from_slice).unwrap_or_default();
+    let read = || {
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        headers.map(|header| (header.key.to_owned(), copy(header.value))).collect()
+    };
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::OwnedMessage;
+
+    use super::*;
+
+    fn with_header(name: &str) -> OwnedMessage {
+        let headers = OwnedHeaders::new().insert(Header { key: name, value: Some(&b"1"[..]) });
+        OwnedMessage::new(None, None, String::new(), Stamped::NotAvailable, 0, 0, Some(headers))
+    }
+
+    #[test]
+    fn a_header_whose_name_is_no_text_stops_nobody() {
+        assert_eq!(stored_headers(&with_header("kind")), [("kind".to_owned(), Bytes::from_static(b"1"))]);
+        // SAFETY: librdkafka copies the bytes; Rust reads them as a text nowhere but in what is tested.
+        let name = unsafe { String::from_utf8_unchecked(vec![b'k', 0xff]) };
+        assert_eq!(stored_headers(&with_header(&name)), []);
+    }
 }
