@@ -93,6 +93,8 @@ async fn follow(
     // At most one: answers that were set by go in order.
     let mut again = FuturesUnordered::new();
     loop {
+        // Pages can wait, people cannot: a session that wakes on this core waits for a step, not for all partitions.
+        std::thread::yield_now();
         match archive.next(&written) {
             Step::Write(rows, through) => {
                 aside::apply(partition, rows, None, refusals, shared).await?;

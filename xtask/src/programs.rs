@@ -7,10 +7,8 @@ use serde_json::Value;
 
 use crate::command::linting_cargo;
 
-/// Runs longest, and mostly waits: whatever else there is runs beside it.
-const FIRST: &str = "volery real_engines";
-/// Has a whole cluster, as the first has: the two together are more than two cores carry.
-const LAST: &str = "chaos gate";
+/// Each has a whole cluster on real engines: two of them at once are more than two cores carry.
+const CLUSTERS: [&str; 2] = ["volery real_engines", "chaos gate"];
 
 /// A program of tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +21,11 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// Whether it has a whole cluster.
+    pub(crate) fn has_cluster(&self) -> bool {
+        CLUSTERS.contains(&self.name.as_str())
+    }
+
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.executable);
         command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder).arg("--show-output");
@@ -36,9 +39,7 @@ pub(crate) fn built(root: &Path, packages: &[&str]) -> Option<Vec<Program>> {
     let mut cargo = linting_cargo(root);
     cargo.args(["test", "--no-run", "--locked", "--message-format", "json-render-diagnostics"]).args(packages);
     let output = cargo.stderr(Stdio::inherit()).output().ok().filter(|output| output.status.success())?;
-    let mut programs: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().filter_map(program).collect();
-    programs.sort_by_key(|program| (program.name != FIRST, program.name == LAST));
-    Some(programs)
+    Some(String::from_utf8_lossy(&output.stdout).lines().filter_map(program).collect())
 }
 
 /// A line of cargo's messages, if it tells of a program of tests.

@@ -1,7 +1,7 @@
 //! Running every test of the workspace, and counting them.
 //!
-//! Two programs run at a time, because those that use real engines wait more than they compute. What one printed is
-//! shown when it has ended, so that programs do not mix their words.
+//! Two programs run at a time, because those that use real engines wait more than they compute, and those with a whole
+//! cluster one after the other. What one printed is shown when it has ended, so that programs do not mix their words.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
@@ -14,8 +14,6 @@ use crate::count::{Count, Reader};
 use crate::programs::{Program, built};
 use crate::step::timed;
 
-/// How many programs run at a time.
-const LANES: usize = 2;
 /// How many of the slowest programs are named at the end.
 const NAMED: usize = 8;
 /// How many lines of a program that failed are shown again.
@@ -45,20 +43,21 @@ pub(crate) fn run(root: &Path, packages: &[&str]) -> Count {
     ran.into_iter().map(|ran| ran.count).sum()
 }
 
-/// Runs each, some at a time, in this order.
+/// Runs each: in one lane those with a cluster, which take longest, in the other what else there is; whichever is done
+/// first helps with the rest.
 fn in_lanes(programs: Vec<Program>, run: impl Fn(&Program) -> Ran + Sync) -> Vec<Ran> {
-    let waiting = Mutex::new(VecDeque::from(programs));
-    let ran = Mutex::new(Vec::new());
+    let (clusters, others): (Vec<_>, Vec<_>) = programs.into_iter().partition(Program::has_cluster);
+    let (waiting, ran) = (Mutex::new(VecDeque::from(others)), Mutex::new(Vec::new()));
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    std::thread::scope(|scope| {
-        for _ in 0..LANES {
-            scope.spawn(|| {
-                while let Some(program) = next() {
-                    let result = run(&program);
-                    ran.lock().unwrap_or_else(PoisonError::into_inner).push(result);
-                }
-            });
+    let lane = |own: Vec<Program>| {
+        for program in own.into_iter().chain(std::iter::from_fn(next)) {
+            let result = run(&program);
+            ran.lock().unwrap_or_else(PoisonError::into_inner).push(result);
         }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| lane(clusters));
+        scope.spawn(|| lane(Vec::new()));
     });
     ran.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
