@@ -54,7 +54,25 @@ fn pauses_longer_than_anybody_remembers_break_nothing() {
 /// 2026-11-30-simulation-of-moves.md.
 #[test]
 fn seeds_that_found_something() {
-    let seeds = [0, 1, 13, 18, 21, 31, 449, 887, 2561, 3016, 3051, 4560, 5948].map(Case::of);
+    let seeds = [
+        0,
+        1,
+        13,
+        18,
+        21,
+        31,
+        449,
+        887,
+        2561,
+        3016,
+        3051,
+        4560,
+        5948,
+        17_960_502_781_931,
+        17_960_502_782_925,
+        17_960_502_789_794,
+    ]
+    .map(Case::of);
     let mixed = [
         (2_003, Mutation::OverflowWithoutGap),
         (8_004, Mutation::PassesOverDerived),

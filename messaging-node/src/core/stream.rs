@@ -143,6 +143,8 @@ impl Stream {
         let begins = position == tail.beginning();
         self.unverified = (!begins).then_some(position);
         let next = if begins { 0 } else { position.source.offset() + 1 };
+        // Pages lack a change whose message is not archived yet: after a reset what the tail holds is sent again.
+        let next = if self.repeats_own { next.min(tail.start()) } else { next };
         self.cursor = Cursor::InOrder { next };
     }
 
