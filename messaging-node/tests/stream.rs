@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use bytes::Bytes;
-use volery_kernel::chat::Recipient;
-use volery_kernel::event::{Event, Record};
+use volery_kernel::chat::{ChatId, Recipient};
+use volery_kernel::event::{Event, Mark, MarkKind, Record, Seen};
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::limits;
 use volery_kernel::position::{Position, Source};
@@ -128,4 +128,19 @@ fn positions_that_the_log_does_not_have_are_answered_by_reset() {
     assert_eq!(resumed(Position::default(), 3, &tail), ["ask end", "reset"], "nothing of no log");
     let elsewhere = Position { partition: Partition(1), ..at(2, 2, id) };
     assert_eq!(resumed(elsewhere, 3, &tail), ["ask end", "reset"]);
+}
+
+/// Pages lack a change whose message is not archived yet: what is not on them comes, though it lies before the position.
+#[test]
+fn after_a_reset_what_the_tail_holds_comes_again() {
+    let mut tail = Tail::new(Partition(0), 1, 0, 100_000);
+    let [reader, peer] = [1, 2].map(|user| UserId::new(user).unwrap());
+    let (chat, kind, id) = (ChatId::direct(reader, peer), MarkKind::Read, Id::new(50).unwrap());
+    for offset in 0..3 {
+        let seen = Seen { source: Source::new(1, offset), id };
+        let event = Event::Mark(Mark { id, reader, chat, kind, seen });
+        tail.push(Record { offset, stamp: Timestamp(1), event });
+    }
+    let position = Position { partition: Partition(0), source: Source::new(1, 2), id };
+    assert_eq!(resumed(position, 3, &tail), ["ask end", "other", "other", "other", "synced"]);
 }
