@@ -17,7 +17,7 @@ use crate::step::timed;
 /// How many of the slowest programs are named at the end.
 const NAMED: usize = 8;
 /// How many lines of a program that failed are shown again.
-const AGAIN: usize = 40;
+const AGAIN: usize = 80;
 
 /// What a program of tests came to.
 struct Ran {

@@ -37,8 +37,7 @@ pub enum Step {
         /// Whether the device may store its position.
         positioned: bool,
     },
-    /// Everything up to here was sent.
-    /// The position that may be stored, and below which offset everything was sent.
+    /// Everything below this offset was sent; the position that may be stored with it, if there is one.
     Synced(Option<Position>, Offset),
     /// The window was full and has drained.
     Gap,
