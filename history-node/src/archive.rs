@@ -153,10 +153,15 @@ impl Archive {
         }
     }
 
+    /// The last record that was taken up.
+    #[must_use]
+    pub fn taken(&self) -> Source {
+        self.done.map(|done| done.source).unwrap_or_default()
+    }
+
     fn write(&self) -> Option<Step> {
-        let through = self.done.map(|done| done.source).unwrap_or_default();
         let own = self.batch.own();
-        (!own.is_empty()).then(|| Step::Write(own.to_vec(), through))
+        (!own.is_empty()).then(|| Step::Write(own.to_vec(), self.taken()))
     }
 
     fn rest(&self, written: Written<'_>) -> Option<Step> {

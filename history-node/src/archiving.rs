@@ -13,7 +13,7 @@ use futures::stream::FuturesUnordered;
 use volery_kernel::event::Event;
 use volery_kernel::id::Id;
 use volery_kernel::limits;
-use volery_kernel::position::{Offset, Position};
+use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::Partition;
 use volery_node::metrics::{Leg, Reader, Stage};
 use volery_ports::log::{ReadError, Reader as LogReader};
@@ -97,7 +97,7 @@ async fn follow(
         std::thread::yield_now();
         match archive.next(&written) {
             Step::Write(rows, through) => {
-                aside::apply(partition, rows, None, refusals, shared).await?;
+                aside::apply(partition, rows, None, archive.taken(), refusals, shared).await?;
                 archive.wrote();
                 here.raise(through);
             }
@@ -106,12 +106,12 @@ async fn follow(
                 archive.waited(&written);
             }
             Step::Apply(writes, commit) => {
-                apply(partition, writes, commit, refusals, shared).await?;
+                apply(partition, writes, commit, archive.taken(), refusals, shared).await?;
                 archive.applied();
             }
             Step::LookUp(keys) => archive.looked_up(aside::sent(&keys, refusals, shared).await?),
             Step::Note(rows) => {
-                aside::apply(partition, rows, None, refusals, shared).await?;
+                aside::apply(partition, rows, None, archive.taken(), refusals, shared).await?;
                 archive.noted();
             }
             Step::Append(lanes) => append_all(partition, lanes, &mut archive, shared).await,
@@ -149,12 +149,13 @@ async fn apply(
     partition: Partition,
     writes: Vec<Write>,
     commit: Option<Commit>,
+    taken: Source,
     refusals: &Refusals,
     shared: &Shared,
 ) -> Result<(), Refused> {
     let messages: Vec<_> = writes.iter().filter_map(came_in).collect();
     let set_aside = writes.iter().filter(|write| matches!(write, Write::SetAside { .. })).count() as u64;
-    aside::apply(partition, writes, commit, refusals, shared).await?;
+    aside::apply(partition, writes, commit, taken, refusals, shared).await?;
     let now = shared.clock.now();
     let metrics = &shared.metrics;
     if let Some(commit) = commit {

@@ -59,11 +59,13 @@ pub(crate) async fn sent(keys: &[SendKey], refusals: &Refusals, shared: &Shared)
     found.into_iter().map(known).collect()
 }
 
-/// Applies, and at last without the rows that are refused.
+/// Applies, and at last without the rows that are refused: they are set aside at the place of `taken`, the last record
+/// that was taken up.
 pub(crate) async fn apply(
     partition: Partition,
     writes: Vec<Write>,
     commit: Option<Commit>,
+    taken: Source,
     refusals: &Refusals,
     shared: &Shared,
 ) -> Result<(), Refused> {
@@ -74,7 +76,7 @@ pub(crate) async fn apply(
         Err(Refused::Unfit(_)) => {}
         answer => return answer,
     }
-    let (mut left, refused) = sift(partition, writes, commit, shared).await?;
+    let (mut left, refused) = sift(partition, writes, taken, shared).await?;
     let count = u64::from(refused.is_some());
     left.extend(refused);
     shared.timeline.apply(partition, left, commit).await?;
@@ -87,10 +89,9 @@ pub(crate) async fn apply(
 async fn sift(
     partition: Partition,
     writes: Vec<Write>,
-    commit: Option<Commit>,
+    taken: Source,
     shared: &Shared,
 ) -> Result<(Vec<Write>, Option<Write>), Unavailable> {
-    let offset = commit.map(|commit| commit.source).or(writes.iter().find_map(source)).unwrap_or_default().place();
     let (mut left, mut refused) = (Vec::new(), Vec::new());
     for write in writes {
         if matches!(write, Write::Index { .. } | Write::SetAside { .. }) {
@@ -104,17 +105,8 @@ async fn sift(
         }
     }
     let reason = format!("the timeline refused {} rows", refused.len());
-    let aside = Write::SetAside { offset, reason, bytes: refused.join("\n").into() };
+    let aside = Write::SetAside { offset: taken.place(), reason, bytes: refused.join("\n").into() };
     Ok((left, (!refused.is_empty()).then_some(aside)))
-}
-
-/// Where a row comes from, if it says so.
-fn source(write: &Write) -> Option<Source> {
-    match write {
-        Write::Message { message, .. } => Some(message.source),
-        Write::Sent { sent, .. } => sent.source,
-        _ => None,
-    }
 }
 
 impl Shared {

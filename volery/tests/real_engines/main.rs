@@ -116,14 +116,14 @@ fn users_of_load(folder: &Path, people: impl Iterator<Item = Person>) -> PathBuf
     file
 }
 
-/// A few people chat for a while on a cluster that runs, with users that it has; whether every promise was kept.
-fn chat_at(gateway: &str, users: &Path, seconds: u64) -> bool {
-    chat_with(gateway, users, RATE, seconds, &[])
+/// A few people chat for a while on a cluster that runs, with users that it has, and every promise is kept.
+fn chat_at(gateway: &str, users: &Path, seconds: u64) {
+    chat_with(gateway, users, RATE, seconds, &[]);
 }
 
 /// They chat while `acts` last, which begin when the first message is acknowledged, and go on until everything is
-/// archived.
-fn chat_at_while(gateway: &str, users: &Path, rate: u64, acts: impl FnOnce()) -> bool {
+/// archived. Every promise is kept.
+fn chat_at_while(gateway: &str, users: &Path, rate: u64, acts: impl FnOnce()) {
     let folder = tempfile::tempdir().expect("a folder");
     let [begun, over] = ["begun", "over"].map(|name| folder.path().join(name));
     std::thread::scope(|scope| {
@@ -140,8 +140,8 @@ fn chat_at_while(gateway: &str, users: &Path, rate: u64, acts: impl FnOnce()) ->
         std::thread::sleep(ARCHIVED_WITHIN);
         assert!(!chat.is_finished(), "the load is to outlast what it is there for");
         drop(ends);
-        chat.join().expect("no panic")
-    })
+        chat.join().expect("every promise is kept");
+    });
 }
 
 /// Ends a load when it is dropped.
@@ -154,7 +154,7 @@ impl Drop for Ends<'_> {
     }
 }
 
-fn chat_with(gateway: &str, users: &Path, rate: u64, seconds: u64, files: &[(&str, &Path)]) -> bool {
+fn chat_with(gateway: &str, users: &Path, rate: u64, seconds: u64, files: &[(&str, &Path)]) {
     let out = tempfile::tempdir().expect("a folder");
     let (rate, seconds) = (rate.to_string(), seconds.to_string());
     let mut words = vec!["loadtest", "pairs", "--warm-up", "0", "--pairs", "4", "--rate", &rate, "--seconds", &seconds];
@@ -163,5 +163,9 @@ fn chat_with(gateway: &str, users: &Path, rate: u64, seconds: u64, files: &[(&st
     for (flag, file) in [("--out", out.path()), ("--users", users)].iter().chain(files) {
         words.extend([(*flag).to_owned(), file.display().to_string()]);
     }
-    run(&Arguments::parse_from(&words), words.join(" ")).expect("a run")
+    if !run(&Arguments::parse_from(&words), words.join(" ")).expect("a run") {
+        let report = std::fs::read(out.path().join("pairs.json")).expect("a report");
+        let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
+        panic!("{:#}", report["verdict"]);
+    }
 }
