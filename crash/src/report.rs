@@ -14,7 +14,7 @@ pub struct Break {
     /// Sends that a device had handed to its socket and that have no answer: neither when it broke
     /// nor once everything is read that the server had written.
     pub unacknowledged: usize,
-    /// Retries that were answered until the next break or the end of the round.
+    /// Retries that were accepted until the next break or the end of the round.
     pub resolved: usize,
     /// Of these: the first attempt had been accepted.
     pub existed: usize,
@@ -34,9 +34,9 @@ impl Break {
         let meant = answered.iter().filter(|answered| (self.at_us..next).contains(&answered.at));
         let outcomes: Vec<Outcome> = meant.map(|answered| answered.outcome).collect();
         let how_many = |outcome| outcomes.iter().filter(|seen| **seen == outcome).count();
-        self.resolved = outcomes.len();
         self.existed = how_many(Outcome::Existed);
         self.new = how_many(Outcome::New);
+        self.resolved = self.existed + self.new;
         self.counts = self.unacknowledged >= least && self.resolved > 0;
     }
 }
@@ -193,6 +193,7 @@ mod tests {
         let answered = [
             Answered { at: 5, outcome: Outcome::Existed },
             Answered { at: 10, outcome: Outcome::New },
+            Answered { at: 18, outcome: Outcome::Refused },
             Answered { at: 19, outcome: Outcome::Existed },
             Answered { at: 20, outcome: Outcome::Existed },
         ];
