@@ -46,21 +46,45 @@ pub(super) fn a_stranger_writes(kafka: &Engine, generation: u16, partition: i32)
     let options = options(kafka, generation);
     let topic = options.topic();
     runtime().block_on(async {
-        let producer: FutureProducer =
-            ClientConfig::new().set("bootstrap.servers", &options.brokers).create().expect("a client");
+        let producer: FutureProducer = client(&options).create().expect("a client");
         let record = FutureRecord::to(&topic).partition(partition).key("whose").payload("no event");
         producer.send(record, NEVER).await.expect("it is taken");
     });
 }
 
+fn client(options: &Options) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &options.brokers);
+    config
+}
+
+fn ends(options: &Options, partitions: impl Iterator<Item = i32>) -> Vec<i64> {
+    let asking: BaseConsumer = client(options).create().expect("a client");
+    let end = |partition| asking.fetch_watermarks(&options.topic(), partition, NEVER).expect("an end").1;
+    partitions.map(end).collect()
+}
+
+/// Longer than marks are gathered.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// Waits until what follows from what was said is appended, too: echoes and marks.
+fn is_quiet(kafka: &Engine, generation: u16) {
+    let all = || ends(&options(kafka, generation), 0..PARTITIONS.into());
+    let mut before = all();
+    loop {
+        std::thread::sleep(QUIET);
+        let now = all();
+        if std::mem::replace(&mut before, now.clone()) == now {
+            return;
+        }
+    }
+}
+
 /// Deletes all that is in a partition.
 fn everything_is_deleted(kafka: &Engine, generation: u16, partition: i32) {
     let options = options(kafka, generation);
-    let topic = options.topic();
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &options.brokers);
-    let asking: BaseConsumer = config.create().expect("a client");
-    let (_, end) = asking.fetch_watermarks(&topic, partition, NEVER).expect("an end");
+    let (topic, config) = (options.topic(), client(&options));
+    let end = ends(&options, std::iter::once(partition))[0];
     let mut below = TopicPartitionList::new();
     below.add_partition_offset(&topic, partition, Offset::Offset(end)).expect("an offset");
     runtime().block_on(async {
@@ -73,8 +97,7 @@ fn everything_is_deleted(kafka: &Engine, generation: u16, partition: i32) {
 fn make_anew(kafka: &Engine, generation: u16) {
     let options = options(kafka, generation);
     runtime().block_on(async {
-        let admin: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", &options.brokers).create().expect("a client");
+        let admin: AdminClient<DefaultClientContext> = client(&options).create().expect("a client");
         let deleted = admin.delete_topics(&[&options.topic()], &AdminOptions::new()).await.expect("an answer");
         assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
         // Until it is gone for all brokers it can be made, but not led.
@@ -233,7 +256,8 @@ fn a_broker_put_back_to_an_older_state_is_noticed_and_so_are_records_that_nobody
     talk.says();
     talk.is_whole();
 
-    // A broker that lost its tail.
+    // A broker that lost its tail. What is appended to that log meanwhile would not be in the right one.
+    is_quiet(&kafka, 1);
     kafka.kill();
     copied(&kafka, &newer);
     holds(&kafka, &older);
