@@ -142,9 +142,10 @@ impl World {
     /// pause that has begun goes on: what waits in it is to be met.
     pub(crate) fn heal(&mut self) {
         if self.broken < FAULTS_LEAST {
-            let connected = (0..self.devices.len()).find(|n| self.devices[*n].conn.is_some());
-            if let Some(n) = connected {
-                self.fault(Fault::Cut(n));
+            match (0..self.devices.len()).find(|n| self.devices[*n].conn.is_some()) {
+                Some(connected) => self.fault(Fault::Cut(connected)),
+                // Where every node is severed or gone, nobody ever connects.
+                None => self.heal_clusters(),
             }
             return self.after(500, Task::Heal);
         }
