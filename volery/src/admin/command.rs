@@ -1,5 +1,6 @@
 //! The commands of `volery admin`, as they are typed, and what each does.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -190,8 +191,13 @@ fn no_wait() -> Arg {
 }
 
 fn by() -> Arg {
-    let by = Arg::new("by").long("by").value_name("NAME").env("USER").required(true).value_parser(person);
-    by.help("Who says so: kept and shown")
+    let by = Arg::new("by").long("by").value_name("NAME").env("USER").value_parser(person);
+    by.default_value(own_number()).hide_default_value(true).help("Who says so: kept and shown")
+}
+
+/// Whoever runs this, where nobody said a name: containers have no `$USER`.
+fn own_number() -> String {
+    std::fs::metadata("/proc/self").map_or_else(|_| "somebody".to_owned(), |own| format!("uid-{}", own.uid()))
 }
 
 fn seen(help: &'static str) -> Arg {

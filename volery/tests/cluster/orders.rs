@@ -110,6 +110,18 @@ fn a_node_is_drained_and_a_partition_is_moved() {
 }
 
 #[test]
+fn who_has_no_name_orders_under_a_number() {
+    let config = Config::start(&Arc::default(), any_port());
+    let operator = at(config.at);
+    is_even(&operator);
+    let mut command = volery(&["admin", "drain", "a"]);
+    assert!(command.env_remove("USER").args(&operator.reaches).output().expect("it runs").status.success());
+    let nodes = operator.told(&["nodes"]);
+    let by = nodes["nodes"][0]["drained_by"].as_str().expect("somebody");
+    assert!(by.strip_prefix("uid-").is_some_and(|number| number.parse::<u32>().is_ok()), "{by}");
+}
+
+#[test]
 fn an_order_outlives_a_config_node_that_is_away() {
     let store = Arc::default();
     let config = Config::start(&store, any_port());
