@@ -175,7 +175,7 @@ fn note(
 
 /// A refused target is tried again a little later.
 async fn append(log: &dyn Log, target: Partition, events: Vec<Event>) -> (Partition, Result<(), AppendError>) {
-    let result = log.append(target, volery_reader::to_batch(&events)).await;
+    let result = log.append_soon(target, volery_reader::to_batch(&events)).await;
     if result.is_err() {
         tokio::time::sleep(AGAIN_AFTER).await;
     }

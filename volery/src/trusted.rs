@@ -162,6 +162,25 @@ impl TrustedLog {
         self.give_up(partition, format!("it reached offset {known}, and ends at {end} now"))
     }
 
+    /// An answer to an append that was asked for when `known` was known.
+    fn appended(
+        &self,
+        partition: Partition,
+        known: Offset,
+        answer: Result<Vec<Appended>, AppendError>,
+    ) -> Result<Vec<Appended>, AppendError> {
+        match answer.as_deref() {
+            Ok([first, ..]) if first.offset < known => {
+                let what = format!("it reached offset {known}, and put a record at {}", first.offset);
+                return Err(AppendError::Unknown(self.give_up(partition, what).to_string()));
+            }
+            Ok([.., last]) => self.note(partition, last.offset + 1, Some((last.offset, last.stamp))),
+            Err(AppendError::Unavailable(_) | AppendError::Unknown(_)) => self.doubt(partition),
+            Ok([]) | Err(AppendError::Full | AppendError::TooLarge(_)) => {}
+        }
+        answer
+    }
+
     /// An answer, perhaps about the end, to somebody who asked when `known` was known.
     async fn heard<T>(
         &self,
@@ -199,17 +218,12 @@ impl Log for TrustedLog {
 
     async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
         let known = self.known_end(partition).map_err(|error| AppendError::Unavailable(error.to_string()))?;
-        let answer = self.log.append(partition, batch).await;
-        match answer.as_deref() {
-            Ok([first, ..]) if first.offset < known => {
-                let what = format!("it reached offset {known}, and put a record at {}", first.offset);
-                return Err(AppendError::Unknown(self.give_up(partition, what).to_string()));
-            }
-            Ok([.., last]) => self.note(partition, last.offset + 1, Some((last.offset, last.stamp))),
-            Err(AppendError::Unavailable(_) | AppendError::Unknown(_)) => self.doubt(partition),
-            Ok([]) | Err(AppendError::Full | AppendError::TooLarge(_)) => {}
-        }
-        answer
+        self.appended(partition, known, self.log.append(partition, batch).await)
+    }
+
+    async fn append_soon(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
+        let known = self.known_end(partition).map_err(|error| AppendError::Unavailable(error.to_string()))?;
+        self.appended(partition, known, self.log.append_soon(partition, batch).await)
     }
 
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {

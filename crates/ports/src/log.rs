@@ -151,6 +151,12 @@ pub trait Log: Send + Sync + 'static {
     /// have no order among them. An empty batch answers at once.
     async fn append(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError>;
 
+    /// The same for what nobody waits for: it may take some milliseconds longer, to be made durable together with what
+    /// comes meanwhile.
+    async fn append_soon(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
+        self.append(partition, batch).await
+    }
+
     /// Reads durable records from `from` on, about `max_bytes` (at least one record if there is one).
     /// At the end it answers at once with nothing.
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError>;

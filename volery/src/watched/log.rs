@@ -116,6 +116,13 @@ impl Log for WatchedLog {
         result
     }
 
+    async fn append_soon(&self, partition: Partition, batch: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
+        let known = Batch::of(&batch, self.clock.now());
+        let result = timed(&self.metrics, EngineCall::LogAppend, self.log.append_soon(partition, batch)).await;
+        self.appended(partition, &known, &result);
+        result
+    }
+
     async fn read(&self, partition: Partition, from: Offset, max_bytes: usize) -> Result<Chunk, ReadError> {
         let answer = self.log.read(partition, from, max_bytes);
         self.was_read(partition, timed(&self.metrics, EngineCall::LogRead, answer).await)

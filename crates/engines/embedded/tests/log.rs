@@ -79,6 +79,20 @@ async fn what_was_appended_is_read_again_after_opening_anew() {
 }
 
 #[tokio::test]
+async fn what_nobody_waits_for_shares_the_next_sync_and_does_not_wait_long_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(&options(&dir));
+    fill(&log, Partition(0), 1).await;
+    let before = log.stats().syncs;
+    // In this order: both that may wait are there when the one comes that may not.
+    let soon = |partition| log.append_soon(Partition(partition), vec![record(1)]);
+    let (first, second, urgent) = tokio::join!(biased; soon(1), soon(2), log.append(Partition(3), vec![record(2)]));
+    assert_eq!([first, second, urgent].map(|answer| answer.unwrap()[0].offset), [0, 0, 0]);
+    assert_eq!(log.stats().syncs - before, 1);
+    assert_eq!(soon(1).await.unwrap()[0].offset, 1, "nothing else comes");
+}
+
+#[tokio::test]
 async fn a_second_process_is_refused_and_so_is_another_shape() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(&options(&dir));

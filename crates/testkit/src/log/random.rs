@@ -57,7 +57,9 @@ pub async fn random(log: &dyn Log, seed: u64) {
 
 impl Lane {
     async fn append(&mut self, log: &dyn Log, partition: Partition, batch: Vec<NewRecord>) {
-        let answer = log.append(partition, batch.clone()).await;
+        let soon = batch.len() == 1;
+        let appended = batch.clone();
+        let answer = if soon { log.append_soon(partition, appended) } else { log.append(partition, appended) }.await;
         match answer {
             Ok(answers) => {
                 assert_eq!(answers.len(), batch.len());

@@ -2,11 +2,12 @@
 //!
 //! Each append takes its bytes from a semaphore before it enters and the thread puts them back when
 //! it has answered. The thread takes everything there is at once: while one sync runs, the next
-//! group gathers.
+//! group gathers. What nobody waits for wakes nobody: it goes with the next that somebody waits for, or when its own
+//! patience is over ([`Queue::hurry`]).
 
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{Semaphore, oneshot};
 use volery_ports::log::{AppendError, Appended};
 
@@ -14,11 +15,15 @@ use super::writer::Batch;
 
 /// How an append is answered.
 pub(crate) type Reply = oneshot::Sender<Result<Vec<Appended>, AppendError>>;
+/// Where it is heard.
+pub(crate) type Answer = oneshot::Receiver<Result<Vec<Appended>, AppendError>>;
 
 /// One append that waits.
 pub(crate) struct Waiting {
     pub(crate) batch: Batch,
     pub(crate) bytes: u32,
+    /// Somebody waits for it.
+    pub(crate) urgent: bool,
     pub(crate) reply: Reply,
 }
 
@@ -32,6 +37,8 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: Vec<Waiting>,
+    /// Something that waits is not to wait any longer.
+    urgent: bool,
     closed: bool,
     /// The thread sleeps: without this, each append would cost a system call.
     idle: bool,
@@ -62,22 +69,36 @@ impl Queue {
             return Err(closed());
         }
         room.forget();
+        let urgent = waiting.urgent;
         state.waiting.push(waiting);
-        if std::mem::take(&mut state.idle) {
-            drop(state);
-            self.work.notify_one();
+        if urgent {
+            self.wake(state);
         }
         Ok(())
     }
 
-    /// Moves what waits into `taken`, which is empty; sleeps up to `patience` if there is nothing.
+    /// What waits is to wait no longer.
+    pub(crate) fn hurry(&self) {
+        self.wake(self.state.lock());
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        state.urgent = !state.waiting.is_empty();
+        if state.urgent && std::mem::take(&mut state.idle) {
+            drop(state);
+            self.work.notify_one();
+        }
+    }
+
+    /// Moves what waits into `taken`, which is empty; sleeps up to `patience` if nothing is urgent.
     pub(crate) fn take(&self, taken: &mut Vec<Waiting>, patience: Duration) -> Turn {
         let mut state = self.state.lock();
-        if state.waiting.is_empty() && !state.closed {
+        if !state.urgent && !state.closed {
             state.idle = true;
             self.work.wait_for(&mut state, patience);
             state.idle = false;
         }
+        state.urgent = false;
         std::mem::swap(&mut state.waiting, taken);
         match (taken.is_empty(), state.closed) {
             (false, _) => Turn::Work,
