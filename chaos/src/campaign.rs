@@ -38,6 +38,9 @@ const BACK_WITHIN: Duration = Duration::from_secs(90);
 const REST_WITHIN: Duration = Duration::from_secs(240);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// A fault waits so long for sends to meet, and looks so often: a quick cluster has answered within milliseconds.
+const MEETS_WITHIN: Duration = Duration::from_secs(3);
+const MEETS_LOOK: Duration = Duration::from_millis(1);
 /// What was on its way when the brokers went away is answered by then.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -214,6 +217,7 @@ impl Scene<'_> {
     async fn fault(&self, timed: Timed) -> Result<((u64, Struck), Option<String>), Failure> {
         let Timed { fault, after, .. } = timed;
         sleep(after).await;
+        self.until_under_way().await;
         let (at, from, under_way) = (self.crowd.now(), self.stage.watch.now(), self.crowd.unacknowledged().len());
         self.stage.ground.strike(fault).await?;
         let wrong = self.left(timed).await;
@@ -221,6 +225,14 @@ impl Scene<'_> {
         let (to, counts) = (self.stage.watch.now(), under_way >= UNDER_WAY_LEAST);
         let struck = Struck { fault, from, to, under_way, met: false, counts, away_ms: 0.0, back_ms: None };
         Ok(((at, struck), wrong))
+    }
+
+    /// Waits for a moment that counts; not for ever, as nobody may be served just now.
+    async fn until_under_way(&self) {
+        let begun = clock::nanos();
+        while self.crowd.unacknowledged().len() < UNDER_WAY_LEAST && clock::since(begun) < MEETS_WITHIN {
+            sleep(MEETS_LOOK).await;
+        }
     }
 
     /// Leaves it so; what was wrong meanwhile. With too few brokers no send may be acknowledged.

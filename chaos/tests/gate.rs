@@ -15,7 +15,7 @@ use volery_testkit::skip::skipped;
 const NAME: &str = "six faults";
 const FAULTS: u64 = 6;
 /// What takes seconds to start again is killed by other tests.
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 12] = [
     "--replicas",
     "1",
     "--seed",
@@ -23,7 +23,9 @@ const FLAGS: [&str; 10] = [
     "--only",
     "kill,hold,cut,drain,join,postgres",
     "--flooders",
-    "8",
+    "4",
+    "--window",
+    "6",
     "--people",
     "4",
 ];
