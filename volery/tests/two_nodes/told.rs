@@ -5,11 +5,14 @@ use std::path::Path;
 use clap::Parser as _;
 use loadtest::cli::{Arguments, run};
 use serde_json::Value;
+use volery_node::metrics::Stage;
 
 use super::cluster::Cluster;
 use super::kit::wait_for;
 
 const PAIRS: u64 = 8;
+/// The first of so many messages were acknowledged where they were taken.
+const SOME: u64 = 5;
 
 /// People chat; what `acts` does begins when the first message is acknowledged, and they go on until it is over.
 fn chat_while(gateway: &str, out: &Path, acts: impl FnOnce()) -> Value {
@@ -35,6 +38,8 @@ fn a_drain_under_load_is_told_by_node_and_by_move() {
     let cluster = Cluster::start(folder.path(), 2, 0);
     cluster.give(|partition| Some(partition % 2));
     let report = chat_while(cluster.gateway(), folder.path(), || {
+        let taken = |node| cluster.node(node).messages.of(Stage::Appended).get();
+        wait_for("messages at both nodes", || (taken(0) >= SOME && taken(1) >= SOME).then_some(()));
         cluster.give(|_| Some(1));
         let sessions = |node| cluster.node(node).sessions.get();
         wait_for("everybody at the other node", || (sessions(0) == 0 && sessions(1) == 2 * PAIRS as i64).then_some(()));
