@@ -23,9 +23,9 @@ const FLAGS: [&str; 12] = [
     "--only",
     "kill,hold,cut,drain,join,postgres",
     "--flooders",
-    "4",
+    "8",
     "--window",
-    "6",
+    "5",
     "--people",
     "4",
 ];

@@ -97,7 +97,7 @@ async fn follow(
         std::thread::yield_now();
         match archive.next(&written) {
             Step::Write(rows, through) => {
-                aside::apply(partition, rows, None, archive.taken(), refusals, shared).await?;
+                aside::apply(partition, rows, None, through, refusals, shared).await?;
                 archive.wrote();
                 here.raise(through);
             }

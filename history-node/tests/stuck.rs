@@ -224,6 +224,9 @@ async fn what_the_timeline_refuses_for_good_is_set_aside_and_stops_nobody() {
         }
     };
     tokio::time::timeout(NEVER, both).await.expect("both are set aside and counted");
+    // A record by its own place, refused rows by that of the last record that was taken up with them.
+    let places: Vec<_> = aside().map(|((_, place), _)| place).collect();
+    assert_eq!(places, [0, 2].map(|offset| Source::new(1, offset).place()));
     let ((_, place), (reason, bytes)) = aside().next().expect("two");
     assert_eq!((place, reason.as_str()), (Source::new(1, 0).place(), "an injected damage"));
     assert_eq!(volery_reader::to_batch(&[retry])[0].value, bytes, "as it was read");

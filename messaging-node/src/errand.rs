@@ -109,7 +109,7 @@ fn append_marks(events: Vec<Event>, act: &SessionActor, ctx: &mut Context<Sessio
     let shared = act.thread.shared.clone();
     let partition = act.owned.tail.borrow().partition();
     let batch = volery_reader::to_batch(&events);
-    let asked = async move { shared.log.append_soon(partition, batch).await };
+    let asked = async move { shared.append_soon(partition, batch).await };
     answer(ctx, act, asked, move |result: Result<_, AppendError>, act, ctx| {
         if result.is_err() {
             act.feed(ctx, |core, _, _| core.marks_failed(events));

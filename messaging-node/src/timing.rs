@@ -76,8 +76,24 @@ impl Shared {
         partition: Partition,
         batch: Vec<NewRecord>,
     ) -> Result<Vec<Appended>, AppendError> {
+        self.timed(self.log.append(partition, batch)).await
+    }
+
+    /// The same for what nobody waits for.
+    pub(crate) async fn append_soon(
+        &self,
+        partition: Partition,
+        batch: Vec<NewRecord>,
+    ) -> Result<Vec<Appended>, AppendError> {
+        self.timed(self.log.append_soon(partition, batch)).await
+    }
+
+    async fn timed(
+        &self,
+        appending: impl Future<Output = Result<Vec<Appended>, AppendError>>,
+    ) -> Result<Vec<Appended>, AppendError> {
         let asked = self.clock.now();
-        let appended = self.log.append(partition, batch).await?;
+        let appended = appending.await?;
         if let Some(first) = appended.first() {
             self.timing.read(asked, self.clock.now(), first.stamp);
         }

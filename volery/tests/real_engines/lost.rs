@@ -70,14 +70,11 @@ const QUIET: Duration = Duration::from_secs(2);
 /// Waits until what follows from what was said is appended, too: echoes and marks.
 fn is_quiet(kafka: &Engine, generation: u16) {
     let all = || ends(&options(kafka, generation), 0..PARTITIONS.into());
-    let mut before = all();
-    loop {
+    wait_for("nothing more is appended", || {
+        let before = all();
         std::thread::sleep(QUIET);
-        let now = all();
-        if std::mem::replace(&mut before, now.clone()) == now {
-            return;
-        }
-    }
+        (all() == before).then_some(())
+    });
 }
 
 /// Deletes all that is in a partition.

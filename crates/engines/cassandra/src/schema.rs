@@ -25,6 +25,9 @@ use crate::statement::Fault;
 
 /// Changes of the schema wait until all nodes agree.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Agreement is waited for again as often as need be: one wait asks for the very node that made the change,
+/// which the driver may have known by a name of its own until it had read who the nodes are.
+pub(crate) const AGREED_WITHIN: Duration = Duration::from_secs(5);
 /// For so long, what the cluster did not do in time is tried again: every step may be repeated.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A lock is void after so many seconds: whoever held it has crashed.

@@ -82,6 +82,7 @@ impl CassandraTimeline {
             .keyspaces_to_fetch([&options.keyspace])
             .keepalive_interval(ALIVE_EVERY)
             .keepalive_timeout(ALIVE_WITHIN)
+            .schema_agreement_timeout(schema::AGREED_WITHIN)
             .build()
             .await?;
         schema::prepare(&session, options).await?;
