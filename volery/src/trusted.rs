@@ -3,14 +3,15 @@
 //! Whatever goes through is remembered by partition: how far the log went, and the stamp of the newest record.
 //! A log that ends before that, puts a record where there was one, or has another record in its place lost
 //! something, or was made anew. So is a log that contradicts what archive has stored, which is compared at the
-//! start. From then on the partition is neither appended to nor read, and this is said: nobody is told
+//! start, and one of which records were deleted that archive had not read, which is looked for as it runs. From then on the partition is neither appended to nor read, and this is said: nobody is told
 //! `synced` over a hole, and no send is acknowledged into a log that archive will not read. The other
 //! partitions go on.
 //!
 //! Trap avoided: an end may be told late while brokers change places. A log that seems to have gone back is
-//! asked again for some seconds before it is given up.
+//! asked again for some seconds before it is given up. Another: archive goes on, and what it is done with may be
+//! deleted, between the two questions of a comparison. A beginning that seems too late is compared once more.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +23,7 @@ use volery_node::health::Part;
 use volery_node::metrics::Metrics;
 use volery_ports::history::History;
 use volery_ports::log::{AppendError, Appended, Chunk, Extent, Log, NewRecord, ReadError, Reader};
+use volery_reader::Disagreement;
 
 use crate::trust::{Trust, Verdict};
 
@@ -35,6 +37,9 @@ const BEHIND_WITHIN: Duration = Duration::from_secs(1);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long a start waits for what archive knows. While that is away, the log is believed.
 const AGREED_WITHIN: Duration = Duration::from_secs(5);
+/// How often the beginning of what is used here is compared with what archive has stored. What was sent in between
+/// stands behind the hole.
+const BEGINNING_EVERY: Duration = Duration::from_secs(15);
 /// Partitions that are compared at once: some questions to a broker each.
 const COMPARED_AT_ONCE: usize = 16;
 
@@ -54,16 +59,18 @@ impl TrustedLog {
         Self { log, part, metrics, trusts }
     }
 
-    /// Compares every partition with what archive has stored; goes on in the background where that is away.
+    /// Compares every partition with what archive has stored; goes on in the background where that is away. From then
+    /// on it watches the beginnings, too, as long as the log is used.
     pub(crate) async fn agree(self: &Arc<Self>, history: &Arc<dyn History>) {
-        let (log, history) = (Arc::clone(self), Arc::clone(history));
+        let (log, asked) = (Arc::clone(self), Arc::clone(history));
         let comparing = tokio::spawn(async move {
-            let each = |partition| log.agree_in(partition, history.as_ref());
+            let each = |partition| log.agree_in(partition, asked.as_ref());
             futures::stream::iter(log.partitions().iter()).for_each_concurrent(COMPARED_AT_ONCE, each).await;
         });
         if tokio::time::timeout(AGREED_WITHIN, comparing).await.is_err() {
             tracing::warn!("archive does not say what it has stored: the log is believed until it does");
         }
+        tokio::spawn(Self::watch(Arc::downgrade(self), Arc::clone(history)));
     }
 
     async fn agree_in(&self, partition: Partition, history: &dyn History) {
@@ -77,14 +84,46 @@ impl TrustedLog {
     }
 
     async fn compare(&self, partition: Partition, history: &dyn History) -> Result<(), String> {
-        let archived = history.archived(partition).await.map_err(|error| error.to_string())?;
-        let archived = archived.unwrap_or(Position { partition, ..Position::default() });
+        let archived = archived(partition, history).await?;
         let found =
             volery_reader::disagreement(self.log.as_ref(), archived).await.map_err(|error| error.to_string())?;
-        if let Some(disagreement) = found.filter(|found| found.is_of_another_log()) {
-            self.give_up(partition, disagreement.to_string());
+        match found {
+            Some(Disagreement::Trimmed { .. }) => self.compare_beginning(partition, history).await?,
+            Some(other) => drop(self.give_up(partition, other.to_string())),
+            None => {}
         }
         Ok(())
+    }
+
+    async fn compare_beginning(&self, partition: Partition, history: &dyn History) -> Result<(), String> {
+        let archived = archived(partition, history).await?;
+        let found = volery_reader::trimmed(self.log.as_ref(), archived).await.map_err(|error| error.to_string())?;
+        if let Some(trimmed) = found {
+            self.give_up(partition, trimmed.to_string());
+        }
+        Ok(())
+    }
+
+    async fn watch(log: Weak<Self>, history: Arc<dyn History>) {
+        loop {
+            tokio::time::sleep(BEGINNING_EVERY).await;
+            let Some(log) = log.upgrade() else { return };
+            let used = log.partitions().iter().filter(|partition| log.known_end(*partition).is_ok_and(|end| end > 0));
+            let each = |partition| async {
+                if let Err(error) = log.watch_in(partition, history.as_ref()).await {
+                    tracing::debug!(%partition, error, "the log's beginning was not compared with the timeline");
+                }
+            };
+            futures::stream::iter(used.collect::<Vec<_>>()).for_each_concurrent(COMPARED_AT_ONCE, each).await;
+        }
+    }
+
+    async fn watch_in(&self, partition: Partition, history: &dyn History) -> Result<(), String> {
+        let archived = archived(partition, history).await?;
+        match volery_reader::trimmed(self.log.as_ref(), archived).await.map_err(|error| error.to_string())? {
+            Some(_) => self.compare_beginning(partition, history).await,
+            None => Ok(()),
+        }
     }
 
     fn trust(&self, partition: Partition) -> Option<MutexGuard<'_, Trust>> {
@@ -204,6 +243,12 @@ impl TrustedLog {
         }
         answer
     }
+}
+
+/// How far archive was when asked.
+async fn archived(partition: Partition, history: &dyn History) -> Result<Position, String> {
+    let archived = history.archived(partition).await.map_err(|error| error.to_string())?;
+    Ok(archived.unwrap_or(Position { partition, ..Position::default() }))
 }
 
 #[async_trait]

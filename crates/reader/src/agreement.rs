@@ -44,14 +44,6 @@ pub enum Disagreement {
     },
 }
 
-impl Disagreement {
-    /// Whether it is another log. If not, it is the right one, and only too short at its beginning.
-    #[must_use]
-    pub const fn is_of_another_log(self) -> bool {
-        !matches!(self, Self::Trimmed { .. })
-    }
-}
-
 /// How the log of a partition contradicts what was archived last of it; `None` if it does not.
 ///
 /// # Errors
@@ -62,16 +54,30 @@ pub async fn disagreement(log: &dyn Log, archived: Position) -> Result<Option<Di
     if generation > log.generation() {
         return Ok(Some(Disagreement::OlderGeneration { archived: generation, log: log.generation() }));
     }
-    let offset = archived.source.offset();
-    let begun = generation == log.generation();
-    Ok(match from_extent(begun.then_some(offset), extent) {
-        None if begun && offset >= extent.start => {
+    let last = last_archived(log, archived);
+    Ok(match (from_extent(last, extent), last) {
+        (None, Some(offset)) if offset >= extent.start => {
             let chunk = log.read(archived.partition, offset, 1).await?;
             let same = chunk.records.into_iter().next().is_some_and(|stored| crate::id_of(stored) == archived.id);
             (!same).then_some(Disagreement::OtherRecord { offset })
         }
-        found => found,
+        (found, _) => found,
     })
+}
+
+/// Whether the log begins above what was archived; less than [`disagreement`] asks, and cheaper: no record is read.
+///
+/// # Errors
+/// The log's.
+pub async fn trimmed(log: &dyn Log, archived: Position) -> Result<Option<Disagreement>, ReadError> {
+    let extent = log.extent(archived.partition).await?;
+    let found = from_extent(last_archived(log, archived), extent);
+    Ok(found.filter(|found| matches!(found, Disagreement::Trimmed { .. })))
+}
+
+/// The last offset of this generation that was archived.
+fn last_archived(log: &dyn Log, archived: Position) -> Option<Offset> {
+    (archived.source.generation() == log.generation()).then(|| archived.source.offset())
 }
 
 /// What the log's extent says, if `archived` is the last that was archived of this generation.

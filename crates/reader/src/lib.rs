@@ -14,7 +14,7 @@ use volery_kernel::rules::read_back_from;
 use volery_kernel::slot::Partition;
 use volery_ports::log::{Log, NewRecord, ReadError, StoredRecord};
 
-pub use agreement::{Disagreement, disagreement};
+pub use agreement::{Disagreement, disagreement, trimmed};
 
 /// Bytes that one read asks for.
 const CHUNK_BYTES: usize = 256 * 1024;

@@ -2,22 +2,34 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use volery_history::reads::Reads;
+use volery_kernel::id::Id;
+use volery_kernel::position::Source;
 use volery_node::clock::SystemClock;
 use volery_node::health::{Health, State};
+use volery_ports::timeline::{Commit, Timeline as _};
 use volery_testkit::log::{ModelLog, record};
+use volery_testkit::timeline::ModelTimeline;
 
 use super::*;
 
 const P: Partition = Partition(0);
 const ELSEWHERE: Partition = Partition(1);
 
-/// A log that another takes the place of, and how often it was asked how far it goes.
-struct Swap(Mutex<ModelLog>, AtomicUsize);
+/// A log that another takes the place of, how often it was asked how far it goes, and what archive does before the
+/// first answer to that.
+struct Swap(Mutex<ModelLog>, AtomicUsize, Mutex<Option<(Arc<ModelTimeline>, Offset)>>);
 
 impl Swap {
     fn now(&self) -> ModelLog {
         self.0.lock().unwrap().clone()
     }
+}
+
+/// Archive has stored all below an offset.
+async fn archives(timeline: &ModelTimeline, below: Offset) {
+    let commit = Commit { source: Source::new(1, below - 1), id: Id::MAX, stamp: Timestamp(1) };
+    timeline.apply(P, Vec::new(), Some(commit)).await.unwrap();
 }
 
 #[async_trait]
@@ -40,6 +52,10 @@ impl Log for Swap {
 
     async fn extent(&self, partition: Partition) -> Result<Extent, ReadError> {
         self.1.fetch_add(1, Ordering::Relaxed);
+        let meanwhile = self.2.lock().unwrap().take();
+        if let Some((timeline, below)) = meanwhile {
+            archives(&timeline, below).await;
+        }
         self.now().extent(partition).await
     }
 
@@ -82,7 +98,7 @@ async fn append(log: &dyn Log, count: u64) {
 /// A log with ten records that were appended and read.
 async fn bench() -> Bench {
     let (health, metrics) = (Health::new(), Metrics::new().unwrap());
-    let swap = Arc::new(Swap(Mutex::new(model()), AtomicUsize::new(0)));
+    let swap = Arc::new(Swap(Mutex::new(model()), AtomicUsize::new(0), Mutex::default()));
     let log = TrustedLog::new(swap.clone(), health.part("log_generation"), metrics.clone());
     append(&log, 10).await;
     assert_eq!(log.read(P, 0, usize::MAX).await.unwrap().records.len(), 10);
@@ -95,6 +111,20 @@ impl Bench {
         let other = model();
         append(&other, records).await;
         *self.swap.0.lock().unwrap() = other;
+    }
+
+    /// What is old enough and below this is deleted.
+    async fn releases(&self, below: Offset) {
+        self.swap.now().release(P, below, Timestamp(u64::MAX >> 1)).await.unwrap();
+    }
+
+    async fn agrees_with(&self, timeline: &Arc<ModelTimeline>) {
+        let reads = Reads::new(Arc::clone(timeline) as _, self.log.partitions(), 1);
+        self.log.agree(&(Arc::new(reads) as Arc<dyn History>)).await;
+    }
+
+    fn is_believed(&self) {
+        assert_eq!(self.health.report().parts["log_generation"], State::Ready);
     }
 
     async fn is_given_up(&self) {
@@ -171,4 +201,34 @@ async fn an_end_that_is_told_late_for_a_moment_is_no_loss() {
     assert_eq!(bench.log.extent(P).await.unwrap().end, 10);
     append(bench.log.as_ref(), 1).await;
     assert_eq!(bench.health.report().parts["log_generation"], State::Ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_begins_above_what_was_archived_is_given_up_at_the_start() {
+    let (bench, timeline) = (bench().await, Arc::<ModelTimeline>::default());
+    archives(&timeline, 4).await;
+    bench.releases(6).await;
+    bench.agrees_with(&timeline).await;
+    bench.is_given_up().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_are_deleted_before_archive_has_read_them_are_noticed_as_it_runs() {
+    let (bench, timeline) = (bench().await, Arc::<ModelTimeline>::default());
+    bench.agrees_with(&timeline).await;
+    bench.is_believed();
+    bench.releases(6).await;
+    tokio::time::sleep(BEGINNING_EVERY * 2).await;
+    bench.is_given_up().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_archive_is_done_with_meanwhile_may_be_deleted() {
+    let (bench, timeline) = (bench().await, Arc::<ModelTimeline>::default());
+    bench.agrees_with(&timeline).await;
+    bench.releases(6).await;
+    *bench.swap.2.lock().unwrap() = Some((timeline, 6));
+    tokio::time::sleep(BEGINNING_EVERY * 2).await;
+    bench.is_believed();
+    assert!(bench.swap.2.lock().unwrap().is_none(), "it was asked");
 }

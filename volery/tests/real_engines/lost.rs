@@ -294,4 +294,12 @@ fn records_that_nobody_read_are_deleted(kafka: &Engine, talk: &mut Talk) {
     talk.server.signal("-CONT");
     talk.archive_stops();
     assert!(talk.server.logged().contains("those between are in neither"));
+    // What is sent from now on would stand where archive never comes.
+    let replaced = || talk.server.metric("volery_log_replaced_partitions") > 0;
+    wait_for("the hole is said", || replaced().then_some(()));
+    let Talk { ada, bob, .. } = talk;
+    wait_for("a welcome", || ada.try_connect().then_some(()));
+    let request = ada.send(bob.user, "behind the hole");
+    let answer = ada.answer(request);
+    assert_eq!(answer.op, ServerOp::Error, "nothing is acknowledged: {answer:?}");
 }
