@@ -44,7 +44,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const BUSY_MICROS: u64 = 50_000;
 const PING_AFTER: Duration = Duration::from_secs(50);
 const GAPS: &str = "volery_gaps_total";
-const WINDOW_BYTES: &str = "volery_queue_bytes{queue=\"window\"}";
+const STALLED: &str = "volery_stalled_sessions";
 const ARCHIVED: &str = "volery_messages_total{stage=\"archived\"}";
 
 /// A server with its readers. Users: the pairs, then the readers, then the senders.
@@ -131,16 +131,15 @@ impl Place {
 
     /// Also says a word for each reader: a client that is silent for long is closed.
     async fn all_windows_are_full(&mut self) -> Result<(), Failure> {
-        let full = (self.to.len() * limits::WINDOW_BYTES.value) as u64;
-        let bytes = self.server.metric(WINDOW_BYTES).await?;
+        let stalled = self.server.metric(STALLED).await?;
         for reader in &mut self.readers {
             reader.ask(&Request::Ping);
             reader.flush()?;
         }
-        if bytes >= full {
+        if stalled == self.to.len() as u64 {
             return Ok(());
         }
-        Err(Failure(format!("{bytes} bytes are in windows; {} full ones have {full}", self.to.len())))
+        Err(Failure(format!("the server counts {stalled} full windows, of {} readers", self.to.len())))
     }
 
     /// The readers read to the end, each told of its gap; how many `gap`s the server counted.

@@ -52,8 +52,8 @@ pub(crate) struct SessionActor {
     /// What the sync under way is fed from, and when it began.
     pub(crate) synced_by: SyncBy,
     syncing_since: Timestamp,
-    /// Bytes of window and socket queue as they stand in the metrics.
-    counted: [i64; 2],
+    /// Bytes of window and socket queue, and whether the window is full, as they stand in the metrics.
+    counted: [i64; 3],
 }
 
 impl SessionActor {
@@ -79,7 +79,7 @@ impl SessionActor {
             unfinished: None,
             synced_by: SyncBy::Tail,
             syncing_since,
-            counted: [0; 2],
+            counted: [0; 3],
         }
     }
 }
@@ -98,7 +98,7 @@ impl Actor for SessionActor {
         let metrics = &self.thread.shared.metrics;
         metrics.sessions.dec();
         metrics.sockets.dec();
-        self.count_queues([0; 2]);
+        self.count([0; 3]);
         self.thread.watch(&self.signal, &[], &self.core.watched());
         self.owned.detach(&self.signal, self.now());
         if let Some(socket) = self.socket.take() {
@@ -131,7 +131,8 @@ impl ActorFuture<SessionActor> for Pump {
             None => {
                 act.arm(task);
                 let queued = act.socket.as_ref().map_or(0, Socket::queued);
-                act.count_queues([act.core.unconfirmed_bytes(), queued].map(|bytes| bytes as i64));
+                let (unconfirmed, stalled) = (act.core.unconfirmed_bytes(), act.core.is_stalled());
+                act.count([unconfirmed as i64, queued as i64, i64::from(stalled)]);
             }
         }
         Poll::Pending
@@ -143,11 +144,13 @@ impl SessionActor {
         self.core.who().user
     }
 
-    fn count_queues(&mut self, now: [i64; 2]) {
-        let gauges = &self.thread.shared.metrics.queue_bytes;
-        for ((queue, now), before) in [Queue::Window, Queue::SocketOut].into_iter().zip(now).zip(self.counted) {
+    fn count(&mut self, now: [i64; 3]) {
+        let metrics = &self.thread.shared.metrics;
+        let bytes = |queue| metrics.queue_bytes.of(queue);
+        let gauges = [bytes(Queue::Window), bytes(Queue::SocketOut), &metrics.stalled_sessions];
+        for ((gauge, now), before) in gauges.into_iter().zip(now).zip(self.counted) {
             if now != before {
-                gauges.of(queue).add(now - before);
+                gauge.add(now - before);
             }
         }
         self.counted = now;

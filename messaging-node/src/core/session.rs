@@ -223,6 +223,12 @@ impl Session {
         self.window.bytes()
     }
 
+    /// Whether the window is full: nothing of the stream is sent until enough of it is confirmed.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        !self.window.has_room()
+    }
+
     /// A request from the device.
     pub fn request(&mut self, id: u64, request: Request<'_>, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
         let done = match request {

@@ -181,6 +181,7 @@ fn a_slow_reader_costs_a_window_and_misses_nothing() {
     ada.say(eve.user, "others go on");
     hears(&mut eve, "others go on");
     let gaps = server.metric("volery_gaps_total");
+    assert_eq!(server.metric("volery_stalled_sessions"), 1);
     bob.confirms = true;
     bob.confirm();
     bob.wait("gap", |heard| heard.op == ServerOp::Gap);
@@ -195,6 +196,7 @@ fn a_slow_reader_costs_a_window_and_misses_nothing() {
     assert_eq!(bob.texts(&chat), (0..80).map(text).collect::<Vec<_>>());
     assert_eq!(ops(&bob, ServerOp::Message), 80, "nothing twice");
     assert!(server.metric("volery_gaps_total") > gaps);
+    assert_eq!(server.metric("volery_stalled_sessions"), 0);
 }
 
 #[test]

@@ -65,6 +65,7 @@ table! {
     sync_seconds: Histogram = "volery_sync_seconds", "seconds", "From a session's hello to its synced.";
     partitions: IntGauge = "volery_partitions", "partitions", "Partitions that the messaging node reads: its own, and lost ones until their sessions have left.";
     gaps: IntCounter = "volery_gaps_total", "gaps", "Sessions whose window was full and that must sync again.";
+    stalled_sessions: IntGauge = "volery_stalled_sessions", "sessions", "Live sessions whose window is full: live delivery to them has stopped.";
     errors: Family<Code, IntCounter> = "volery_errors_total", "answers", "Errors answered on any door, by code.";
     closes: Family<Close, IntCounter> = "volery_closes_total", "sockets", "Sockets that the node closed, by reason.";
     queue_bytes: Family<Queue, IntGauge> = "volery_queue_bytes", "bytes", "Bytes in a queue, all its instances together; append is the embedded log's.";
