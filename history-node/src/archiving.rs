@@ -59,10 +59,7 @@ pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
                 tracing::error!(%partition, %error, "archive has stopped");
                 return shared.archive.stopped(partition, error.to_string(), shared.clock.now());
             }
-            Err(error) => {
-                tracing::error!(%partition, %error, "archive waits");
-                shared.archive.waits(partition, error.to_string(), shared.clock.now());
-            }
+            Err(error) => shared.archive.waits(partition, error.to_string(), shared.clock.now()),
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     }

@@ -56,10 +56,7 @@ pub(crate) async fn run(partition: Partition, shared: Arc<Shared>, news: News) {
                 tracing::error!(%partition, %error, "fan-out has stopped");
                 return shared.fanout.stopped(partition, error.to_string(), shared.clock.now());
             }
-            Err(error) => {
-                tracing::error!(%partition, %error, "fan-out waits");
-                shared.fanout.waits(partition, error.to_string(), shared.clock.now());
-            }
+            Err(error) => shared.fanout.waits(partition, error.to_string(), shared.clock.now()),
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     }

@@ -2,8 +2,9 @@
 //!
 //! What was set aside keeps the part degraded until the process starts anew, as does what has stopped.
 //! A partition *waits* while an engine is away, and has *stopped* when its log is not the one that it knew.
-//! Neither takes the others along, so the part is degraded at worst. Trap avoided: a partition that goes on
-//! must not declare another one healed, which waits or has stopped.
+//! Neither takes the others along, so the part is degraded at worst. Traps avoided: a partition that goes on
+//! must not declare another one healed, which waits or has stopped; and an outage that all partitions meet, twice a
+//! second each, must not bury the log: that they wait is said once, again from time to time, and when it is over.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +12,12 @@ use std::sync::{Mutex, PoisonError};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_node::health::{Part, State};
-use volery_node::metrics::{HistoryReader, Metrics};
+use volery_node::metrics::{HistoryReader, Label as _, Metrics};
 
 /// Partitions that are named; the others are counted.
 const NAMED_MOST: usize = 8;
+/// How often the log is told that partitions still wait.
+const TOLD_EVERY_MS: u64 = 30_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Ail {
@@ -35,6 +38,8 @@ struct Ails {
     by_partition: BTreeMap<Partition, Ail>,
     /// Records that were set aside since the start. It takes a person, or a later version, to apply them.
     aside: u64,
+    /// When the log was told last that partitions wait, if it was not told yet that they go on.
+    told: Option<Timestamp>,
 }
 
 impl Standing {
@@ -83,11 +88,26 @@ impl Standing {
             Ail::Waits { since, .. } => Some(*since),
             Ail::Stopped { .. } => None,
         });
-        let waits = since.min().map_or(0.0, |since| now.since(since) as f64 / 1_000.0);
+        let since = since.min();
+        let waits = since.map_or(0.0, |since| now.since(since) as f64 / 1_000.0);
         self.metrics.reader_waits_seconds.of(self.reader).set(waits);
         let stopped = ails.by_partition.values().filter(|ail| matches!(ail, Ail::Stopped { .. })).count();
         self.metrics.readers_stopped.of(self.reader).set(i64::try_from(stopped).unwrap_or(i64::MAX));
-        self.part.set(state(&ails));
+        let state = state(&ails);
+        self.tell(&mut ails, since.is_some(), &state, now);
+        self.part.set(state);
+    }
+
+    fn tell(&self, ails: &mut Ails, waits: bool, state: &State, now: Timestamp) {
+        let reader = self.reader.texts().concat();
+        if !waits && ails.told.take().is_some() {
+            tracing::info!(reader, "no partition waits any more");
+        }
+        let due = ails.told.is_none_or(|told| now.since(told) >= TOLD_EVERY_MS);
+        if let (true, true, State::Degraded(reason)) = (waits, due, state) {
+            tracing::error!(reader, reason, "it will be tried again");
+            ails.told = Some(now);
+        }
     }
 }
 
@@ -142,7 +162,7 @@ mod tests {
     fn many_are_counted() {
         let ail = Ail::Stopped { reason: "x".to_owned() };
         let by_partition = (0..10).map(|partition| (Partition(partition), ail.clone())).collect();
-        let ails = Ails { by_partition, aside: 0 };
+        let ails = Ails { by_partition, ..Ails::default() };
         let said = "stopped in partitions 0, 1, 2, 3, 4, 5, 6, 7 and 2 more: x";
         assert_eq!(state(&ails), State::Degraded(said.to_owned()));
     }

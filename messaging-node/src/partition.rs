@@ -363,9 +363,14 @@ impl Actor for Owner {
 async fn follow(owned: &Owned, shared: &Shared) {
     const AGAIN_AFTER: Duration = Duration::from_millis(500);
     let partition = owned.tail.borrow().partition();
+    let mut waits = false;
     loop {
         let result = if owned.is_read() { advance(owned, shared).await } else { begin(owned, shared).await };
         match result {
+            Ok(()) if waits => {
+                tracing::info!(%partition, "the partition is read again");
+                waits = false;
+            }
             Ok(()) => {}
             Err(error @ ReadError::Replaced { .. }) => {
                 tracing::error!(%partition, %error, "the partition is not read any more");
@@ -374,7 +379,10 @@ async fn follow(owned: &Owned, shared: &Shared) {
                 return std::future::pending().await;
             }
             Err(error) => {
-                tracing::error!(%partition, %error, "the partition cannot be read");
+                if !waits {
+                    tracing::error!(%partition, %error, "the partition cannot be read");
+                }
+                waits = true;
                 tokio::time::sleep(AGAIN_AFTER).await;
             }
         }
