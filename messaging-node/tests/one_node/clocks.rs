@@ -3,13 +3,18 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use volery_kernel::chat::ChatId;
 use volery_kernel::code::Code;
+use volery_kernel::event::MarkKind;
+use volery_kernel::id::Id;
 use volery_kernel::limits;
+use volery_kernel::position::{Position, Source};
 use volery_node::health::State;
-use volery_wire::client::{Request, Send};
+use volery_wire::client::{Mark, Request, Send};
+use volery_wire::field::Blob;
 use volery_wire::server::Reply;
 
-use crate::kit::{Device, Node, in_partition};
+use crate::kit::{Device, ME, Node, in_partition};
 
 /// Beyond the bound, and less than what makes an id impossible by itself.
 const OFF: i64 = limits::CLOCK_BOUND_MS.value as i64 + 150;
@@ -70,4 +75,21 @@ fn a_clock_that_is_not_the_logs_takes_no_sends_until_it_is() {
             assert!(is_taken(&mut back, 1, &node).await);
         });
     }
+}
+
+#[test]
+fn marks_alone_find_it_out() {
+    Node::run(async |node| {
+        let beginning = Position::beginning(node.partition(), 1);
+        node.history.fail.notify_one();
+        let mut device = node.device(Some(Blob(beginning.to_bytes().to_vec()))).await;
+        device.until("synced", |reply| matches!(reply, Reply::Synced(_))).await;
+        node.clock.step(OFF);
+        let chat = ChatId::direct(ME, in_partition(node.held()));
+        for marks in 1..=limits::CLOCK_READINGS.value as u64 {
+            device.ask(&[Request::Mark(Mark { chat, kind: MarkKind::Read, source: Source::new(1, 1), id: Id::ZERO })]);
+            node.has_appended(marks).await;
+        }
+        until_clock_is(&node, false).await;
+    });
 }
