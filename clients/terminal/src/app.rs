@@ -204,11 +204,17 @@ impl App {
     // ----- chats -----
 
     pub(crate) fn open(&mut self, chat: ChatId) -> Done {
-        if let Some(before) = self.chat.filter(|before| *before != chat) {
-            self.drafts.insert(before, self.editor.take());
-        }
         if self.chat != Some(chat) {
-            self.editor.set(&self.drafts.remove(&chat).unwrap_or_default());
+            let typed = self.editor.take();
+            // What was typed before any chat was open is for the first that is.
+            let text = match self.chat {
+                Some(before) => {
+                    self.drafts.insert(before, typed);
+                    self.drafts.remove(&chat).unwrap_or_default()
+                }
+                None => typed,
+            };
+            self.editor.set(&text);
             (self.purpose, self.scroll, self.divider) = (Purpose::Say, Scroll::End, None);
             (self.opening, self.seen) = (true, Seen::default());
             self.chat = Some(chat);
@@ -373,7 +379,7 @@ impl App {
 
     fn submit(&mut self) -> Done {
         let Some(chat) = self.chat else {
-            self.note = Some("Ctrl-F finds somebody to write to".to_owned());
+            self.note = Some("Tab opens the newest chat, Ctrl-F finds somebody to write to".to_owned());
             return Ok(());
         };
         if self.editor.text().trim().is_empty() {

@@ -88,8 +88,10 @@ fn draw_right(app: &mut App, frame: &mut Frame<'_>, area: Rect) {
     let editor_rows = u16::try_from(shown).unwrap_or(1) + above + 1;
     let areas = Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(editor_rows)]);
     let [title, conversation, editor] = areas.areas(area);
-    let name =
-        app.chat.map_or_else(|| "Ctrl-F finds somebody to write to · F1 helps".to_owned(), |chat| app.title(chat));
+    let name = app.chat.map_or_else(
+        || "Tab opens the newest chat, Ctrl-F finds somebody to write to · F1 helps".to_owned(),
+        |chat| app.title(chat),
+    );
     let dot = app.chat.filter(|chat| app.is_online(*chat)).map_or("", |_| " ●");
     let typing = app.typing().map(|typing| format!("  {typing}")).unwrap_or_default();
     let line = Line::from(vec![
