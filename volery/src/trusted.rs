@@ -109,8 +109,9 @@ impl TrustedLog {
             tokio::time::sleep(BEGINNING_EVERY).await;
             let Some(log) = log.upgrade() else { return };
             let used = log.partitions().iter().filter(|partition| log.known_end(*partition).is_ok_and(|end| end > 0));
-            let each = |partition| async {
-                if let Err(error) = log.watch_in(partition, history.as_ref()).await {
+            let (log, history) = (log.as_ref(), history.as_ref());
+            let each = |partition| async move {
+                if let Err(error) = log.watch_in(partition, history).await {
                     tracing::debug!(%partition, error, "the log's beginning was not compared with the timeline");
                 }
             };

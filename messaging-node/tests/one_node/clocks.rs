@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use volery_kernel::chat::ChatId;
 use volery_kernel::code::Code;
-use volery_kernel::event::MarkKind;
 use volery_kernel::id::Id;
 use volery_kernel::limits;
 use volery_kernel::position::{Position, Source};
 use volery_node::health::State;
 use volery_wire::client::{Mark, Request, Send};
 use volery_wire::field::Blob;
-use volery_wire::server::Reply;
+use volery_wire::server::{MarkKind, Reply};
 
 use crate::kit::{Device, ME, Node, in_partition};
 
