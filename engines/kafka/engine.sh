@@ -13,6 +13,9 @@ kafka_settings() {
   replicas
   # The usual 7 days would send the readers of a partition that is quiet for so long back to 0.
   setting KAFKA_OFFSETS_MINUTES 2147483647
+  # Kafka's own. Who says less often than it must that it is there is no broker of the cluster in between.
+  setting KAFKA_SESSION_MS 9000
+  setting KAFKA_HEARTBEAT_MS 2000
   port KAFKA_PORT 19092 0
   port KAFKA_CONTROLLER_PORT 19095 3
 }
@@ -33,7 +36,8 @@ kafka_voters() {
 # The broker's configuration, with its data in $2.
 kafka_properties() {
   fill "$here/kafka/server.properties" NODE="$1" DATA="$2" VOTERS="$(kafka_voters)" REPLICAS="$size" \
-    OFFSETS_MINUTES="$KAFKA_OFFSETS_MINUTES" PORT=$((KAFKA_PORT + $1 - 1)) CONTROLLER=$((KAFKA_CONTROLLER_PORT + $1 - 1))
+    OFFSETS_MINUTES="$KAFKA_OFFSETS_MINUTES" SESSION="$KAFKA_SESSION_MS" HEARTBEAT="$KAFKA_HEARTBEAT_MS" \
+    PORT=$((KAFKA_PORT + $1 - 1)) CONTROLLER=$((KAFKA_CONTROLLER_PORT + $1 - 1))
   cat "$here/kafka/durable-$size.properties"
 }
 

@@ -18,6 +18,7 @@ use volery_ports::log::{AppendError, Appended, NewRecord};
 use crate::options::{Options, producers};
 use crate::producer::Producer;
 use crate::record;
+use crate::revive::{Mortal, mortal};
 
 pub(crate) struct Appender {
     /// A partition's is always the same: partition 10 of 8 producers is the second lane of the third.
@@ -33,6 +34,10 @@ impl Appender {
             producers.push(Producer::open(options, share).await?);
         }
         Ok(Self { producers })
+    }
+
+    pub(crate) fn clients(&self) -> impl Iterator<Item = Mortal> {
+        self.producers.iter().map(mortal)
     }
 
     fn way(&self, to: Partition) -> (&Producer, usize) {

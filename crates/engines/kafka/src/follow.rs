@@ -20,6 +20,7 @@ use volery_ports::log::Chunk;
 use crate::offsets::blocking;
 use crate::options::{DEADLINE, Options, TAILS, warm};
 use crate::record;
+use crate::revive::{Mortal, mortal};
 use crate::tail::Tail;
 
 /// How long a fetch waits for records: the more partitions are quiet, the less their waiting costs; and how
@@ -64,9 +65,10 @@ impl Ends {
             return;
         };
         let next = record.offset + 1;
-        if let Some(tail) = followed.tail.write().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            tail.push(record, self.budget);
-        }
+        let mut tail = followed.tail.write().unwrap_or_else(PoisonError::into_inner);
+        // What was on its way when the partition was forgotten is not heard any more.
+        let Some(tail) = tail.as_mut() else { return };
+        tail.push(record, self.budget);
         followed.end.send_if_modified(|end| std::mem::replace(end, next.max(*end)) < next);
     }
 }
@@ -79,6 +81,10 @@ impl Follower {
         let ends = Arc::new(Ends::new(options.partitions));
         let listening = tokio::spawn(listen(consumer.clone(), ends.clone()));
         Ok(Self { topic: options.topic(), consumer, ends, listening })
+    }
+
+    pub(crate) fn client(&self) -> Mortal {
+        mortal(&self.consumer)
     }
 
     /// What is held of a partition from `from` on, about `max_bytes`; `None` if that is not known here. Empty:
@@ -110,6 +116,7 @@ impl Follower {
             place.add_partition_offset(&self.topic, i32::from(partition.0), from)?;
             self.consumer.incremental_assign(&place)?;
             *tail = Some(Tail::at(end));
+            followed.end.send_replace(end);
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! Each file owns one of Kafka's interfaces: `topic` what is checked before anything is written,
 //! `append` what appends, through several of `producer`, `read` a few consumers that jump, `follow` one that waits at the ends and keeps the
-//! newest records (`tail`), `offsets` everything that is a question about places. Calls of librdkafka that wait run on
+//! newest records (`tail`), `offsets` everything that is a question about places, `revive` what librdkafka does not do for
+//! clients by itself. Calls of librdkafka that wait run on
 //! tokio's blocking threads, each with a deadline.
 
 mod append;
@@ -13,6 +14,7 @@ mod options;
 mod producer;
 mod read;
 mod record;
+mod revive;
 mod tail;
 mod topic;
 

@@ -18,6 +18,7 @@ use crate::follow::Follower;
 use crate::offsets::{Offsets, unavailable};
 use crate::options::{DEADLINE, Options};
 use crate::read::{Readers, Stopped, Wanted};
+use crate::revive::Reviver;
 use crate::topic::{self, OpenError};
 
 /// How long to trust that nothing was appended when nothing is heard.
@@ -34,6 +35,7 @@ pub struct KafkaLog {
     readers: Arc<Readers>,
     follower: Follower,
     offsets: Offsets,
+    _reviver: Reviver,
 }
 
 impl KafkaLog {
@@ -44,14 +46,18 @@ impl KafkaLog {
     pub async fn open(options: &Options) -> Result<Self, OpenError> {
         let name = Self::name_of(options).await?;
         topic::prepare(options).await?;
+        let (appender, follower) = (Appender::new(options).await?, Follower::new(options).await?);
+        let offsets = Offsets::new(options)?;
+        let clients = appender.clients().chain(offsets.clients()).chain([follower.client()]).collect();
         Ok(Self {
             generation: options.generation,
             name,
             partitions: options.partitions,
-            appender: Appender::new(options).await?,
+            _reviver: Reviver::new(&options.brokers, clients)?,
+            appender,
             readers: Arc::new(Readers::new(options)),
-            follower: Follower::new(options).await?,
-            offsets: Offsets::new(options)?,
+            follower,
+            offsets,
         })
     }
 

@@ -15,6 +15,7 @@ use volery_kernel::time::Timestamp;
 use volery_ports::log::{Extent, ReadError, Reader};
 
 use crate::options::{DEADLINE, Options, warm};
+use crate::revive::{Mortal, mortal};
 
 /// The readers that commit, and the groups whose offsets are theirs.
 const GROUPS: [(Reader, &str); 2] = [(Reader::Fanout, "volery-fanout"), (Reader::Archive, "volery-archive")];
@@ -26,7 +27,7 @@ pub(crate) struct Offsets {
     topic: String,
     questions: Arc<BaseConsumer>,
     groups: HashMap<Reader, Arc<BaseConsumer>>,
-    admin: AdminClient<DefaultClientContext>,
+    admin: Arc<AdminClient<DefaultClientContext>>,
 }
 
 /// Runs a call that waits on a thread that may.
@@ -82,8 +83,12 @@ impl Offsets {
             topic: options.topic(),
             questions: Arc::new(options.plain()?),
             groups: groups.collect::<KafkaResult<_>>()?,
-            admin: options.plain()?,
+            admin: Arc::new(options.plain()?),
         })
+    }
+
+    pub(crate) fn clients(&self) -> impl Iterator<Item = Mortal> {
+        [mortal(&self.questions), mortal(&self.admin)].into_iter().chain(self.groups.values().map(mortal))
     }
 
     pub(crate) async fn extent(&self, partition: Partition) -> KafkaResult<Extent> {

@@ -14,6 +14,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::types::RDKafka;
 use tokio::sync::oneshot;
 use volery_kernel::position::Offset;
 use volery_ports::log::{AppendError, Appended, NewRecord};
@@ -21,6 +22,7 @@ use volery_ports::log::{AppendError, Appended, NewRecord};
 use crate::offsets::blocking;
 use crate::options::{DEADLINE, Options, RECORD_MOST, warm};
 use crate::record;
+use crate::revive::Native;
 
 /// The thread that hears what became of records looks this often whether the log is still open.
 const LOOKS_EVERY: Duration = Duration::from_millis(200);
@@ -202,6 +204,12 @@ impl Producer {
         if !next.is_empty() {
             self.depart(lane, next);
         }
+    }
+}
+
+impl Native for Producer {
+    fn native(&self) -> *mut RDKafka {
+        self.client.client().native_ptr()
     }
 }
 

@@ -54,8 +54,11 @@ impl Readers {
         let read = move || {
             let consumer = readers.take()?;
             let records = read(&consumer, &readers.topic, wanted);
-            consumer.unassign()?;
-            readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(consumer);
+            // One that failed may know of no broker any more: the next read makes another.
+            if records.is_ok() {
+                consumer.unassign()?;
+                readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(consumer);
+            }
             Ok(records)
         };
         blocking(read).await?
