@@ -12,10 +12,10 @@ use volery_kernel::id::UserId;
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::Partition;
 use volery_node::metrics::{Leg, Stage, SyncBy};
-use volery_ports::history::{HistoryError, Stretch};
-use volery_ports::log::{AppendError, ReadError};
+use volery_ports::history::HistoryError;
+use volery_ports::log::{AppendError, Chunk, ReadError};
 
-use crate::core::session::Effect;
+use crate::core::session::{Effect, Fetched};
 use crate::session::SessionActor;
 
 /// Events of one stretch out of the index.
@@ -179,13 +179,6 @@ fn ask_archived(act: &SessionActor, ctx: &mut Context<SessionActor>) {
     });
 }
 
-enum Fetched {
-    IntoTail,
-    Stretch(Stretch),
-    Failed,
-    Refused,
-}
-
 /// The stream from an offset on: out of the log if that is near, else out of the index.
 fn fetch(from: Offset, position: Option<Position>, act: &SessionActor, ctx: &mut Context<SessionActor>) {
     let (shared, owned, user) = (act.thread.shared.clone(), act.owned.clone(), act.user());
@@ -193,9 +186,12 @@ fn fetch(from: Offset, position: Option<Position>, act: &SessionActor, ctx: &mut
     let asked = async move {
         if let Some(position) = position {
             match shared.log.read(partition, position.source.offset(), 1).await {
-                Ok(chunk) if !is_at(&chunk.records, position) => return Fetched::Refused,
                 // What the log no longer has cannot be compared: the index dates further back.
-                Ok(_) | Err(ReadError::OutOfRange { .. }) => {}
+                Err(ReadError::OutOfRange { .. }) => {}
+                // The place is before the end: a log that has nothing there has not heard of it yet.
+                Ok(Chunk { records, .. }) if records.is_empty() => return Fetched::Failed,
+                Ok(Chunk { records, .. }) if !is_at(&records, position) => return Fetched::Refused,
+                Ok(_) => {}
                 Err(_) => return Fetched::Failed,
             }
         }
@@ -208,18 +204,16 @@ fn fetch(from: Offset, position: Option<Position>, act: &SessionActor, ctx: &mut
             Ok(_) | Err(_) => Fetched::Failed,
         }
     };
-    answer(ctx, act, asked, |fetched, act, ctx| match fetched {
-        Fetched::IntoTail => {
-            act.synced_by = SyncBy::Log;
-            act.feed(ctx, |core, lent, effects| core.fetched(lent, effects));
+    answer(ctx, act, asked, move |fetched, act, ctx| {
+        match &fetched {
+            Fetched::IntoTail => act.synced_by = SyncBy::Log,
+            Fetched::Stretch(stretch) => {
+                act.synced_by = SyncBy::Index;
+                act.owned.tell_at(stretch.complete_below, &act.signal);
+            }
+            Fetched::Failed | Fetched::Refused => {}
         }
-        Fetched::Stretch(stretch) => {
-            act.synced_by = SyncBy::Index;
-            act.owned.tell_at(stretch.complete_below, &act.signal);
-            act.feed(ctx, |core, lent, effects| core.stretch(stretch, lent, effects));
-        }
-        Fetched::Failed => act.feed(ctx, |core, lent, effects| core.fetch_failed(lent, effects)),
-        Fetched::Refused => act.feed(ctx, |core, lent, effects| core.fetch_refused(lent, effects)),
+        act.feed(ctx, |core, lent, effects| core.fetched(from, fetched, lent, effects));
     });
 }
 

@@ -9,7 +9,9 @@ use std::borrow::Cow;
 use volery_kernel::chat::ChatId;
 use volery_kernel::event::Body;
 use volery_kernel::id::Id;
-use volery_messaging::core::session::Effect;
+use volery_kernel::slot::Partition;
+use volery_messaging::core::session::{Effect, Fetched};
+use volery_messaging::core::tail::Tail;
 use volery_ports::history::{Happened, Stretch};
 use volery_ports::timeline::{Change, ChangeKind};
 use volery_wire::client::{self, Request};
@@ -17,9 +19,10 @@ use volery_wire::field::Blob;
 use volery_wire::server::{Changed, Reply};
 use world::{World, user};
 
-/// A session that follows its stream from the beginning.
+/// A session that follows its stream from the beginning, of which the tail holds nothing.
 fn following() -> World {
     let mut world = World::new(Some(true));
+    world.tail = Tail::new(Partition(0), 1, 9, 1_000);
     world.at(10, |session, ctx, effects| session.end_is(0, ctx, effects));
     let position = Blob(world.tail.beginning().to_bytes().to_vec());
     world.hear(Request::Resume(client::Resume { position }), 20);
@@ -36,7 +39,8 @@ fn a_change_goes_before_its_message() {
         (4, Happened::Early(chat, target, change))
     });
     let stretch = Stretch { events: events.collect(), complete_below: 0 };
-    let effects = following().at(40, |session, ctx, effects| session.stretch(stretch, ctx, effects));
+    let effects =
+        following().at(40, |session, ctx, effects| session.fetched(0, Fetched::Stretch(stretch), ctx, effects));
     let told: Vec<_> = effects
         .into_iter()
         .filter_map(|effect| match effect {

@@ -98,6 +98,21 @@ fn a_full_window_before_synced_is_no_gap_and_moves_no_end() {
     assert_eq!(pump_into(&mut window, &mut stream, &tail), ["synced"]);
 }
 
+/// What was asked for before the stream began anew says nothing of the place where it is now.
+#[test]
+fn an_answer_from_before_a_resume_passes_over_nothing() {
+    let tail = Tail::new(Partition(0), 1, 9, 1_000);
+    let mut stream = at_the_beginning(&tail);
+    stream.end_is(9, &tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+    let position = Position { partition: Partition(0), source: Source::new(1, 2), id: Id::new(7).unwrap() };
+    stream.resume(position);
+    stream.end_is(9, &tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+    assert!(!stream.awaits_fetch(0));
+    assert!(stream.awaits_fetch(3) && !stream.awaits_fetch(3), "once");
+}
+
 fn resumed(resume: Position, end: u64, tail: &Tail) -> Vec<&'static str> {
     let mut stream = at_the_beginning(tail);
     let mut steps = vec![stream.resume(resume)];

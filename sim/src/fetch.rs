@@ -4,6 +4,7 @@ use futures::executor::block_on;
 use volery_kernel::id::UserId;
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::Partition;
+use volery_messaging::core::session::Fetched;
 use volery_ports::history::{History as _, HistoryError, Stretch};
 
 use crate::mutation::Mutation;
@@ -24,42 +25,42 @@ impl World {
         from: Offset,
         position: Option<Position>,
     ) {
+        let fetched = self.fetched(at, from, position);
+        self.ask(id, Answered::Fetched(from, fetched));
+    }
+
+    fn fetched(&mut self, at: (usize, Partition, UserId), from: Offset, position: Option<Position>) -> Fetched {
         let (node, partition, user) = at;
         if position.is_some_and(|position| !self.log_agrees(partition, position)) {
-            return self.ask(id, Answered::FetchRefused);
+            return Fetched::Refused;
         }
         if self.mutated(Mutation::GapPassedOver) {
             let complete_below = self.nodes[node].tail_start(partition);
-            return self.ask(id, Answered::Stretch(Stretch { events: Vec::new(), complete_below }));
+            return Fetched::Stretch(Stretch { events: Vec::new(), complete_below });
         }
         if self.extend_tail(node, partition, from) {
             self.story.count(What::TailExtended);
-            return self.ask(id, Answered::Fetched);
+            return Fetched::IntoTail;
         }
-        let answered = match block_on(self.reads.stretch(user, partition, from, STRETCH)) {
+        match block_on(self.reads.stretch(user, partition, from, STRETCH)) {
             Ok(mut stretch) => {
                 self.stretch_wrong(partition, &mut stretch);
-                if stretch.complete_below > from {
-                    self.stretched(node, partition, stretch)
-                } else {
-                    Answered::FetchFailed
-                }
+                if stretch.complete_below > from { self.stretched(node, partition, stretch) } else { Fetched::Failed }
             }
             Err(HistoryError::TooOld) => {
                 self.story.count(What::IndexTooOld);
-                Answered::FetchRefused
+                Fetched::Refused
             }
-            Err(_) => Answered::FetchFailed,
-        };
-        self.ask(id, answered);
+            Err(_) => Fetched::Failed,
+        }
     }
 
-    fn stretched(&mut self, node: usize, partition: Partition, stretch: Stretch) -> Answered {
+    fn stretched(&mut self, node: usize, partition: Partition, stretch: Stretch) -> Fetched {
         self.story.count(What::IndexSync);
         if self.nodes[node].tail_start(partition) <= stretch.complete_below {
             self.story.count(What::IndexJoined);
         }
-        Answered::Stretch(stretch)
+        Fetched::Stretch(stretch)
     }
 
     fn stretch_wrong(&self, partition: Partition, stretch: &mut Stretch) {

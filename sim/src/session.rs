@@ -11,9 +11,9 @@ use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
-use volery_messaging::core::session::{Context, Effect, Session};
+use volery_messaging::core::session::{Context, Effect, Fetched, Session};
 use volery_messaging::core::tail::Tail;
-use volery_ports::history::{Anchor, ChatsPage, History as _, HistoryError, Page, Stretch};
+use volery_ports::history::{Anchor, ChatsPage, History as _, HistoryError, Page};
 use volery_ports::log::{AppendError, Appended};
 use volery_wire::client::Request;
 use volery_wire::codec::{Encoding, decode_request, encode_reply, join_reply};
@@ -52,10 +52,7 @@ pub(crate) enum Answered {
     AskArchived,
     Archived(Position),
     Fetch(Offset, Option<Position>),
-    Stretch(Stretch),
-    Fetched,
-    FetchFailed,
-    FetchRefused,
+    Fetched(Offset, Fetched),
     AskPage(u64, ChatId, Anchor, usize),
     Page(u64, ChatId, Result<Page, HistoryError>),
     AskChats(u64, Option<Vec<u8>>, usize),
@@ -351,10 +348,7 @@ impl World {
             Answered::Checked(user) => session.checked(user, Ok(true), ctx, effects),
             Answered::End(end) => session.end_is(end, ctx, effects),
             Answered::Archived(position) => session.archived(position, effects),
-            Answered::Stretch(stretch) => session.stretch(stretch, ctx, effects),
-            Answered::Fetched => session.fetched(ctx, effects),
-            Answered::FetchFailed => session.fetch_failed(ctx, effects),
-            Answered::FetchRefused => session.fetch_refused(ctx, effects),
+            Answered::Fetched(from, fetched) => session.fetched(from, fetched, ctx, effects),
             Answered::Page(request, chat, page) => session.page(request, chat, page, effects),
             Answered::Chats(request, chats) => session.chats(request, chats, effects),
             Answered::Undelivered(chats) => session.undelivered(chats, ctx, effects),

@@ -1,4 +1,5 @@
-//! When a send left: counted from `welcome`, anew in every session; and what a stale one leads to.
+//! When a send left: counted from `welcome`, anew in every session; what a stale one leads to; and what silence
+//! does.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
@@ -9,7 +10,7 @@ use volery_kernel::code::Code;
 use volery_kernel::id::{DeviceId, Id, SessionNumber, UserId};
 use volery_kernel::time::Timestamp;
 use volery_wire::client::{Request, Send};
-use volery_wire::server::{Error, Reply, Welcome};
+use volery_wire::server::{At, Error, Reply, Welcome};
 
 /// The sends that leave in a step at `now`.
 fn step(core: &mut Core, now: u64, input: impl FnOnce(&mut Core, &mut Turn)) -> Vec<(u64, Send<'static>)> {
@@ -58,4 +59,30 @@ fn every_attempt_says_how_long_its_session_is_open() {
     let again = welcome(&mut core, 9_800, 2, 10);
     let [(_, retry)] = &again[..] else { panic!("{again:?}") };
     assert_eq!((retry.since_welcome, retry.retry_of), (0, Some(SessionNumber(Id::new(9).unwrap()))));
+}
+
+#[test]
+fn a_ping_that_is_not_answered_ends_the_session() {
+    let mut core = Core::new(UserId::new(1).unwrap(), DeviceId::new(2).unwrap(), &State::default());
+    step(&mut core, 900, Core::start);
+    let token = Token { text: "t".to_owned(), until: Timestamp(u64::MAX) };
+    step(&mut core, 950, |core, turn| core.token(token, turn));
+    welcome(&mut core, 1_000, 1, 9);
+    // Whether anything is closed in a tick, and when the next one is due.
+    let tick = |core: &mut Core| {
+        let now = core.wake_at().unwrap();
+        let mut turn = Turn::new(now, 7);
+        core.tick(&mut turn);
+        let closed = turn.effects.iter().any(|effect| matches!(effect, Effect::Close(_)));
+        (now.0, closed)
+    };
+    let (pinged, closed) = tick(&mut core);
+    assert!((49_500..=61_500).contains(&(pinged - 1_000)) && !closed, "a ping after {pinged}");
+    let pong = Reply::Pong(At::default());
+    step(&mut core, pinged + 19_000, |core, turn| {
+        core.frame(1, 2, 10, &pong, turn);
+    });
+    let (again, closed) = tick(&mut core);
+    assert!(again > pinged + 20_000 && !closed, "it was answered: the next thing is a ping, at {again}");
+    assert_eq!(tick(&mut core), (again + 20_000, true), "that one was not");
 }

@@ -58,8 +58,11 @@ pub async fn disagreement(log: &dyn Log, archived: Position) -> Result<Option<Di
     Ok(match (from_extent(last, extent), last) {
         (None, Some(offset)) if offset >= extent.start => {
             let chunk = log.read(archived.partition, offset, 1).await?;
-            let same = chunk.records.into_iter().next().is_some_and(|stored| crate::id_of(stored) == archived.id);
-            (!same).then_some(Disagreement::OtherRecord { offset })
+            // The place is before the end: a log that has nothing there has not heard of it yet.
+            let Some(stored) = chunk.records.into_iter().next() else {
+                return Err(ReadError::Unavailable(format!("nothing is heard of offset {offset} yet")));
+            };
+            (crate::id_of(stored) != archived.id).then_some(Disagreement::OtherRecord { offset })
         }
         (found, _) => found,
     })

@@ -68,6 +68,8 @@ impl Unit {
             if let Some((_, open)) = self.socket.take() {
                 self.finish(open);
             }
+        } else if self.socket.is_none() {
+            self.out.clear();
         }
     }
 

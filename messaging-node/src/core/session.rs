@@ -30,6 +30,8 @@ mod marking;
 mod paging;
 mod sending;
 
+pub use following::Fetched;
+
 use super::entry::{Entry, blob};
 use super::lively::Lively;
 use super::marks::Marks;

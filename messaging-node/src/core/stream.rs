@@ -72,7 +72,7 @@ pub struct Stream {
     cursor: Cursor,
     target: Option<Offset>,
     unverified: Option<Position>,
-    fetching: bool,
+    fetching: Option<Offset>,
     full: bool,
     synced: bool,
     repeats_own: bool,
@@ -87,7 +87,7 @@ impl Stream {
             cursor: Cursor::Waiting { resume },
             target: None,
             unverified: None,
-            fetching: false,
+            fetching: None,
             full: false,
             synced: false,
             repeats_own: false,
@@ -112,7 +112,7 @@ impl Stream {
     /// The device has read its pages after a `reset`: go on from here.
     pub fn resume(&mut self, position: Position) -> Step {
         self.cursor = Cursor::Waiting { resume: Some(position) };
-        (self.synced, self.target, self.fetching) = (false, None, false);
+        (self.synced, self.target, self.fetching) = (false, None, None);
         self.repeats_own = true;
         Step::AskEnd
     }
@@ -152,10 +152,16 @@ impl Stream {
         (self.unverified, self.target, self.synced) = (None, None, false);
     }
 
+    /// Whether the answer to this [`Step::Fetch`] is still awaited. One that was asked for before the stream began
+    /// anew says how far *that* place was served, and would pass over what lies between.
+    pub fn awaits_fetch(&mut self, from: Offset) -> bool {
+        self.fetching.take_if(|awaited| *awaited == from).is_some()
+    }
+
     /// What was fetched lies now in the tail, or was sent up to `next` from the index. The fetch has
     /// compared the position with the log.
     pub fn fetched(&mut self, next: Offset) {
-        self.fetching = false;
+        self.fetching = None;
         self.unverified = None;
         if let Cursor::InOrder { next: held } = &mut self.cursor {
             *held = (*held).max(next);
@@ -166,7 +172,7 @@ impl Stream {
     /// that was told `synced` is told that it holds no more: else it would mark over what it lacks.
     #[must_use]
     pub fn fetch_failed(&mut self, tail: &Tail) -> Option<Step> {
-        self.fetching = false;
+        self.fetching = None;
         let Cursor::InOrder { next } = self.cursor else { return None };
         let told = self.synced;
         self.loosen(tail, Some(next));
@@ -182,7 +188,7 @@ impl Stream {
 
     /// The position cannot be served: neither log nor index reach back that far, or its id is another.
     pub fn fetch_refused(&mut self, tail: &Tail) -> Step {
-        self.fetching = false;
+        self.fetching = None;
         self.loosen(tail, None);
         Step::Reset
     }
@@ -232,8 +238,8 @@ impl Stream {
         if next < tail.start() {
             // What was fetched fills a window as well.
             self.full = !window.has_room();
-            if !self.fetching && !self.full {
-                self.fetching = true;
+            if self.fetching.is_none() && !self.full {
+                self.fetching = Some(next);
                 send(window, Step::Fetch(next));
             }
             return;

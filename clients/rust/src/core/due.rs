@@ -1,8 +1,8 @@
 //! What is due: pings, time-outs, the next attempt; and when the core wants to be called again.
 
 use super::{
-    After, Core, DEAD_AFTER_MS, OPEN_WITHIN_MS, PROBE_AFTER_MS, Phase, Request, Stage, TOKEN_AHEAD_MS, Timestamp, Turn,
-    limits,
+    After, Core, DEAD_AFTER_MS, OPEN_WITHIN_MS, PONG_WITHIN_MS, PROBE_AFTER_MS, Phase, Request, Stage, TOKEN_AHEAD_MS,
+    Timestamp, Turn, limits,
 };
 
 impl Core {
@@ -29,7 +29,7 @@ impl Core {
         }
         let probe = self.probe_at().is_some_and(|at| at <= turn.now);
         if probe || self.ping_at <= turn.now {
-            self.probed |= probe;
+            self.pinged.get_or_insert(turn.now);
             self.send(Request::Ping, turn);
             self.plan_ping(turn);
         }
@@ -45,12 +45,14 @@ impl Core {
     /// When the socket counts as lost unless something is heard.
     pub(super) fn dead_at(&self) -> Timestamp {
         let silent = self.heard.plus(limits::SILENCE_MS.value);
-        self.waiting_since.map_or(silent, |since| since.max(self.heard).plus(DEAD_AFTER_MS).min(silent))
+        let unanswered = self.pinged.map(|pinged| pinged.plus(PONG_WITHIN_MS));
+        let waited = self.waiting_since.map(|since| since.max(self.heard).plus(DEAD_AFTER_MS));
+        [unanswered, waited].into_iter().flatten().fold(silent, Timestamp::min)
     }
 
     /// When a ping is to ask whether anybody is there.
     pub(super) fn probe_at(&self) -> Option<Timestamp> {
-        let since = self.waiting_since.filter(|_| !self.probed)?;
+        let since = self.waiting_since.filter(|_| self.pinged.is_none())?;
         Some(since.max(self.heard).plus(PROBE_AFTER_MS))
     }
 

@@ -19,7 +19,7 @@ impl Core {
         if socket != self.socket {
             return false;
         }
-        (self.heard, self.probed) = (turn.now, false);
+        (self.heard, self.pinged) = (turn.now, None);
         match (self.phase, reply) {
             (Phase::Greeting { .. }, Reply::Welcome(welcome)) => {
                 self.welcome(welcome, turn);

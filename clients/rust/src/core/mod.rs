@@ -42,6 +42,8 @@ const OPEN_WITHIN_MS: u64 = 30_000;
 const PROBE_AFTER_MS: u64 = limits::APPEND_DEADLINE_MS.value;
 /// Nothing was heard in spite of that: the socket is dead.
 const DEAD_AFTER_MS: u64 = 4 * PROBE_AFTER_MS;
+/// A ping that is not answered within this: the socket is dead.
+const PONG_WITHIN_MS: u64 = 20_000;
 /// A token is renewed this long before it ends.
 const TOKEN_AHEAD_MS: u64 = 120_000;
 
@@ -99,8 +101,8 @@ pub struct Core {
     ping_at: Timestamp,
     /// When the oldest unacknowledged send left.
     waiting_since: Option<Timestamp>,
-    /// Somebody was asked already whether they are there.
-    probed: bool,
+    /// Since when a ping waits for anything to be heard.
+    pinged: Option<Timestamp>,
     /// After a reset: what the pages brought is confirmed with the next `synced`.
     pages_unconfirmed: bool,
 }
@@ -133,7 +135,7 @@ impl Core {
             heard: Timestamp(0),
             ping_at: Timestamp(0),
             waiting_since: None,
-            probed: false,
+            pinged: None,
             pages_unconfirmed: false,
         }
     }
@@ -336,7 +338,7 @@ impl Core {
         self.lively.forget();
         self.received = Received::default();
         (self.reset_to, self.waiting_since) = (None, None);
-        (self.probed, self.pages_unconfirmed) = (false, false);
+        (self.pinged, self.pages_unconfirmed) = (None, false);
         match after {
             After::Never(down) => return self.go(Phase::Down(down), turn),
             After::NewToken => self.token = None,

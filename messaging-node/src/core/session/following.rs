@@ -10,6 +10,19 @@ use super::{Bad, Context, Effect, Session};
 use crate::core::entry::{self, blob};
 use crate::core::stream::{self, Step};
 
+/// What became of a fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// It lies in the tail now.
+    IntoTail,
+    /// So much of it comes out of the index, at least a record more than before.
+    Stretch(Stretch),
+    /// History or log cannot be read.
+    Failed,
+    /// Neither log nor index reach back that far, or the position is of another log.
+    Refused,
+}
+
 impl Session {
     pub(super) fn resume(&mut self, position: &[u8], effects: &mut Vec<Effect>) -> Result<(), Bad> {
         let position = Position::from_bytes(position).map_err(|_| (Code::InvalidPosition, Some("position")))?;
@@ -35,22 +48,28 @@ impl Session {
         self.advance(ctx, effects);
     }
 
-    /// The stream was fetched into the tail.
-    pub fn fetched(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
-        self.stream.fetched(0);
+    /// What became of [`Effect::Fetch`] from this offset.
+    pub fn fetched(&mut self, from: Offset, fetched: Fetched, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        if !self.stream.awaits_fetch(from) {
+            return;
+        }
+        match fetched {
+            Fetched::IntoTail => self.stream.fetched(0),
+            Fetched::Stretch(stretch) => self.stretch(stretch, effects),
+            Fetched::Failed => self.fetch_failed(ctx, effects),
+            Fetched::Refused => {
+                let step = self.stream.fetch_refused(ctx.tail);
+                self.step(step, effects);
+            }
+        }
         self.advance(ctx, effects);
     }
 
-    /// A stretch of the stream out of the index.
-    pub fn stretch(&mut self, stretch: Stretch, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
-        if self.stream.held_below().is_none() {
-            return;
-        }
+    fn stretch(&mut self, stretch: Stretch, effects: &mut Vec<Effect>) {
         for (offset, happened) in stretch.events {
             self.happened(offset, happened, effects);
         }
         self.stream.fetched(stretch.complete_below);
-        self.advance(ctx, effects);
     }
 
     pub(super) fn happened(&mut self, offset: Offset, happened: Happened, effects: &mut Vec<Effect>) {
@@ -88,21 +107,13 @@ impl Session {
         effects.push(Effect::Reply(n, reply));
     }
 
-    /// History or log cannot be read: live delivery goes on, the fetch is tried again.
-    pub fn fetch_failed(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+    /// Live delivery goes on, the fetch is tried again.
+    fn fetch_failed(&mut self, ctx: &Context<'_>, effects: &mut Vec<Effect>) {
         const AGAIN_AFTER_MS: u64 = 1_000;
         if let Some(step) = self.stream.fetch_failed(ctx.tail) {
             self.step(step, effects);
         }
         self.retry_fetch_at = Some(ctx.now.plus(AGAIN_AFTER_MS));
-        self.advance(ctx, effects);
-    }
-
-    /// Neither log nor index reach back that far, or the position is of another log.
-    pub fn fetch_refused(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
-        let step = self.stream.fetch_refused(ctx.tail);
-        self.step(step, effects);
-        self.advance(ctx, effects);
     }
 
     /// How far archive is: told to the device with `reset`.
