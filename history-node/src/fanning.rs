@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use tokio::time::MissedTickBehavior;
 use volery_kernel::event::{Event, Record};
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
@@ -88,6 +89,7 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
     let (mut appends, mut again) = (FuturesUnordered::new(), FuturesUnordered::new());
     let (mut committed, mut refusing) = (from, BTreeSet::new());
     let mut commit = tokio::time::interval(COMMIT_EVERY);
+    commit.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         while let Some((target, events)) = fanout.depart() {
             appends.push(append(log, target, events));
@@ -108,9 +110,11 @@ async fn follow(partition: Partition, shared: &Shared, news: &News) -> Result<()
             records = following.next(fanout.read_below()) => {
                 count(records?.into_iter().filter_map(|record| fanout.read(record)), shared);
             }
-            _ = commit.tick() => {
-                if fanout.done_below() > committed && log.commit(LogReader::Fanout, partition, fanout.done_below()).await.is_ok() {
-                    committed = fanout.done_below();
+            // A quiet partition wakes nobody.
+            _ = commit.tick(), if fanout.done_below() > committed => {
+                let done = fanout.done_below();
+                if log.commit(LogReader::Fanout, partition, done).await.is_ok() {
+                    committed = done;
                 }
             }
         }

@@ -49,7 +49,9 @@ fn register(server: &Server, name: &str) -> Answer {
     server.http("POST", "/v1/register", None, Some(&body))
 }
 
+/// Two who talk, once everything is ready: whoever meets an outage at its start is starting still.
 fn two(server: &Server) -> (Device, Device) {
+    until_healed(server);
     (server.synced("ada"), server.synced("bob"))
 }
 

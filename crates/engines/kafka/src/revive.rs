@@ -59,15 +59,11 @@ pub(crate) struct Reviver(JoinHandle<()>);
 impl Reviver {
     pub(crate) fn new(brokers: &str, clients: Vec<Mortal>) -> KafkaResult<Self> {
         let brokers = CString::new(brokers)?;
+        let mut clients: Vec<_> = clients.into_iter().map(|client| (client, false)).collect();
         Ok(Self(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(EVERY).await;
-                for client in clients.iter().filter_map(Weak::upgrade) {
-                    if knows_none(client.as_ref()) {
-                        tracing::warn!("a client of Kafka knows of no broker any more; it is told where they are");
-                        tell(client.as_ref(), &brokers);
-                    }
-                }
+                clients.iter_mut().for_each(|(client, knew)| *knew = look_after(client, *knew, &brokers));
             }
         })))
     }
@@ -77,6 +73,19 @@ impl Drop for Reviver {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// Whether it knows of a broker. One that was never asked for anything knows of none either.
+fn look_after(client: &Mortal, knew: bool, brokers: &CStr) -> bool {
+    let Some(client) = client.upgrade() else { return false };
+    let knows = !knows_none(client.as_ref());
+    if knew && !knows {
+        tracing::warn!("a client of Kafka knows of no broker any more; it is told where they are");
+    }
+    if !knows {
+        tell(client.as_ref(), brokers);
+    }
+    knows
 }
 
 /// Brokers count that the cluster has told of.
