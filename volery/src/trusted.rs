@@ -88,17 +88,21 @@ impl TrustedLog {
         let found =
             volery_reader::disagreement(self.log.as_ref(), archived).await.map_err(|error| error.to_string())?;
         match found {
-            Some(Disagreement::Trimmed { .. }) => self.compare_beginning(partition, history).await?,
+            Some(Disagreement::Trimmed { .. }) => self.compare_once_more(partition, history).await?,
             Some(other) => drop(self.give_up(partition, other.to_string())),
             None => {}
         }
         Ok(())
     }
 
-    async fn compare_beginning(&self, partition: Partition, history: &dyn History) -> Result<(), String> {
+    async fn trimmed(&self, partition: Partition, history: &dyn History) -> Result<Option<Disagreement>, String> {
         let archived = archived(partition, history).await?;
-        let found = volery_reader::trimmed(self.log.as_ref(), archived).await.map_err(|error| error.to_string())?;
-        if let Some(trimmed) = found {
+        volery_reader::trimmed(self.log.as_ref(), archived).await.map_err(|error| error.to_string())
+    }
+
+    /// Of a beginning that seemed too late.
+    async fn compare_once_more(&self, partition: Partition, history: &dyn History) -> Result<(), String> {
+        if let Some(trimmed) = self.trimmed(partition, history).await? {
             self.give_up(partition, trimmed.to_string());
         }
         Ok(())
@@ -120,9 +124,8 @@ impl TrustedLog {
     }
 
     async fn watch_in(&self, partition: Partition, history: &dyn History) -> Result<(), String> {
-        let archived = archived(partition, history).await?;
-        match volery_reader::trimmed(self.log.as_ref(), archived).await.map_err(|error| error.to_string())? {
-            Some(_) => self.compare_beginning(partition, history).await,
+        match self.trimmed(partition, history).await? {
+            Some(_) => self.compare_once_more(partition, history).await,
             None => Ok(()),
         }
     }
