@@ -3,9 +3,9 @@
 //! Whatever goes through is remembered by partition: how far the log went, and the stamp of the newest record.
 //! A log that ends before that, puts a record where there was one, or has another record in its place lost
 //! something, or was made anew. So is a log that contradicts what archive has stored, which is compared at the
-//! start, and one of which records were deleted that archive had not read, which is looked for as it runs. From then on the partition is neither appended to nor read, and this is said: nobody is told
-//! `synced` over a hole, and no send is acknowledged into a log that archive will not read. The other
-//! partitions go on.
+//! start, and one of which records were deleted that archive had not read, which is looked for as it runs. From
+//! then on the partition is neither appended to nor read, and this is said: nobody is told `synced` over a hole,
+//! and no send is acknowledged into a log that archive will not read. The other partitions go on.
 //!
 //! Trap avoided: an end may be told late while brokers change places. A log that seems to have gone back is
 //! asked again for some seconds before it is given up. Another: archive goes on, and what it is done with may be

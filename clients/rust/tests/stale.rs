@@ -33,12 +33,18 @@ fn welcome(core: &mut Core, now: u64, socket: u64, session: u64) -> Vec<(u64, Se
     })
 }
 
-#[test]
-fn every_attempt_says_how_long_its_session_is_open() {
+/// A device that is about to connect.
+fn connecting() -> Core {
     let mut core = Core::new(UserId::new(1).unwrap(), DeviceId::new(2).unwrap(), &State::default());
     step(&mut core, 900, Core::start);
     let token = Token { text: "t".to_owned(), until: Timestamp(u64::MAX) };
     step(&mut core, 950, |core, turn| core.token(token, turn));
+    core
+}
+
+#[test]
+fn every_attempt_says_how_long_its_session_is_open() {
+    let mut core = connecting();
     assert!(welcome(&mut core, 1_000, 1, 9).is_empty());
     let act = Act::Say { text: "hi".to_owned(), reply_to: None };
     let draft = Draft { to: UserId::new(3).unwrap(), act, at: Timestamp(5), shown: None };
@@ -63,10 +69,7 @@ fn every_attempt_says_how_long_its_session_is_open() {
 
 #[test]
 fn a_ping_that_is_not_answered_ends_the_session() {
-    let mut core = Core::new(UserId::new(1).unwrap(), DeviceId::new(2).unwrap(), &State::default());
-    step(&mut core, 900, Core::start);
-    let token = Token { text: "t".to_owned(), until: Timestamp(u64::MAX) };
-    step(&mut core, 950, |core, turn| core.token(token, turn));
+    let mut core = connecting();
     welcome(&mut core, 1_000, 1, 9);
     // Whether anything is closed in a tick, and when the next one is due.
     let tick = |core: &mut Core| {

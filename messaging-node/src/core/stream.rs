@@ -152,7 +152,7 @@ impl Stream {
         (self.unverified, self.target, self.synced) = (None, None, false);
     }
 
-    /// Whether the answer to this [`Step::Fetch`] is still awaited. One that was asked for before the stream began
+    /// Whether the answer to this [`Step::Fetch`] is still awaited; from then on it is not. One that was asked for before the stream began
     /// anew says how far *that* place was served, and would pass over what lies between.
     pub fn awaits_fetch(&mut self, from: Offset) -> bool {
         self.fetching.take_if(|awaited| *awaited == from).is_some()
