@@ -11,6 +11,7 @@ use std::time::Duration;
 use loadtest::clock;
 use loadtest::failure::Failure;
 use loadtest::progress::Progress;
+use loadtest::report::save;
 use loadtest::server::Setup;
 use loadtest::target::{Running, Target};
 use loadtest::verdict::{self, Verdict};
@@ -137,7 +138,7 @@ impl Round<'_> {
         let target = target_at(victim.server().gateway())?;
         let name = format!("{} of seed {}, round {}", report.what, self.plan.seed, self.number);
         let crowd = Crowd::gather(target.gateway(), &target, self.users.clone(), self.plan.sizes, name).await?;
-        let before = report.counted;
+        let before = report.counted as u64;
         let (victim, mut breaks) = crowd
             .live(async {
                 let (mut victim, mut breaks) = (victim, Vec::with_capacity(self.times));
@@ -146,9 +147,10 @@ impl Round<'_> {
                     let done;
                     (victim, done) = self.strike(victim, &crowd, rng).await?;
                     breaks.push(done);
-                    bar.at((before + at + 1) as u64, "");
+                    // Whether they count is known at the end of the round.
+                    bar.at(before, &format!("count, {} more in this round", at + 1));
                 }
-                crowd.back(crowd.open(), BACK_WITHIN).await?;
+                self.back(crowd.open(), &victim, &crowd).await?;
                 Ok((victim, breaks))
             })
             .await?;
@@ -188,13 +190,25 @@ impl Round<'_> {
         let begun = clock::nanos();
         let early = self.plan.blow == Blow::Kill && rng.random_bool(EARLY);
         if !early {
-            crowd.back(open, BACK_WITHIN).await?;
+            self.back(open, &victim, crowd).await?;
             done.synced_ms = Some(millis_since(begun));
         }
         let pause = if early { EARLY_MS } else { CALM_MS };
         tokio::time::sleep(Duration::from_millis(rng.random_range(pause))).await;
         Ok((victim, done))
     }
+
+    /// As [`Crowd::back`]; what the server says of itself then is kept, because it ends with the campaign.
+    async fn back(&self, devices: Vec<usize>, victim: &Victim, crowd: &Crowd<'_>) -> Result<(), Failure> {
+        let Err(Failure(what)) = crowd.back(devices, BACK_WITHIN).await else { return Ok(()) };
+        let file = evidence(self.plan.seed, self.number, "metrics");
+        save(&file, victim.server().metrics().await?.as_bytes())?;
+        Err(Failure(format!("{what}; the server's metrics: {}", file.display())))
+    }
+}
+
+fn evidence(seed: u64, round: usize, kind: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("volery-crash-{seed}-{round}.{kind}"))
 }
 
 fn millis_since(begun: u64) -> f64 {
@@ -216,8 +230,7 @@ pub async fn rest(crowd: &Crowd<'_>) -> Result<History, Failure> {
 /// A history that cannot be written.
 pub fn judge(history: &History, keep: Option<&std::path::Path>, seed: u64, round: usize) -> Result<Verdict, Failure> {
     let asked = keep.map(|file| numbered(file, round));
-    let evidence = std::env::temp_dir().join(format!("volery-crash-{seed}-{round}.jsonl"));
-    let verdict = verdict::judge(history, asked.as_deref(), &evidence)?;
+    let verdict = verdict::judge(history, asked.as_deref(), &evidence(seed, round, "jsonl"))?;
     if !verdict.is_good() {
         verdict.print();
     }

@@ -18,7 +18,7 @@ use volery_kernel::slot::Partition;
 use volery_node::metrics::{Leg, Reader, Stage};
 use volery_ports::log::{ReadError, Reader as LogReader};
 use volery_ports::timeline::{Commit, Refused, Unavailable, Write};
-use volery_reader::Disagreement;
+use volery_reader::{Disagreement, releasable};
 
 use crate::archive::{Archive, Lane, Step};
 use crate::aside::{self, Refusals};
@@ -225,9 +225,9 @@ async fn release(partition: Partition, below: Offset, released: &mut volery_kern
     let result = async {
         log.commit(LogReader::Archive, partition, below).await.map_err(|error| error.to_string())?;
         let fanout = log.committed(LogReader::Fanout, partition).await.map_err(|error| error.to_string())?;
-        log.release(partition, below.min(fanout), now.minus(limits::RETAIN_LOG_MS.value))
-            .await
-            .map_err(|error| error.to_string())?;
+        let done = below.min(fanout);
+        let before = releasable(log, partition, done, now).await.map_err(|error| error.to_string())?;
+        log.release(partition, done, before).await.map_err(|error| error.to_string())?;
         shared
             .timeline
             .expire_index(partition, now.minus(limits::INDEX_MS.value))

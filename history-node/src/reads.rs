@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, TryStreamExt as _, stream, try_join};
+use futures::{Stream, StreamExt as _, TryFutureExt as _, TryStreamExt as _, stream, try_join};
 use volery_kernel::chat::{ChatId, Recipient};
 use volery_kernel::event::Seen;
 use volery_kernel::id::{Id, UserId};
@@ -14,7 +14,7 @@ use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::rules::READ_BACK_MS;
 use volery_kernel::slot::{Partition, Partitions};
 use volery_ports::history::{Anchor, ChatView, ChatsPage, Happened, History, HistoryError, MessageView, Page, Stretch};
-use volery_ports::timeline::{Change, ChatRow, Entry, MessageRow, Span, Stored, Timeline, Unavailable};
+use volery_ports::timeline::{Change, ChangeKind, ChatRow, Entry, MessageRow, Span, Stored, Timeline, Unavailable};
 
 use crate::cursor;
 use crate::view::view;
@@ -237,14 +237,10 @@ impl History for Reads {
         let recipient = Recipient::User(user);
         let rows = self.timeline.index(recipient, partition, place(from), place(to), limit).await.map_err(away)?;
         let rows: Vec<_> = rows.into_iter().map(|(place, entry)| (Source(place).offset(), entry)).collect();
-        let cut = rows.len() == limit;
-        let complete_below = rows.last().filter(|_| cut).map_or(to, |(offset, _)| offset + 1).max(from);
-        let happened = stream::iter(rows).map(|(offset, entry)| async move {
-            let happened = self.happened(entry).await?;
-            Ok::<_, HistoryError>(happened.into_iter().map(move |happened| (offset, happened)))
-        });
-        let happened: Vec<_> = happened.buffered(AT_ONCE).try_collect().await?;
-        Ok(Stretch { events: happened.into_iter().flatten().collect(), complete_below })
+        let all = rows.len() < limit;
+        let to = rows.last().filter(|_| !all).map_or(to, |(offset, _)| offset + 1).max(from);
+        let happened = stream::iter(rows).map(|(offset, entry)| self.happened(entry).map_ok(move |all| (offset, all)));
+        within_bytes_to(happened.buffered(AT_ONCE), to).await
     }
 
     async fn undelivered(&self, user: UserId, limit: usize) -> Result<Vec<(ChatId, Seen)>, HistoryError> {
@@ -302,6 +298,33 @@ fn within_bytes(rows: &[MessageRow]) -> usize {
         fits
     });
     fit.count()
+}
+
+/// What happened up to `to`, or a part of it: no more text than a page holds, but for the last.
+async fn within_bytes_to(
+    mut happened: impl Stream<Item = Result<(Offset, Vec<Happened>), HistoryError>> + Unpin,
+    to: Offset,
+) -> Result<Stretch, HistoryError> {
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while let Some((offset, all)) = happened.try_next().await? {
+        bytes += all.iter().map(text_bytes).sum::<usize>();
+        events.extend(all.into_iter().map(|happened| (offset, happened)));
+        if bytes >= limits::PAGE_BYTES.value {
+            return Ok(Stretch { events, complete_below: offset + 1 });
+        }
+    }
+    Ok(Stretch { events, complete_below: to })
+}
+
+fn text_bytes(happened: &Happened) -> usize {
+    match happened {
+        Happened::Message(_, view) | Happened::Changed(_, view) => view.body.bytes.len(),
+        Happened::Early(_, _, change) => match &change.what {
+            ChangeKind::Edit(body) => body.bytes.len(),
+            ChangeKind::Delete | ChangeKind::React(_) => 0,
+        },
+        Happened::Answer(_) | Happened::Mark { .. } => 0,
+    }
 }
 
 fn away(error: Unavailable) -> HistoryError {

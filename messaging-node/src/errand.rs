@@ -18,8 +18,8 @@ use volery_ports::log::{AppendError, Chunk, ReadError};
 use crate::core::session::{Effect, Fetched};
 use crate::session::SessionActor;
 
-/// Events of one stretch out of the index.
-const STRETCH_MOST: usize = 16;
+/// Events of one stretch out of the index: many, so that who is behind catches up with friends who write all the time.
+const STRETCH_MOST: usize = 64;
 /// Chats asked for at once when their delivered marks are swept.
 const SWEEP_MOST: usize = 256;
 

@@ -98,6 +98,81 @@ fn a_full_window_before_synced_is_no_gap_and_moves_no_end() {
     assert_eq!(pump_into(&mut window, &mut stream, &tail), ["synced"]);
 }
 
+fn tail_of(start: u64, head: u64) -> Tail {
+    let mut tail = Tail::new(Partition(0), 1, start, 1_000_000);
+    let id = Id::new(50).unwrap();
+    for offset in start..head {
+        let event = Event::Unknown { id, stream: Recipient::User(UserId::new(9).unwrap()), bytes: Bytes::new() };
+        tail.push(Record { offset, stamp: Timestamp(1), event });
+    }
+    tail
+}
+
+/// In a flood archive may be slower than the log and the tail shorter than what it lacks: whoever lies before both
+/// would never be told `synced`, if the end moved with each try.
+#[test]
+fn a_log_that_moves_away_faster_than_archive_is_caught_up_with() {
+    let mut stream = at_the_beginning(&tail_of(9, 9));
+    stream.end_is(9, &tail_of(9, 9), &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail_of(9, 9)), ["fetch"]);
+    assert!(stream.fetch_failed(&tail_of(9, 20)).is_none());
+    for (archived, head) in [(5, 30), (10, 40), (15, 50)] {
+        let tail = tail_of(20, head);
+        stream.fetch_again();
+        assert_eq!(pump(&mut stream, &tail), ["fetch"], "the tail's head at {head}");
+        stream.fetched(archived);
+        assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+        assert!(stream.fetch_failed(&tail).is_none());
+        assert!(pump(&mut stream, &tail).is_empty(), "not before it is due again");
+    }
+    stream.fetch_again();
+    assert_eq!(pump(&mut stream, &tail_of(20, 60)), ["fetch"]);
+    stream.fetched(20);
+    assert_eq!(pump(&mut stream, &tail_of(20, 60)), ["synced"], "what came since was sent as it came");
+    assert_eq!(stream.held_below(), Some(60));
+}
+
+/// The tail's start may move as fast as a device fetches what lies before it.
+#[test]
+fn the_promised_end_is_reached_below_the_tail() {
+    let mut stream = at_the_beginning(&tail_of(9, 9));
+    stream.end_is(9, &tail_of(9, 9), &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail_of(9, 9)), ["fetch"]);
+    stream.fetched(8);
+    assert_eq!(pump(&mut stream, &tail_of(20, 30)), ["fetch"]);
+    stream.fetched(16);
+    assert_eq!(pump(&mut stream, &tail_of(30, 40)), ["synced", "fetch"]);
+}
+
+/// The tail dropped what was to follow what was sent loosely. Who is told `synced` may mark as far as that.
+#[test]
+fn nothing_that_was_sent_loosely_lies_beyond_synced() {
+    let mut stream = at_the_beginning(&tail_of(9, 9));
+    stream.end_is(9, &tail_of(9, 9), &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail_of(9, 9)), ["fetch"]);
+    assert!(stream.fetch_failed(&tail_of(9, 20)).is_none());
+    assert!(pump(&mut stream, &tail_of(15, 25)).is_empty());
+    stream.fetch_again();
+    assert_eq!(pump(&mut stream, &tail_of(30, 40)), ["fetch"], "a second hole, from 25 to 30");
+    stream.fetched(24);
+    assert_eq!(pump(&mut stream, &tail_of(30, 40)), ["fetch"], "the end was 9, but 24 was sent");
+    stream.fetched(25);
+    assert_eq!(pump(&mut stream, &tail_of(30, 40)), ["synced", "fetch"]);
+}
+
+/// A read that failed compared nothing.
+#[test]
+fn a_position_that_could_not_be_compared_is_compared_later() {
+    let tail = tail_of(9, 20);
+    let mut stream = at_the_beginning(&tail);
+    let position = Position { partition: Partition(0), source: Source::new(1, 2), id: Id::new(7).unwrap() };
+    stream.resume(position);
+    stream.end_is(9, &tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+    assert!(stream.fetch_failed(&tail).is_none());
+    assert_eq!(stream.unverified(), Some(position));
+}
+
 /// What was asked for before the stream began anew says nothing of the place where it is now.
 #[test]
 fn an_answer_from_before_a_resume_passes_over_nothing() {

@@ -2,6 +2,8 @@
 
 use volery_kernel::limits;
 use volery_kernel::map::NodeKind;
+use volery_kernel::position::Offset;
+use volery_kernel::rules::release_before;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 
@@ -114,7 +116,7 @@ impl World {
     pub(crate) fn morning(&mut self) {
         for partition in self.partitions().iter() {
             let done = self.archived_below(partition).min(self.log.fanned_out(partition, 0));
-            let before = Timestamp(self.now).minus(limits::RETAIN_LOG_MS.value);
+            let before = self.releasable(partition, done);
             if self.log.release(partition, done, before) {
                 self.story.count(What::LogReleased);
             }
@@ -125,6 +127,13 @@ impl World {
             let at = self.rng.delay(3_000, 20_000);
             self.after(at, Task::Start(n));
         }
+    }
+
+    fn releasable(&self, partition: Partition, done: Offset) -> Timestamp {
+        let unread = done < self.log.end(partition);
+        let last = self.log.read(partition, done.saturating_sub(1), 1);
+        let after = last.first().filter(|_| unread).map(|last| last.stamp);
+        release_before(after, Timestamp(self.now))
     }
 
     /// Somebody was away: for how long?

@@ -79,6 +79,14 @@ pub fn read_back_from(newest: Timestamp) -> Timestamp {
     newest.minus(READ_BACK_MS)
 }
 
+/// What is stamped before this may be deleted, of the records that all readers are done with. If there are others,
+/// `unread_after` is the stamp of the last before them: who starts there reads back, however long ago that was.
+#[must_use]
+pub fn release_before(unread_after: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let old = now.minus(limits::RETAIN_LOG_MS.value);
+    unread_after.map_or(old, |done| old.min(read_back_from(done)))
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Newest {
     session: SessionNumber,

@@ -10,8 +10,9 @@ use volery_kernel::chat::Recipient;
 use volery_kernel::event::{Event, Record};
 use volery_kernel::id::{Id, UserId};
 use volery_kernel::position::Offset;
-use volery_kernel::rules::read_back_from;
+use volery_kernel::rules::{read_back_from, release_before};
 use volery_kernel::slot::Partition;
+use volery_kernel::time::Timestamp;
 use volery_ports::log::{Log, NewRecord, ReadError, StoredRecord};
 
 pub use agreement::{Disagreement, disagreement, trimmed};
@@ -52,12 +53,30 @@ pub async fn read(log: &dyn Log, partition: Partition, from: Offset) -> Result<R
 /// # Errors
 /// The log's.
 pub async fn read_back(log: &dyn Log, partition: Partition, from: Offset) -> Result<Vec<Record>, ReadError> {
-    let start = log.extent(partition).await?.start;
-    let Some(newest) = from.checked_sub(1).filter(|last| *last >= start) else { return Ok(Vec::new()) };
-    let last = log.read(partition, newest, 1).await?;
-    let Some(last) = last.records.first() else { return Ok(Vec::new()) };
-    let begin = log.seek(partition, read_back_from(last.stamp), from).await?;
+    let Some(newest) = stamp_before(log, partition, from).await? else { return Ok(Vec::new()) };
+    let begin = log.seek(partition, read_back_from(newest), from).await?;
     between(log, partition, begin, from).await
+}
+
+async fn stamp_before(log: &dyn Log, partition: Partition, from: Offset) -> Result<Option<Timestamp>, ReadError> {
+    let start = log.extent(partition).await?.start;
+    let Some(last) = from.checked_sub(1).filter(|last| *last >= start) else { return Ok(None) };
+    Ok(log.read(partition, last, 1).await?.records.first().map(|last| last.stamp))
+}
+
+/// What is stamped before this may be [released](Log::release) below `done`, the offset that all readers have committed.
+///
+/// # Errors
+/// The log's.
+pub async fn releasable(
+    log: &dyn Log,
+    partition: Partition,
+    done: Offset,
+    now: Timestamp,
+) -> Result<Timestamp, ReadError> {
+    let unread = done < log.extent(partition).await?.end;
+    let after = if unread { stamp_before(log, partition, done).await? } else { None };
+    Ok(release_before(after, now))
 }
 
 /// The records of `from..to`.

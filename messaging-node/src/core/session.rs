@@ -323,9 +323,7 @@ impl Session {
         }
         if self.retry_fetch_at.is_some_and(|at| at <= ctx.now) {
             self.retry_fetch_at = None;
-            if let Some(step) = self.stream.fetch_again() {
-                self.step(step, effects);
-            }
+            self.stream.fetch_again();
         }
         self.advance(ctx, effects);
     }

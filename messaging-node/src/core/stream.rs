@@ -2,9 +2,12 @@
 //!
 //! The cursor only moves forward over what was sent or does not concern the user, so everything
 //! sent *in order* carries a position that may be stored. *Loose* delivery (after `reset`, or while
-//! history cannot be read) keeps people talking but carries none. `synced` is said when the cursor
-//! reaches the log's end as it was given after the `hello`. Trap avoided: a cursor below the tail's
-//! start is never served from the tail; it is fetched from the log or the index first.
+//! history cannot be read or is behind) keeps people talking but carries none. `synced` is said when the cursor
+//! reaches the log's end as it was given after the `hello`, and everything that was sent loosely. Trap avoided: a
+//! cursor below the tail's start is never served from the tail; it is fetched from the log or the index first.
+//!
+//! Another: in a flood the log's end and the tail's start move away faster than archive follows. So what has to be reached
+//! stands still: that end, and where loose delivery began.
 
 use std::rc::Rc;
 
@@ -60,10 +63,18 @@ enum Cursor {
     InOrder {
         next: Offset,
     },
+    /// From somewhere up to `live` everything was sent. What lies before that is `missing`, or on pages after a reset.
     Loose {
         live: Offset,
-        missing: Option<Offset>,
+        missing: Option<Missing>,
     },
+}
+
+/// A hole in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Missing {
+    next: Offset,
+    until: Offset,
 }
 
 /// See the module.
@@ -73,6 +84,8 @@ pub struct Stream {
     target: Option<Offset>,
     unverified: Option<Position>,
     fetching: Option<Offset>,
+    /// A fetch failed: [`Stream::fetch_again`] says when the next is due.
+    failed: bool,
     full: bool,
     synced: bool,
     repeats_own: bool,
@@ -88,6 +101,7 @@ impl Stream {
             target: None,
             unverified: None,
             fetching: None,
+            failed: false,
             full: false,
             synced: false,
             repeats_own: false,
@@ -112,7 +126,7 @@ impl Stream {
     /// The device has read its pages after a `reset`: go on from here.
     pub fn resume(&mut self, position: Position) -> Step {
         self.cursor = Cursor::Waiting { resume: Some(position) };
-        (self.synced, self.target, self.fetching) = (false, None, None);
+        (self.synced, self.target, self.fetching, self.failed) = (false, None, None, false);
         self.repeats_own = true;
         Step::AskEnd
     }
@@ -123,13 +137,12 @@ impl Stream {
             match resume.filter(|position| self.is_plausible(*position, end, tail)) {
                 Some(position) => self.follow(position, tail),
                 None => {
-                    self.loosen(tail, None);
-                    steps.push(Step::Reset);
+                    steps.push(self.reset(tail));
                     return;
                 }
             }
         }
-        self.target = Some(end);
+        self.target = self.target.max(Some(end));
     }
 
     fn is_plausible(&self, position: Position, end: Offset, tail: &Tail) -> bool {
@@ -147,9 +160,10 @@ impl Stream {
         self.cursor = Cursor::InOrder { next };
     }
 
-    fn loosen(&mut self, tail: &Tail, missing: Option<Offset>) {
-        self.cursor = Cursor::Loose { live: tail.head(), missing };
+    fn reset(&mut self, tail: &Tail) -> Step {
+        self.cursor = Cursor::Loose { live: tail.head(), missing: None };
         (self.unverified, self.target, self.synced) = (None, None, false);
+        Step::Reset
     }
 
     /// Whether the answer to this [`Step::Fetch`] is still awaited; from then on it is not. One that was asked for before the stream began
@@ -163,34 +177,34 @@ impl Stream {
     pub fn fetched(&mut self, next: Offset) {
         self.fetching = None;
         self.unverified = None;
-        if let Cursor::InOrder { next: held } = &mut self.cursor {
+        if let Cursor::InOrder { next: held } | Cursor::Loose { missing: Some(Missing { next: held, .. }), .. } =
+            &mut self.cursor
+        {
             *held = (*held).max(next);
         }
     }
 
-    /// History cannot be read now: deliver what is live, loosely, until [`Stream::fetch_again`]. A device
-    /// that was told `synced` is told that it holds no more: else it would mark over what it lacks.
+    /// History cannot be read now, or archive is not there yet: deliver what is live, loosely, until
+    /// [`Stream::fetch_again`] and then beside what is fetched. A device that was told `synced` is told that it holds
+    /// no more: else it would mark over what it lacks.
     #[must_use]
     pub fn fetch_failed(&mut self, tail: &Tail) -> Option<Step> {
-        self.fetching = None;
+        (self.fetching, self.failed) = (None, true);
         let Cursor::InOrder { next } = self.cursor else { return None };
-        let told = self.synced;
-        self.loosen(tail, Some(next));
-        told.then_some(Step::Gap)
+        let live = tail.head();
+        self.cursor = Cursor::Loose { live, missing: Some(Missing { next, until: live }) };
+        std::mem::take(&mut self.synced).then_some(Step::Gap)
     }
 
-    /// Tries again what failed; the end is asked anew.
-    pub fn fetch_again(&mut self) -> Option<Step> {
-        let Cursor::Loose { missing: Some(next), .. } = self.cursor else { return None };
-        self.cursor = Cursor::InOrder { next };
-        Some(Step::AskEnd)
+    /// What failed may be tried again.
+    pub fn fetch_again(&mut self) {
+        self.failed = false;
     }
 
     /// The position cannot be served: neither log nor index reach back that far, or its id is another.
     pub fn fetch_refused(&mut self, tail: &Tail) -> Step {
         self.fetching = None;
-        self.loosen(tail, None);
-        Step::Reset
+        self.reset(tail)
     }
 
     /// The position from which a fetch goes on, if its id was not compared with the log's yet.
@@ -220,12 +234,31 @@ impl Stream {
         }
         match self.cursor {
             Cursor::Waiting { .. } => {}
-            Cursor::InOrder { next } => self.pump_in_order(next, tail, window, send),
-            Cursor::Loose { live, missing } => {
-                let live = self.deliver(live.max(tail.start()), false, tail, window, &mut send);
-                self.cursor = Cursor::Loose { live, missing };
-            }
+            Cursor::InOrder { next } => self.pump_in_order(next, tail, window, &mut send),
+            Cursor::Loose { live, missing: None } => self.pump_loose(live, None, tail, window, &mut send),
+            Cursor::Loose { live, missing: Some(missing) } => match joined(missing, live, tail) {
+                Some(next) => {
+                    self.target = self.target.max(Some(live));
+                    self.pump_in_order(next, tail, window, &mut send);
+                }
+                None => {
+                    self.fetch(missing.next, window, &mut send);
+                    self.pump_loose(live, Some(missing), tail, window, &mut send);
+                }
+            },
         }
+    }
+
+    fn pump_loose(
+        &mut self,
+        live: Offset,
+        missing: Option<Missing>,
+        tail: &Tail,
+        window: &mut Window,
+        send: &mut impl FnMut(&mut Window, Step),
+    ) {
+        let live = self.deliver(live.max(tail.start()), false, tail, window, send);
+        self.cursor = Cursor::Loose { live, missing };
     }
 
     fn pump_in_order(
@@ -233,23 +266,28 @@ impl Stream {
         next: Offset,
         tail: &Tail,
         window: &mut Window,
-        mut send: impl FnMut(&mut Window, Step),
+        send: &mut impl FnMut(&mut Window, Step),
     ) {
-        if next < tail.start() {
-            // What was fetched fills a window as well.
-            self.full = !window.has_room();
-            if self.fetching.is_none() && !self.full {
-                self.fetching = Some(next);
-                send(window, Step::Fetch(next));
-            }
-            return;
-        }
-        let next = if next < tail.head() { self.deliver(next, true, tail, window, &mut send) } else { next };
+        let held = (tail.start()..tail.head()).contains(&next);
+        let next = if held { self.deliver(next, true, tail, window, send) } else { next };
         self.cursor = Cursor::InOrder { next };
-        if next <= tail.head() && self.target.is_some_and(|end| next >= end) {
-            self.target = None;
+        // Below the tail nothing was compared with the log before the first answer.
+        let compared = next >= tail.start() || self.unverified.is_none();
+        if compared && next <= tail.head() && self.target.take_if(|end| next >= *end).is_some() {
             self.synced = true;
             send(window, Step::Synced(tail.position_before(next), next));
+        }
+        if next < tail.start() {
+            self.fetch(next, window, send);
+        }
+    }
+
+    /// What was fetched fills a window as well.
+    fn fetch(&mut self, from: Offset, window: &mut Window, send: &mut impl FnMut(&mut Window, Step)) {
+        self.full = !window.has_room();
+        if self.fetching.is_none() && !self.failed && !self.full {
+            self.fetching = Some(from);
+            send(window, Step::Fetch(from));
         }
     }
 
@@ -313,6 +351,15 @@ impl Stream {
     pub fn position(&self, tail: &Tail) -> Option<Position> {
         self.held_below().filter(|_| self.unverified.is_none()).and_then(|next| tail.position_before(next))
     }
+}
+
+/// Where a stream with a hole goes on in order: behind all that was sent, once the hole is filled; else at the hole, if the tail
+/// has it, or has dropped what was to follow `live`, which makes a second one.
+fn joined(missing: Missing, live: Offset, tail: &Tail) -> Option<Offset> {
+    if missing.next >= missing.until {
+        return Some(live);
+    }
+    (tail.start() <= missing.next || live < tail.start()).then_some(missing.next)
 }
 
 /// What *delivered* will follow from, if `who` holds this event.
