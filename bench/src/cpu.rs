@@ -9,7 +9,7 @@ use loadtest::load::{self, Drive, Flow};
 use loadtest::server::Server;
 
 use crate::bench::{Bench, Taken, progress};
-use crate::durable::{Ours, Theirs};
+use crate::durable::{FLOOD, Ours, Theirs};
 use crate::engines::{BOTH, Engines};
 use crate::figure::Share;
 use crate::flow::{WINDOW, per_message};
@@ -25,7 +25,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Taken, Failure> {
     let users = 2 * bench.sizes.pairs;
     let place = engines.place();
     let (real, embedded) = (engines.server(bench, users, &place)?, bench.server(users)?);
-    let first = Ours::take(bench, &real, bench.sizes.flood).await?;
+    let first = Ours::take(bench, &real, FLOOD, bench.sizes.flood).await?;
     let mut bare = Theirs::start(bench, &engines, &place, &first, &["reads"]).await?;
     let (mut ratios, mut behind) = (Vec::new(), [Vec::new(), Vec::new(), Vec::new()]);
     for round in 0..bench.rounds {
