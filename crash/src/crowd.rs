@@ -192,7 +192,9 @@ impl<'t> Crowd<'t> {
     fn told(&self, device: usize) -> String {
         self.fleet().look(device, |app| {
             let (core, at) = (app.core(), clock::stamp(clock::nanos()));
-            format!("device {device}: {:?} at {at}, {} sends wait", core.link(), core.outbox().items().count())
+            let (reads, waiting) =
+                (if core.starts_anew() { ", reading its pages" } else { "" }, core.outbox().items().count());
+            format!("device {device}: {:?}{reads} at {at}, {waiting} sends wait", core.link())
         })
     }
 

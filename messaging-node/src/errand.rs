@@ -6,6 +6,7 @@
 use actix::fut::WrapFuture;
 use actix::{ActorFutureExt, AsyncContext, Context};
 use futures::FutureExt as _;
+use volery_kernel::chat::Recipient;
 use volery_kernel::code::Code;
 use volery_kernel::event::Event;
 use volery_kernel::id::UserId;
@@ -195,6 +196,9 @@ fn fetch(from: Offset, position: Option<Position>, act: &SessionActor, ctx: &mut
                 Err(_) => return Fetched::Failed,
             }
         }
+        if !owned.tail.borrow().missed(Recipient::User(user), from) {
+            return Fetched::IntoTail;
+        }
         if let Ok(true) = owned.extend_to(from, &shared).await {
             return Fetched::IntoTail;
         }
@@ -205,13 +209,14 @@ fn fetch(from: Offset, position: Option<Position>, act: &SessionActor, ctx: &mut
         }
     };
     answer(ctx, act, asked, move |fetched, act, ctx| {
+        tracing::debug!(%partition, user = %user, from, fetched = told(&fetched), "what lies before the tail");
         match &fetched {
-            Fetched::IntoTail => act.synced_by = SyncBy::Log,
+            Fetched::IntoTail if act.owned.tail.borrow().start() <= from => act.synced_by = SyncBy::Log,
             Fetched::Stretch(stretch) => {
                 act.synced_by = SyncBy::Index;
                 act.owned.tell_at(stretch.complete_below, &act.signal);
             }
-            Fetched::Failed | Fetched::Refused => {}
+            Fetched::IntoTail | Fetched::Failed | Fetched::Refused => {}
         }
         act.feed(ctx, |core, lent, effects| core.fetched(from, fetched, lent, effects));
     });
@@ -220,4 +225,13 @@ fn fetch(from: Offset, position: Option<Position>, act: &SessionActor, ctx: &mut
 fn is_at(records: &[volery_ports::log::StoredRecord], position: Position) -> bool {
     let decoded = records.first().map(|stored| volery_reader::id_of(stored.clone()));
     decoded == Some(position.id)
+}
+
+fn told(fetched: &Fetched) -> String {
+    match fetched {
+        Fetched::IntoTail => "into the tail".to_owned(),
+        Fetched::Stretch(stretch) => format!("{} events, up to {}", stretch.events.len(), stretch.complete_below),
+        Fetched::Failed => "not now".to_owned(),
+        Fetched::Refused => "never".to_owned(),
+    }
 }

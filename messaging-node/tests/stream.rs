@@ -36,7 +36,7 @@ fn name(step: &Step) -> &'static str {
         Step::Gap => "gap",
         Step::Fetch(_) => "fetch",
         Step::AskEnd => "ask end",
-        Step::Reset => "reset",
+        Step::Reset { .. } => "reset",
         Step::Event { .. } | Step::Revoked => "other",
     }
 }
@@ -158,6 +158,140 @@ fn nothing_that_was_sent_loosely_lies_beyond_synced() {
     assert_eq!(pump(&mut stream, &tail_of(30, 40)), ["fetch"], "the end was 9, but 24 was sent");
     stream.fetched(25);
     assert_eq!(pump(&mut stream, &tail_of(30, 40)), ["synced", "fetch"]);
+}
+
+/// So many more records for `user`; then only the newest are held.
+fn more(tail: &mut Tail, user: u64, count: u64, held: usize) {
+    let stream = Recipient::User(UserId::new(user).unwrap());
+    for offset in tail.head()..tail.head() + count {
+        let id = Id::new(50).unwrap();
+        let event = match user {
+            1 => {
+                let (reader, chat) =
+                    (UserId::new(1).unwrap(), ChatId::direct(UserId::new(1).unwrap(), UserId::new(9).unwrap()));
+                Event::Mark(Mark {
+                    id,
+                    reader,
+                    chat,
+                    kind: MarkKind::Read,
+                    seen: Seen { source: Source::new(1, offset), id },
+                })
+            }
+            _ => Event::Unknown { id, stream, bytes: Bytes::new() },
+        };
+        tail.push(Record { offset, stamp: Timestamp(1), event });
+    }
+    while tail.head() - tail.start() > held as u64 {
+        tail.set_budget(tail.bytes() - 1);
+    }
+    tail.set_budget(1_000_000);
+}
+
+/// The others' records push a quiet user's place out of the tail. Nothing is to be read for it, neither log nor index.
+#[test]
+fn who_missed_nothing_reads_nothing() {
+    let mut tail = tail_of(0, 5);
+    let mut stream = at_the_beginning(&tail);
+    stream.end_is(5, &tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail), ["synced"]);
+    more(&mut tail, 9, 40, 10);
+    more(&mut tail, 1, 1, 11);
+    assert!(tail.start() > 20);
+    assert_eq!(pump(&mut stream, &tail), ["other"]);
+    assert!(stream.is_synced() && stream.position(&tail).is_some());
+}
+
+#[test]
+fn who_missed_something_reads_it() {
+    let mut tail = tail_of(0, 5);
+    let mut stream = at_the_beginning(&tail);
+    stream.end_is(5, &tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail), ["synced"]);
+    more(&mut tail, 1, 1, 6);
+    more(&mut tail, 9, 40, 10);
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+}
+
+/// While history cannot be read, what comes is delivered, however long nothing came.
+#[test]
+fn loose_delivery_goes_on_after_a_silence_that_is_longer_than_the_tail() {
+    let mut tail = tail_of(9, 20);
+    let mut stream = at_the_beginning(&tail);
+    stream.end_is(9, &tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+    assert!(stream.fetch_failed(&tail).is_none());
+    more(&mut tail, 9, 40, 10);
+    more(&mut tail, 1, 1, 11);
+    assert_eq!(pump(&mut stream, &tail), ["other"]);
+    stream.fetch_again();
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+    stream.fetched(20);
+    assert_eq!(pump(&mut stream, &tail), ["synced"]);
+}
+
+/// Each time that it falls behind there would be more that it must reach before it may be told `synced`.
+#[test]
+fn who_falls_behind_the_tail_again_and_again_is_synced_where_it_was_first() {
+    let mut tail = tail_of(9, 20);
+    let mut stream = at_the_beginning(&tail);
+    stream.end_is(9, &tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+    assert!(stream.fetch_failed(&tail).is_none());
+    let mut fall_behind = |tail: &mut Tail| {
+        more(tail, 1, 5, 20);
+        more(tail, 9, 40, 10);
+    };
+    fall_behind(&mut tail);
+    for archived in 15..20 {
+        stream.fetch_again();
+        assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+        stream.fetched(archived);
+        assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+        assert!(stream.fetch_failed(&tail).is_none());
+        fall_behind(&mut tail);
+        assert!(pump(&mut stream, &tail).is_empty());
+    }
+    stream.fetch_again();
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+    stream.fetched(20);
+    assert_eq!(pump(&mut stream, &tail), ["synced", "fetch"]);
+}
+
+/// But not where nothing comes that is lacking: it is no reason to be silent.
+#[test]
+fn who_fell_behind_the_tail_is_sent_what_comes_while_history_is_away() {
+    let mut tail = tail_of(9, 20);
+    let mut stream = at_the_beginning(&tail);
+    stream.end_is(9, &tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+    assert!(stream.fetch_failed(&tail).is_none());
+    more(&mut tail, 1, 5, 20);
+    more(&mut tail, 9, 40, 10);
+    stream.fetch_again();
+    assert_eq!(pump(&mut stream, &tail), ["fetch"], "a second hole");
+    assert!(stream.fetch_failed(&tail).is_none());
+    more(&mut tail, 1, 1, 11);
+    assert_eq!(pump(&mut stream, &tail), ["other"]);
+    stream.fetch_again();
+    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
+    stream.fetched(65);
+    assert_eq!(pump(&mut stream, &tail), ["synced"]);
+}
+
+/// Another session had the tail reach back meanwhile.
+#[test]
+fn an_answer_that_comes_too_late_takes_nothing_back() {
+    for refused in [false, true] {
+        let mut tail = tail_of(0, 0);
+        let mut stream = at_the_beginning(&tail);
+        stream.end_is(0, &tail, &mut Vec::new());
+        assert_eq!(pump(&mut stream, &tail), ["synced"]);
+        assert_eq!(pump(&mut stream, &tail_of(9, 20)), ["fetch"]);
+        more(&mut tail, 9, 20, 20);
+        assert!(pump(&mut stream, &tail).is_empty());
+        let said = if refused { stream.fetch_refused(&tail) } else { stream.fetch_failed(&tail) };
+        assert!(said.is_none() && stream.is_synced());
+    }
 }
 
 /// A read that failed compared nothing.

@@ -1,6 +1,7 @@
 //! How a node fetches what lies before its tail: out of the log if that is near, else out of the index.
 
 use futures::executor::block_on;
+use volery_kernel::chat::Recipient;
 use volery_kernel::id::UserId;
 use volery_kernel::position::{Offset, Position};
 use volery_kernel::slot::Partition;
@@ -37,6 +38,10 @@ impl World {
         if self.mutated(Mutation::GapPassedOver) {
             let complete_below = self.nodes[node].tail_start(partition);
             return Fetched::Stretch(Stretch { events: Vec::new(), complete_below });
+        }
+        if self.nodes[node].tail(partition).is_some_and(|tail| !tail.missed(Recipient::User(user), from)) {
+            self.story.count(What::NothingMissed);
+            return Fetched::IntoTail;
         }
         if self.extend_tail(node, partition, from) {
             self.story.count(What::TailExtended);

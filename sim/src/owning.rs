@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use volery_kernel::chat::Recipient;
 use volery_kernel::position::Offset;
 use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
@@ -14,6 +15,7 @@ use crate::log::GENERATION;
 use crate::mutation::Mutation;
 use crate::network::ConnId;
 use crate::oracle::Reader;
+use crate::session::SessionShell;
 use crate::world::{Task, World};
 
 /// A partition that a node reads.
@@ -27,6 +29,8 @@ pub(crate) struct Slot {
     lost: Option<Timestamp>,
     /// Who has said hello too early.
     pub(crate) waiting: BTreeSet<ConnId>,
+    /// Who wants to know when the tail's head is there.
+    pub(crate) awaiting: Vec<(Offset, ConnId)>,
 }
 
 impl World {
@@ -54,7 +58,7 @@ impl World {
         }
         let reading = self.next_life();
         let tail = Tail::new(partition, GENERATION, 0, self.plan.tail_bytes);
-        let slot = Slot { tail, reading, is_read: false, lost: None, waiting: BTreeSet::new() };
+        let slot = Slot { tail, reading, is_read: false, lost: None, waiting: BTreeSet::new(), awaiting: Vec::new() };
         self.nodes[n].slots.insert(partition, slot);
         let (end, delay) = (self.log.end(partition), self.rng.delay(60, 12_000));
         self.after(delay, Task::Begun(n, reading, partition, end));
@@ -90,13 +94,15 @@ impl World {
         let head = slot.tail.head();
         let records = self.records(Reader::Owner, partition, head, most);
         let full = records.len() == most;
-        if let Some(slot) = self.slot(n, partition, reading) {
-            for record in records {
-                slot.tail.push(record);
-            }
-        }
+        let Some(slot) = self.slot(n, partition, reading) else { return };
+        let news: BTreeSet<_> = records.into_iter().filter_map(|record| slot.tail.push(record)).collect();
+        let head = slot.tail.head();
+        let told: BTreeSet<_> = slot.awaiting.extract_if(.., |(end, _)| *end <= head).map(|(_, id)| id).collect();
         for id in self.nodes[n].sessions_of(partition) {
-            self.session(id, |session, ctx, effects| session.advance(ctx, effects));
+            let has_news = |held: &SessionShell| news.contains(&Recipient::User(held.session.who().user));
+            if told.contains(&id) || self.nodes[n].sessions.get(&id).is_some_and(has_news) {
+                self.session(id, |session, ctx, effects| session.advance(ctx, effects));
+            }
         }
         if full {
             self.after(1, Task::NodeRead(n, reading, partition));

@@ -13,7 +13,7 @@ use volery_kernel::slot::Partition;
 use volery_kernel::time::Timestamp;
 use volery_messaging::core::session::{Context, Effect, Fetched, Session};
 use volery_messaging::core::tail::Tail;
-use volery_ports::history::{Anchor, ChatsPage, History as _, HistoryError, Page};
+use volery_ports::history::{Anchor, ChatsPage, History as _, HistoryError, Page, Stretch};
 use volery_ports::log::{AppendError, Appended};
 use volery_wire::client::Request;
 use volery_wire::codec::{Encoding, decode_request, encode_reply, join_reply};
@@ -139,6 +139,16 @@ impl World {
         input(&mut held.session, &mut ctx, &mut effects);
         self.carry_out(id, effects);
         self.plan_tick(id);
+    }
+
+    /// Others' records may be all that is missing.
+    fn tell_at(&mut self, id: ConnId, end: Offset) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        let Node { slots, sessions, .. } = &mut self.nodes[conn.node];
+        let slot = sessions.get(&id).and_then(|held| slots.get_mut(&held.partition));
+        if let Some(slot) = slot.filter(|slot| slot.tail.head() < end) {
+            slot.awaiting.push((end, id));
+        }
     }
 
     pub(crate) fn plan_tick(&mut self, id: ConnId) {
@@ -342,6 +352,12 @@ impl World {
             answer => answer,
         };
         let unknown = matches!(&answer, Answered::Appended(_, Err(AppendError::Unknown(_))));
+        let awaited = match &answer {
+            Answered::End(end) | Answered::Fetched(_, Fetched::Stretch(Stretch { complete_below: end, .. })) => {
+                Some(*end)
+            }
+            _ => None,
+        };
         self.session(id, |session, ctx, effects| match answer {
             Answered::Appended(partition, result) => session.appended(partition, result, ctx, effects),
             Answered::MarksFailed(events) => session.marks_failed(events),
@@ -354,6 +370,7 @@ impl World {
             Answered::Undelivered(chats) => session.undelivered(chats, ctx, effects),
             _ => {}
         });
+        awaited.into_iter().for_each(|end| self.tell_at(id, end));
         if unknown && !self.nodes[n].sessions.contains_key(&id) {
             self.story.count(What::SessionEnded);
         }

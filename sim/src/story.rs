@@ -63,6 +63,7 @@ happenings! {
     ZombieSend = "zombie that took a send";
     BothSides = "both sides of a cut took sends";
     TailHit = "tail hit";
+    NothingMissed = "nothing missed before the tail";
     TailExtended = "tail extended backwards";
     IndexSync = "index sync";
     IndexJoined = "tail joined to index";

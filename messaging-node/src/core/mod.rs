@@ -8,6 +8,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`tail`] | the newest records of a partition, judged, and who they are for |
+//! | `dropped` | what of each stream the tail holds no more |
 //! | [`entry`] | one record as clients see it, encoded once |
 //! | [`stream`] | a session's cursor: sync, live, gap, reset |
 //! | [`window`] | what was sent and not confirmed |
@@ -22,6 +23,7 @@
 //! | [`session`] | all of it together: requests in, effects out |
 
 pub mod clocks;
+mod dropped;
 pub mod entry;
 pub mod lively;
 pub mod marks;

@@ -7,7 +7,8 @@
 //! cursor below the tail's start is never served from the tail; it is fetched from the log or the index first.
 //!
 //! Another: in a flood the log's end and the tail's start move away faster than archive follows. So what has to be reached
-//! stands still: that end, and where loose delivery began.
+//! stands still: that end, and where loose delivery began. A device that fell behind the tail a second time, slower than its
+//! friends, is sent nothing loosely any more as long as what it lacks comes: each time it would have more to reach.
 
 use std::rc::Rc;
 
@@ -48,8 +49,11 @@ pub enum Step {
     AskEnd,
     /// The cursor lies before the tail: fetch from this offset on, out of the log or the index.
     Fetch(Offset),
-    /// The position is of no use: ask how far archive is, and tell the device.
-    Reset,
+    /// The position is of no use: ask how far archive is, and tell the device. Until then it may believe to be synced.
+    Reset {
+        /// Whether it was told so.
+        synced: bool,
+    },
     /// The device was logged out.
     Revoked,
 }
@@ -86,6 +90,10 @@ pub struct Stream {
     fetching: Option<Offset>,
     /// A fetch failed: [`Stream::fetch_again`] says when the next is due.
     failed: bool,
+    /// Something came of one since the last that failed.
+    got_on: bool,
+    /// The tail dropped what was to follow loose delivery, and `synced` was not said since.
+    fell_behind: bool,
     full: bool,
     synced: bool,
     repeats_own: bool,
@@ -102,6 +110,8 @@ impl Stream {
             unverified: None,
             fetching: None,
             failed: false,
+            got_on: false,
+            fell_behind: false,
             full: false,
             synced: false,
             repeats_own: false,
@@ -127,6 +137,7 @@ impl Stream {
     pub fn resume(&mut self, position: Position) -> Step {
         self.cursor = Cursor::Waiting { resume: Some(position) };
         (self.synced, self.target, self.fetching, self.failed) = (false, None, None, false);
+        (self.got_on, self.fell_behind) = (false, false);
         self.repeats_own = true;
         Step::AskEnd
     }
@@ -162,8 +173,8 @@ impl Stream {
 
     fn reset(&mut self, tail: &Tail) -> Step {
         self.cursor = Cursor::Loose { live: tail.head(), missing: None };
-        (self.unverified, self.target, self.synced) = (None, None, false);
-        Step::Reset
+        (self.unverified, self.target) = (None, None);
+        Step::Reset { synced: std::mem::take(&mut self.synced) }
     }
 
     /// Whether the answer to this [`Step::Fetch`] is still awaited; from then on it is not. One that was asked for before the stream began
@@ -177,6 +188,7 @@ impl Stream {
     pub fn fetched(&mut self, next: Offset) {
         self.fetching = None;
         self.unverified = None;
+        self.got_on = true;
         if let Cursor::InOrder { next: held } | Cursor::Loose { missing: Some(Missing { next: held, .. }), .. } =
             &mut self.cursor
         {
@@ -190,7 +202,11 @@ impl Stream {
     #[must_use]
     pub fn fetch_failed(&mut self, tail: &Tail) -> Option<Step> {
         (self.fetching, self.failed) = (None, true);
+        let waits = std::mem::take(&mut self.got_on) && self.fell_behind;
         let Cursor::InOrder { next } = self.cursor else { return None };
+        if waits || self.taken_up(next, tail) >= tail.start() {
+            return None;
+        }
         let live = tail.head();
         self.cursor = Cursor::Loose { live, missing: Some(Missing { next, until: live }) };
         std::mem::take(&mut self.synced).then_some(Step::Gap)
@@ -201,10 +217,12 @@ impl Stream {
         self.failed = false;
     }
 
-    /// The position cannot be served: neither log nor index reach back that far, or its id is another.
-    pub fn fetch_refused(&mut self, tail: &Tail) -> Step {
+    /// The position cannot be served: neither log nor index reach back that far, or its id is another. Nothing, if nothing
+    /// is missing any more.
+    pub fn fetch_refused(&mut self, tail: &Tail) -> Option<Step> {
         self.fetching = None;
-        self.reset(tail)
+        let held = matches!(self.cursor, Cursor::InOrder { next } if self.taken_up(next, tail) >= tail.start());
+        (!held || self.unverified.is_some()).then(|| self.reset(tail))
     }
 
     /// The position from which a fetch goes on, if its id was not compared with the log's yet.
@@ -229,24 +247,49 @@ impl Stream {
             }
         }
         if !self.verify(tail) {
-            let step = self.fetch_refused(tail);
+            self.fetching = None;
+            let step = self.reset(tail);
             return send(window, step);
         }
         match self.cursor {
             Cursor::Waiting { .. } => {}
             Cursor::InOrder { next } => self.pump_in_order(next, tail, window, &mut send),
             Cursor::Loose { live, missing: None } => self.pump_loose(live, None, tail, window, &mut send),
-            Cursor::Loose { live, missing: Some(missing) } => match joined(missing, live, tail) {
-                Some(next) => {
-                    self.target = self.target.max(Some(live));
-                    self.pump_in_order(next, tail, window, &mut send);
+            Cursor::Loose { live, missing: Some(missing) } => {
+                let second = tail.missed(self.recipient(), live);
+                self.fell_behind |= second;
+                match self.joined(missing, live, second, tail) {
+                    Some(next) => {
+                        self.target = self.target.max(Some(live));
+                        self.pump_in_order(next, tail, window, &mut send);
+                    }
+                    None => {
+                        self.fetch(missing.next, window, &mut send);
+                        self.pump_loose(live, Some(missing), tail, window, &mut send);
+                    }
                 }
-                None => {
-                    self.fetch(missing.next, window, &mut send);
-                    self.pump_loose(live, Some(missing), tail, window, &mut send);
-                }
-            },
+            }
         }
+    }
+
+    fn recipient(&self) -> Recipient {
+        Recipient::User(self.who.user)
+    }
+
+    /// Where the tail goes on for who holds everything below `next`; `next` itself if something between was missed, or its
+    /// position was not compared yet.
+    fn taken_up(&self, next: Offset, tail: &Tail) -> Offset {
+        let nothing_missed = self.unverified.is_none() && !tail.missed(self.recipient(), next);
+        if nothing_missed { next.max(tail.start()) } else { next }
+    }
+
+    /// Where a stream with a hole goes on in order: behind all that was sent, once the hole is filled; else at the hole,
+    /// if the tail takes it up, or there is a `second` one, of what the tail has dropped behind `live`.
+    fn joined(&self, missing: Missing, live: Offset, second: bool, tail: &Tail) -> Option<Offset> {
+        if missing.next >= missing.until {
+            return Some(live);
+        }
+        (second || self.taken_up(missing.next, tail) >= tail.start()).then_some(missing.next)
     }
 
     fn pump_loose(
@@ -268,13 +311,14 @@ impl Stream {
         window: &mut Window,
         send: &mut impl FnMut(&mut Window, Step),
     ) {
+        let next = self.taken_up(next, tail);
         let held = (tail.start()..tail.head()).contains(&next);
         let next = if held { self.deliver(next, true, tail, window, send) } else { next };
         self.cursor = Cursor::InOrder { next };
         // Below the tail nothing was compared with the log before the first answer.
         let compared = next >= tail.start() || self.unverified.is_none();
         if compared && next <= tail.head() && self.target.take_if(|end| next >= *end).is_some() {
-            self.synced = true;
+            (self.synced, self.fell_behind) = (true, false);
             send(window, Step::Synced(tail.position_before(next), next));
         }
         if next < tail.start() {
@@ -300,7 +344,7 @@ impl Stream {
         window: &mut Window,
         send: &mut impl FnMut(&mut Window, Step),
     ) -> Offset {
-        for entry in tail.entries_of(Recipient::User(self.who.user), next) {
+        for entry in tail.entries_of(self.recipient(), next) {
             if self.concerns(entry.event()) {
                 if !window.has_room() {
                     self.full = true;
@@ -351,15 +395,6 @@ impl Stream {
     pub fn position(&self, tail: &Tail) -> Option<Position> {
         self.held_below().filter(|_| self.unverified.is_none()).and_then(|next| tail.position_before(next))
     }
-}
-
-/// Where a stream with a hole goes on in order: behind all that was sent, once the hole is filled; else at the hole, if the tail
-/// has it, or has dropped what was to follow `live`, which makes a second one.
-fn joined(missing: Missing, live: Offset, tail: &Tail) -> Option<Offset> {
-    if missing.next >= missing.until {
-        return Some(live);
-    }
-    (tail.start() <= missing.next || live < tail.start()).then_some(missing.next)
 }
 
 /// What *delivered* will follow from, if `who` holds this event.

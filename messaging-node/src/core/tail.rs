@@ -2,7 +2,7 @@
 //!
 //! Dense: every offset from `start` to `head` has a slot with its id, so positions can be checked
 //! and given out; only what counts has an [`Entry`]. For each stream the offsets of its entries
-//! are kept, so that who missed nothing reads nothing. Trap avoided: offsets before `start` may
+//! are kept, and the newest that was dropped, so that who missed nothing reads nothing. Trap avoided: offsets before `start` may
 //! hold events for a session, so a cursor below `start` must never be moved forward from here.
 
 use std::collections::{HashMap, VecDeque};
@@ -15,8 +15,13 @@ use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::rules::{Rules, Verdict};
 use volery_kernel::slot::Partition;
 
+use super::dropped::Dropped;
 use super::entry::Entry;
 
+/// A stream of which something was dropped is known for each of so many bytes of the budget: a twentieth of them, in two
+/// generations.
+const BYTES_A_STREAM: usize = 2_048;
+const STREAMS_LEAST: usize = 16;
 /// Entries this far behind the head have been handed to whoever is live: their encoded forms go.
 const ENCODED_KEPT: usize = 64;
 
@@ -34,6 +39,7 @@ pub struct Tail {
     before: Option<Id>,
     slots: VecDeque<Slot>,
     streams: HashMap<Recipient, VecDeque<Offset>>,
+    dropped: Dropped,
     bytes: usize,
     budget: usize,
 }
@@ -51,6 +57,7 @@ impl Tail {
             before: None,
             slots: VecDeque::new(),
             streams: HashMap::new(),
+            dropped: Dropped::new(start),
             bytes: 0,
             budget,
         }
@@ -113,6 +120,7 @@ impl Tail {
             self.before = Some(record.event.id());
             self.start = record.offset + 1;
         }
+        self.dropped = Dropped::new(self.start);
     }
 
     /// The next record of the log. Answers whose stream has news.
@@ -181,6 +189,7 @@ impl Tail {
         let Some(entry) = slot.entry else { return };
         self.bytes -= entry.weight();
         let stream = entry.event().stream();
+        self.dropped.note(stream, entry.offset(), STREAMS_LEAST.max(self.budget / BYTES_A_STREAM));
         if let Some(offsets) = self.streams.get_mut(&stream) {
             offsets.pop_front();
             if offsets.is_empty() {
@@ -200,6 +209,12 @@ impl Tail {
             let slot = usize::try_from(offset - self.start).ok()?;
             self.slots.get(slot)?.entry.as_ref()
         })
+    }
+
+    /// Whether who holds a stream up to `from` may lack some of it that is held here no more.
+    #[must_use]
+    pub fn missed(&self, stream: Recipient, from: Offset) -> bool {
+        from < self.start && self.dropped.may_hold(stream, from)
     }
 
     /// The id of the record at an offset; `None` outside `start - 1 .. head`.

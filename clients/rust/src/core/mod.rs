@@ -171,6 +171,12 @@ impl Core {
         self.position.as_ref()
     }
 
+    /// Whether its position was of no use and it reads its pages; its link is syncing as long as that.
+    #[must_use]
+    pub fn starts_anew(&self) -> bool {
+        self.reset_to.is_some()
+    }
+
     /// The link as a user is told of it.
     #[must_use]
     pub fn link(&self) -> Link {

@@ -13,7 +13,7 @@ use crate::core::stream::{self, Step};
 /// What became of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
-    /// It lies in the tail now.
+    /// It lies in the tail now, or nothing was missed.
     IntoTail,
     /// So much of it comes out of the index, at least a record more than before.
     Stretch(Stretch),
@@ -58,8 +58,9 @@ impl Session {
             Fetched::Stretch(stretch) => self.stretch(stretch, effects),
             Fetched::Failed => self.fetch_failed(ctx, effects),
             Fetched::Refused => {
-                let step = self.stream.fetch_refused(ctx.tail);
-                self.step(step, effects);
+                if let Some(step) = self.stream.fetch_refused(ctx.tail) {
+                    self.step(step, effects);
+                }
             }
         }
         self.advance(ctx, effects);
@@ -124,7 +125,11 @@ impl Session {
     pub(super) fn step(&mut self, step: Step, effects: &mut Vec<Effect>) {
         match step {
             Step::AskEnd => effects.push(Effect::AskEnd),
-            Step::Reset => {
+            Step::Reset { synced } => {
+                // It is not known at once how far archive is.
+                if synced {
+                    effects.push(Effect::Reply(0, Reply::Gap));
+                }
                 self.sweep_after_sync = true;
                 effects.push(Effect::AskArchived);
             }
