@@ -15,6 +15,7 @@ use volery_kernel::id::Id;
 use volery_kernel::limits;
 use volery_kernel::position::{Offset, Position, Source};
 use volery_kernel::slot::Partition;
+use volery_kernel::time::Timestamp;
 use volery_node::metrics::{Leg, Reader, Stage};
 use volery_ports::log::{ReadError, Reader as LogReader};
 use volery_ports::timeline::{Commit, Refused, Unavailable, Write};
@@ -29,6 +30,8 @@ use crate::written::Here;
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How often the log is told what it may delete.
 const RELEASE_EVERY_MS: u64 = 10_000;
+/// The same where nothing comes: what came last grows old.
+const RELEASE_IDLE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, thiserror::Error)]
 enum Failed {
@@ -86,7 +89,7 @@ async fn follow(
     }
     shared.archive.goes_on(partition, shared.clock.now());
     let mut following = Following::new(log, news, partition);
-    let mut released = shared.clock.now();
+    let mut released = Released { at: shared.clock.now(), done: 0 };
     // At most one: answers that were set by go in order.
     let mut again = FuturesUnordered::new();
     loop {
@@ -126,6 +129,7 @@ async fn follow(
                         }
                     },
                     records = following.next(archive.next_offset()) => archive.read(records?),
+                    () = tokio::time::sleep(RELEASE_IDLE) => {}
                 }
             }
         }
@@ -214,25 +218,32 @@ async fn append_again(target: Partition, events: Vec<Event>, shared: &Shared) ->
     append(target, events, shared).await
 }
 
+/// When the log was told last what it may delete, and what both readers were done with then.
+struct Released {
+    at: Timestamp,
+    done: Offset,
+}
+
 /// What fan-out and archive are done with and what is old enough may go, and so may old index rows.
-async fn release(partition: Partition, below: Offset, released: &mut volery_kernel::time::Timestamp, shared: &Shared) {
+///
+/// Trap avoided: a reader that comes back after a crash at an earlier place must find what it reads again, and what lies
+/// before that. So what is done is durable in the timeline first, and goes one turn later, when the offsets that were
+/// committed have reached the disk.
+async fn release(partition: Partition, below: Offset, released: &mut Released, shared: &Shared) {
     let now = shared.clock.now();
-    if now.since(*released) < RELEASE_EVERY_MS {
+    if now.since(released.at) < RELEASE_EVERY_MS {
         return;
     }
-    *released = now;
+    released.at = now;
     let log = shared.log.as_ref();
     let result = async {
+        let expired = shared.timeline.expire_index(partition, now.minus(limits::INDEX_MS.value)).await;
+        expired.map_err(|error| error.to_string())?;
         log.commit(LogReader::Archive, partition, below).await.map_err(|error| error.to_string())?;
         let fanout = log.committed(LogReader::Fanout, partition).await.map_err(|error| error.to_string())?;
-        let done = below.min(fanout);
+        let done = std::mem::replace(&mut released.done, below.min(fanout));
         let before = releasable(log, partition, done, now).await.map_err(|error| error.to_string())?;
-        log.release(partition, done, before).await.map_err(|error| error.to_string())?;
-        shared
-            .timeline
-            .expire_index(partition, now.minus(limits::INDEX_MS.value))
-            .await
-            .map_err(|error| error.to_string())
+        log.release(partition, done, before).await.map_err(|error| error.to_string())
     };
     if let Err(error) = result.await {
         tracing::warn!(%partition, %error, "old records were not released");

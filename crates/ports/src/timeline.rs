@@ -327,6 +327,7 @@ pub trait Timeline: Send + Sync + 'static {
     /// First offset of the partition from which its index is complete; `None` if it never was begun.
     async fn index_start(&self, partition: Partition) -> Result<Option<Offset>, Unavailable>;
 
-    /// Allows the index to forget rows of days (UTC, by the commits' stamps) wholly before `before`.
+    /// Allows the index to forget rows of days (UTC, by the commits' stamps) wholly before `before`. Everything that was
+    /// applied in the partition before this call is durable once it has answered: what it came from may go.
     async fn expire_index(&self, partition: Partition, before: Timestamp) -> Result<(), Unavailable>;
 }

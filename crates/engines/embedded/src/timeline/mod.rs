@@ -271,6 +271,7 @@ impl Timeline for EmbeddedTimeline {
     }
 
     async fn expire_index(&self, partition: Partition, before: Timestamp) -> Result<(), Unavailable> {
+        self.read(Store::sync)?;
         let expired = self.write(|applier, store| applier.expire(store, &self.0.cuts, partition, before));
         expired.map_err(|fault| unavailable(&fault))
     }
