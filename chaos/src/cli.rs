@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Begins anew, on engines that are empty, if there is an earlier campaign
     #[arg(long)]
     anew: bool,
+    /// Only ends what an earlier run left up; what was counted stays
+    #[arg(long)]
+    down: bool,
     /// Leaves the cluster up at the end
     #[arg(long)]
     keep_up: bool,
@@ -124,6 +127,9 @@ impl Arguments {
 /// A sentence: what kept it from being decided.
 pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let place = arguments.place()?;
+    if arguments.down {
+        return Ground::lower(&place).map(|()| true);
+    }
     let plan = arguments.plan(&place);
     let mut state = arguments.state(&place, &plan)?;
     eprintln!("--seed {}, {} of {} faults were counted before", state.of.seed, state.counted(), plan.faults);
@@ -133,10 +139,11 @@ pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
     if state.counted() < plan.faults {
         let ground = Ground::raise(&place)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let ended = tokio::task::LocalSet::new().block_on(&runtime, campaign::run(&plan, &ground, &mut state));
+        let ended =
+            tokio::task::LocalSet::new().block_on(&runtime, unless_stopped(campaign::run(&plan, &ground, &mut state)));
         if ended.is_err() || !state.is_good() {
             eprintln!(
-                "the cluster is left as it is, in {}: run this again to go on, --anew begins anew",
+                "the cluster is left as it is, in {}: run this again to go on, --anew begins anew, --down ends it",
                 place.dir.display()
             );
         }
@@ -149,4 +156,15 @@ pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
         Ground::lower(&place)?;
     }
     Ok(state.is_good())
+}
+
+/// Ctrl-C ends it, too: the cluster is not among what it kills.
+async fn unless_stopped(campaign: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::select! {
+        ended = campaign => ended,
+        stopped = tokio::signal::ctrl_c() => {
+            stopped?;
+            Err(Failure("stopped; what was counted is kept".to_owned()))
+        }
+    }
 }
