@@ -1,7 +1,10 @@
-//! Follows the ends of partitions: one consumer, assigned a partition when somebody first waits there. What
-//! it hears is kept as the partition's tail and told to who waits.
+//! Follows the ends of partitions: a few consumers, one of which is assigned a partition when somebody first waits there.
+//! What they hear is kept as the partition's tail and told to who waits.
 //!
-//! Trap avoided: a stream that broke hears nothing, and so does one of a quiet partition. So who waits
+//! Trap avoided: a consumer has one fetch under way, and what is appended while its answer travels waits for the next. So
+//! partitions are shared out among several.
+//!
+//! Another: a stream that broke hears nothing, and so does one of a quiet partition. So who waits
 //! looks for the end itself after a second without a word, and is delayed by a broken stream, never left hanging.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,7 +21,7 @@ use volery_kernel::slot::{Partition, Partitions};
 use volery_ports::log::Chunk;
 
 use crate::offsets::blocking;
-use crate::options::{DEADLINE, Options, TAILS, warm};
+use crate::options::{DEADLINE, Options, TAILS, followers, warm};
 use crate::record;
 use crate::revive::{Mortal, mortal};
 use crate::tail::Tail;
@@ -29,9 +32,10 @@ const FETCH: Duration = Duration::from_millis(50);
 
 pub(crate) struct Follower {
     topic: String,
-    consumer: Arc<StreamConsumer>,
+    /// Never empty.
+    consumers: Vec<Arc<StreamConsumer>>,
     ends: Arc<Ends>,
-    listening: JoinHandle<()>,
+    listening: Vec<JoinHandle<()>>,
 }
 
 /// What was heard of each partition; nothing of one that nobody has waited for.
@@ -75,16 +79,22 @@ impl Ends {
 
 impl Follower {
     pub(crate) async fn new(options: &Options) -> KafkaResult<Self> {
-        let consumer: Arc<StreamConsumer> = Arc::new(options.consumer("volery-followers", FETCH)?);
-        let (client, topic) = (consumer.clone(), options.topic());
-        blocking(move || warm(client.client(), &topic, DEADLINE)).await?;
+        let consumers = (0..followers(options.partitions))
+            .map(|_| options.consumer("volery-followers", FETCH).map(Arc::new))
+            .collect::<KafkaResult<Vec<Arc<StreamConsumer>>>>()?;
+        let (clients, topic) = (consumers.clone(), options.topic());
+        blocking(move || clients.iter().try_for_each(|client| warm(client.client(), &topic, DEADLINE))).await?;
         let ends = Arc::new(Ends::new(options.partitions));
-        let listening = tokio::spawn(listen(consumer.clone(), ends.clone()));
-        Ok(Self { topic: options.topic(), consumer, ends, listening })
+        let listening = consumers.iter().map(|consumer| tokio::spawn(listen(consumer.clone(), ends.clone()))).collect();
+        Ok(Self { topic: options.topic(), consumers, ends, listening })
     }
 
-    pub(crate) fn client(&self) -> Mortal {
-        mortal(&self.consumer)
+    pub(crate) fn clients(&self) -> impl Iterator<Item = Mortal> {
+        self.consumers.iter().map(mortal)
+    }
+
+    fn consumer(&self, partition: Partition) -> &StreamConsumer {
+        &self.consumers[usize::from(partition.0) % self.consumers.len()]
     }
 
     /// What is held of a partition from `from` on, about `max_bytes`; `None` if that is not known here. Empty:
@@ -114,7 +124,7 @@ impl Follower {
             let mut place = TopicPartitionList::new();
             let from = Place::Offset(i64::try_from(end).unwrap_or(i64::MAX));
             place.add_partition_offset(&self.topic, i32::from(partition.0), from)?;
-            self.consumer.incremental_assign(&place)?;
+            self.consumer(partition).incremental_assign(&place)?;
             *tail = Some(Tail::at(end));
             followed.end.send_replace(end);
         }
@@ -128,7 +138,7 @@ impl Follower {
         let mut place = TopicPartitionList::new();
         place.add_partition(&self.topic, i32::from(partition.0));
         // One that cannot be given up is followed still.
-        if tail.is_some() && self.consumer.incremental_unassign(&place).is_ok() {
+        if tail.is_some() && self.consumer(partition).incremental_unassign(&place).is_ok() {
             *tail = None;
             followed.end.send_replace(0);
         }
@@ -137,7 +147,7 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.listening.abort();
+        self.listening.iter().for_each(JoinHandle::abort);
     }
 }
 

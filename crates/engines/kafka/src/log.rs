@@ -48,7 +48,7 @@ impl KafkaLog {
         topic::prepare(options).await?;
         let (appender, follower) = (Appender::new(options).await?, Follower::new(options).await?);
         let offsets = Offsets::new(options)?;
-        let clients = appender.clients().chain(offsets.clients()).chain([follower.client()]).collect();
+        let clients = appender.clients().chain(offsets.clients()).chain(follower.clients()).collect();
         Ok(Self {
             generation: options.generation,
             name,

@@ -37,6 +37,14 @@ pub(crate) fn producers(partitions: Partitions) -> usize {
     partitions.div_ceil(PARTITIONS_EACH).clamp(*PRODUCERS.start(), *PRODUCERS.end()).min(partitions)
 }
 
+/// Consumers at the ends of partitions. Each costs two threads, one a broker, and 4 MiB at most.
+const FOLLOWERS: u16 = 4;
+
+/// How many consumers follow so many partitions.
+pub(crate) fn followers(partitions: Partitions) -> u16 {
+    FOLLOWERS.min(partitions.count())
+}
+
 /// Every question to the cluster ends by then.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
