@@ -237,7 +237,7 @@ fn who_falls_behind_the_tail_again_and_again_is_synced_where_it_was_first() {
     stream.end_is(9, &tail, &mut Vec::new());
     assert_eq!(pump(&mut stream, &tail), ["fetch"]);
     assert!(stream.fetch_failed(&tail).is_none());
-    let mut fall_behind = |tail: &mut Tail| {
+    let fall_behind = |tail: &mut Tail| {
         more(tail, 1, 5, 20);
         more(tail, 9, 40, 10);
     };
