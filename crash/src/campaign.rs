@@ -202,8 +202,9 @@ impl Round<'_> {
     async fn back(&self, devices: Vec<usize>, victim: &Victim, crowd: &Crowd<'_>) -> Result<(), Failure> {
         let Err(Failure(what)) = crowd.back(devices, BACK_WITHIN).await else { return Ok(()) };
         let file = evidence(self.plan.seed, self.number, "metrics");
-        save(&file, victim.server().metrics().await?.as_bytes())?;
-        Err(Failure(format!("{what}; the server's metrics: {}", file.display())))
+        let kept = victim.server().metrics().await.and_then(|metrics| save(&file, metrics.as_bytes()));
+        let metrics = kept.map_or_else(|Failure(why)| format!("none, {why}"), |()| file.display().to_string());
+        Err(Failure(format!("{what}; the server's metrics: {metrics}")))
     }
 }
 

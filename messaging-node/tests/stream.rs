@@ -187,13 +187,27 @@ fn more(tail: &mut Tail, user: u64, count: u64, held: usize) {
     tail.set_budget(1_000_000);
 }
 
+fn caught_up(tail: &Tail) -> Stream {
+    let mut stream = at_the_beginning(tail);
+    stream.end_is(tail.head(), tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, tail), ["synced"]);
+    stream
+}
+
+/// It was promised all before the tail, which could not be read.
+fn with_a_hole(tail: &Tail) -> Stream {
+    let mut stream = at_the_beginning(tail);
+    stream.end_is(tail.start(), tail, &mut Vec::new());
+    assert_eq!(pump(&mut stream, tail), ["fetch"]);
+    assert!(stream.fetch_failed(tail).is_none());
+    stream
+}
+
 /// The others' records push a quiet user's place out of the tail. Nothing is to be read for it, neither log nor index.
 #[test]
 fn who_missed_nothing_reads_nothing() {
     let mut tail = tail_of(0, 5);
-    let mut stream = at_the_beginning(&tail);
-    stream.end_is(5, &tail, &mut Vec::new());
-    assert_eq!(pump(&mut stream, &tail), ["synced"]);
+    let mut stream = caught_up(&tail);
     more(&mut tail, 9, 40, 10);
     more(&mut tail, 1, 1, 11);
     assert!(tail.start() > 20);
@@ -204,9 +218,7 @@ fn who_missed_nothing_reads_nothing() {
 #[test]
 fn who_missed_something_reads_it() {
     let mut tail = tail_of(0, 5);
-    let mut stream = at_the_beginning(&tail);
-    stream.end_is(5, &tail, &mut Vec::new());
-    assert_eq!(pump(&mut stream, &tail), ["synced"]);
+    let mut stream = caught_up(&tail);
     more(&mut tail, 1, 1, 6);
     more(&mut tail, 9, 40, 10);
     assert_eq!(pump(&mut stream, &tail), ["fetch"]);
@@ -216,10 +228,7 @@ fn who_missed_something_reads_it() {
 #[test]
 fn loose_delivery_goes_on_after_a_silence_that_is_longer_than_the_tail() {
     let mut tail = tail_of(9, 20);
-    let mut stream = at_the_beginning(&tail);
-    stream.end_is(9, &tail, &mut Vec::new());
-    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
-    assert!(stream.fetch_failed(&tail).is_none());
+    let mut stream = with_a_hole(&tail);
     more(&mut tail, 9, 40, 10);
     more(&mut tail, 1, 1, 11);
     assert_eq!(pump(&mut stream, &tail), ["other"]);
@@ -233,10 +242,7 @@ fn loose_delivery_goes_on_after_a_silence_that_is_longer_than_the_tail() {
 #[test]
 fn who_falls_behind_the_tail_again_and_again_is_synced_where_it_was_first() {
     let mut tail = tail_of(9, 20);
-    let mut stream = at_the_beginning(&tail);
-    stream.end_is(9, &tail, &mut Vec::new());
-    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
-    assert!(stream.fetch_failed(&tail).is_none());
+    let mut stream = with_a_hole(&tail);
     let fall_behind = |tail: &mut Tail| {
         more(tail, 1, 5, 20);
         more(tail, 9, 40, 10);
@@ -261,10 +267,7 @@ fn who_falls_behind_the_tail_again_and_again_is_synced_where_it_was_first() {
 #[test]
 fn who_fell_behind_the_tail_is_sent_what_comes_while_history_is_away() {
     let mut tail = tail_of(9, 20);
-    let mut stream = at_the_beginning(&tail);
-    stream.end_is(9, &tail, &mut Vec::new());
-    assert_eq!(pump(&mut stream, &tail), ["fetch"]);
-    assert!(stream.fetch_failed(&tail).is_none());
+    let mut stream = with_a_hole(&tail);
     more(&mut tail, 1, 5, 20);
     more(&mut tail, 9, 40, 10);
     stream.fetch_again();
@@ -283,9 +286,7 @@ fn who_fell_behind_the_tail_is_sent_what_comes_while_history_is_away() {
 fn an_answer_that_comes_too_late_takes_nothing_back() {
     for refused in [false, true] {
         let mut tail = tail_of(0, 0);
-        let mut stream = at_the_beginning(&tail);
-        stream.end_is(0, &tail, &mut Vec::new());
-        assert_eq!(pump(&mut stream, &tail), ["synced"]);
+        let mut stream = caught_up(&tail);
         assert_eq!(pump(&mut stream, &tail_of(9, 20)), ["fetch"]);
         more(&mut tail, 9, 20, 20);
         assert!(pump(&mut stream, &tail).is_empty());
