@@ -4,7 +4,8 @@
 //! sent *in order* carries a position that may be stored. *Loose* delivery (after `reset`, or while
 //! history cannot be read or is behind) keeps people talking but carries none. `synced` is said when the cursor
 //! reaches the log's end as it was given after the `hello`, and everything that was sent loosely. Trap avoided: a
-//! cursor below the tail's start is never served from the tail; it is fetched from the log or the index first.
+//! cursor below the tail's start is served from the tail only if nothing of the user's was dropped since; else it is
+//! fetched from the log or the index first.
 //!
 //! Another: in a flood the log's end and the tail's start move away faster than archive follows. So what has to be reached
 //! stands still: that end, and where loose delivery began. A device that fell behind the tail a second time, slower than its

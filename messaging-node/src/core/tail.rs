@@ -2,8 +2,8 @@
 //!
 //! Dense: every offset from `start` to `head` has a slot with its id, so positions can be checked
 //! and given out; only what counts has an [`Entry`]. For each stream the offsets of its entries
-//! are kept, and the newest that was dropped, so that who missed nothing reads nothing. Trap avoided: offsets before `start` may
-//! hold events for a session, so a cursor below `start` must never be moved forward from here.
+//! are kept, and the newest that was dropped, so that who missed nothing reads nothing. Trap avoided: offsets before
+//! `start` may hold events for a session, so a cursor below `start` is moved forward only where [`Tail::missed`] denies it.
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
